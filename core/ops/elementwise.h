@@ -1,0 +1,38 @@
+#pragma once
+// Private: loops over whole tensors, shared by the elementwise operations.
+
+#include <algorithm>
+#include <span>
+
+#include "../op.h"
+#include "../parallel.h"
+
+namespace sinter::ops {
+
+/// Throws Error unless there are `count` inputs, all float32.
+void expect_float(std::string_view op, std::span<const Spec> x, size_t count);
+
+inline constexpr int64_t kElementwiseGrain = 1 << 14;
+
+/// y = f(x), element by element; y may be x.
+template <class F>
+void map(const Tensor& x, Tensor& y, const F& f) {
+  const float* in = x.data<float>();
+  float* out = y.mutable_data<float>();
+  parallel_for(x.elements(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) out[i] = f(in[i]);
+  });
+}
+
+/// y = f(a, b), element by element, all of one shape; y may be a or b.
+template <class F>
+void map(const Tensor& a, const Tensor& b, Tensor& y, const F& f) {
+  const float* in_a = a.data<float>();
+  const float* in_b = b.data<float>();
+  float* out = y.mutable_data<float>();
+  parallel_for(a.elements(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) out[i] = f(in_a[i], in_b[i]);
+  });
+}
+
+}  // namespace sinter::ops

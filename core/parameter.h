@@ -1,0 +1,42 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tensor.h"
+
+namespace sinter {
+
+/// A tensor that a module or graph owns: trained, or a buffer (running statistics). Copying clones the values; moving
+/// keeps the storage; `share()` is another owner of the same elements.
+class Parameter {
+ public:
+  Parameter() = default;
+  explicit Parameter(Tensor value, bool trained = true);
+  Parameter(const Parameter& other);
+  Parameter(Parameter&&) noexcept = default;
+  /// Copies the values into the existing elements when the shapes agree (so that whoever shares them sees it), else
+  /// becomes a clone.
+  Parameter& operator=(const Parameter& other);
+  Parameter& operator=(Parameter&&) noexcept = default;
+
+  Parameter share() const;
+  const Tensor& tensor() const { return value_; }
+  Tensor& tensor() { return value_; }
+  operator const Tensor&() const { return value_; }
+  bool defined() const { return value_.defined(); }
+  /// False for a buffer.
+  bool trained() const { return trained_; }
+
+ private:
+  Tensor value_;
+  bool trained_ = true;
+};
+
+/// A parameter under its path: `body.3.conv1.weight`. It shares the elements with the module or graph it came from.
+struct NamedParameter {
+  std::string name;
+  Parameter value;
+};
+
+}  // namespace sinter
