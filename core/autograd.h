@@ -10,10 +10,10 @@ namespace sinter::detail {
 
 /// One recorded call.
 struct TapeNode {
-  struct Edge {                         // where the gradient of an input goes
+  struct Edge {                          // where the gradient of an input goes
     std::shared_ptr<TapeNode> producer;  // the call that made it, or
     int output = 0;
-    std::shared_ptr<Autograd> leaf;      // the leaf; neither: no gradient is wanted
+    std::shared_ptr<Autograd> leaf;  // the leaf; neither: no gradient is wanted
   };
   std::shared_ptr<const Op> op;
   Context context;
@@ -31,6 +31,10 @@ struct Autograd {
   std::shared_ptr<TapeNode> producer;
   int output = 0;
 };
+
+/// Makes the outputs of a call know where they came from.
+void record_on_tape(std::shared_ptr<const Op> op, Context context, const std::vector<Tensor>& inputs,
+                    std::vector<Tensor>& outputs);
 
 /// The one way for the library's own files to a tensor's private parts.
 struct Access {

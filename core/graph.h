@@ -66,10 +66,11 @@ struct TracedModule {
 };
 
 /// Something that can be traced: how to run it, and the names of its parts.
+/// `run` behaves as `training_mode()` says.
 struct Traceable {
   std::function<std::vector<Tensor>(std::vector<Tensor>)> run;
-  std::vector<NamedParameter> parameters;                    ///< every parameter and buffer, shared
-  std::unordered_map<const void*, TracedModule> modules;      ///< by address
+  std::vector<NamedParameter> parameters;                 ///< every parameter and buffer, shared
+  std::unordered_map<const void*, TracedModule> modules;  ///< by address
 };
 
 /// Runs it on shapes alone, in evaluation and in training mode and at another batch size, and returns its graph,

@@ -24,8 +24,7 @@ constexpr int64_t kHugePage = int64_t{2} << 20;
 // smaller batch) share blocks, at a cost of at most 25 % of memory.
 int64_t round_up(int64_t bytes) {
   bytes = std::max(bytes, kAlignment);
-  const int64_t step =
-      std::max(static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(bytes)) / 4), kAlignment);
+  const int64_t step = std::max(static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(bytes)) / 4), kAlignment);
   return (bytes + step - 1) / step * step;
 }
 

@@ -87,7 +87,9 @@ void check_members_listed(const Module& module, const std::type_info& listed);
 inline void visit_member(MemberVisitor& v, const std::string& name, const Parameter& p) { v.parameter(name, p); }
 inline void visit_member(MemberVisitor& v, const std::string& name, const Module& m) { v.module(name, m); }
 template <class M>
-  requires requires(const M& m) { { *m } -> std::convertible_to<const Module&>; }
+requires requires(const M& m) {
+  { *m } -> std::convertible_to<const Module&>;
+}
 void visit_member(MemberVisitor& v, const std::string& name, const M& pointer) {  // unique_ptr, shared_ptr, optional
   if (pointer) v.module(name, *pointer);
 }
@@ -97,8 +99,8 @@ void visit_member(MemberVisitor& v, const std::string& name, const std::vector<M
 }
 
 template <class... Members>
-void visit_members(MemberVisitor& visitor, const Module& module, const std::type_info& listed, std::string_view names,
-                   const Members&... members) {
+void visit_members(MemberVisitor& visitor, const Module& module, const std::type_info& listed,
+                   [[maybe_unused]] std::string_view names, const Members&... members) {
   check_members_listed(module, listed);
   (visit_member(visitor, std::string(::sinter::detail::next_name(names)), members), ...);
 }
@@ -106,10 +108,10 @@ void visit_members(MemberVisitor& visitor, const Module& module, const std::type
 }  // namespace detail
 
 /// Lists a module's layers, parameters and vectors of them, in the order in which they should be named.
-#define SINTER_CHILDREN(...)                                                                                       \
-  void members(::sinter::nn::MemberVisitor& visitor_) const override {                                             \
-    ::sinter::nn::detail::visit_members(visitor_, *this, typeid(std::remove_cvref_t<decltype(*this)>), #__VA_ARGS__ \
-                                            __VA_OPT__(, ) __VA_ARGS__);                                           \
+#define SINTER_CHILDREN(...)                                                                           \
+  void members(::sinter::nn::MemberVisitor& visitor_) const override {                                 \
+    ::sinter::nn::detail::visit_members(visitor_, *this, typeid(std::remove_cvref_t<decltype(*this)>), \
+                                        #__VA_ARGS__ __VA_OPT__(, ) __VA_ARGS__);                      \
   }
 
 }  // namespace sinter::nn

@@ -1,0 +1,242 @@
+#include "tensor.h"
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "autograd.h"
+#include "parallel.h"
+#include "random.h"
+
+namespace sinter {
+
+using detail::Access;
+
+namespace {
+
+thread_local bool grad_on = true;
+thread_local bool training_on = false;
+
+constexpr int64_t kGrain = 1 << 15;
+
+// Calls f with a value of the C++ type of a DType.
+template <class F>
+decltype(auto) dispatch(DType dtype, const F& f) {
+  switch (dtype) {
+    case DType::float32:
+      return f(float{});
+    case DType::int8:
+      return f(int8_t{});
+    case DType::uint8:
+      return f(uint8_t{});
+    case DType::int16:
+      return f(int16_t{});
+    case DType::int32:
+      return f(int32_t{});
+    case DType::int64:
+      return f(int64_t{});
+  }
+  fail("tensor: unknown element type");
+}
+
+template <class To, class From>
+To convert(From value) {
+  if constexpr (std::is_same_v<To, float>) {
+    return static_cast<float>(value);
+  } else if constexpr (std::is_same_v<From, float>) {
+    // The bounds as doubles: 2^63 - 1 rounds up to 2^63 there, hence >=.
+    const double rounded = std::nearbyint(static_cast<double>(value));
+    if (rounded <= static_cast<double>(std::numeric_limits<To>::min())) return std::numeric_limits<To>::min();
+    if (rounded >= static_cast<double>(std::numeric_limits<To>::max())) return std::numeric_limits<To>::max();
+    return static_cast<To>(rounded);
+  } else {
+    const auto wide = static_cast<int64_t>(value);
+    if (wide < static_cast<int64_t>(std::numeric_limits<To>::min())) return std::numeric_limits<To>::min();
+    if (wide > static_cast<int64_t>(std::numeric_limits<To>::max())) return std::numeric_limits<To>::max();
+    return static_cast<To>(wide);
+  }
+}
+
+}  // namespace
+
+std::string to_string(const Spec& spec) { return text(spec.dtype, " ", spec.shape); }
+
+Tensor Tensor::empty(const Shape& shape, DType dtype) {
+  Tensor tensor;
+  tensor.spec_ = {dtype, shape};
+  tensor.storage_ = std::make_shared<Storage>(tensor.bytes());
+  return tensor;
+}
+
+Tensor Tensor::zeros(const Shape& shape, DType dtype) { return full(shape, 0, dtype); }
+Tensor Tensor::ones(const Shape& shape, DType dtype) { return full(shape, 1, dtype); }
+
+Tensor Tensor::full(const Shape& shape, double value, DType dtype) {
+  Tensor tensor = empty(shape, dtype);
+  dispatch(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    if constexpr (!std::is_same_v<T, float>)
+      check(value == std::floor(value) && value >= static_cast<double>(std::numeric_limits<T>::min()) &&
+                value <= static_cast<double>(std::numeric_limits<T>::max()),
+            "full: ", value, " is no ", dtype);
+    T* out = tensor.mutable_data<T>();
+    const T fill = static_cast<T>(value);
+    parallel_for(tensor.elements(), kGrain, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) out[i] = fill;
+    });
+  });
+  return tensor;
+}
+
+Tensor Tensor::arange(int64_t count, DType dtype) {
+  Tensor tensor = empty({count}, dtype);
+  dispatch(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    T* out = tensor.mutable_data<T>();
+    for (int64_t i = 0; i < count; ++i) {
+      check(convert<T>(i) == static_cast<T>(i) && static_cast<int64_t>(static_cast<T>(i)) == i, "arange: ", count,
+            " values do not fit ", dtype);
+      out[i] = static_cast<T>(i);
+    }
+  });
+  return tensor;
+}
+
+template <class T>
+Tensor Tensor::from(const Shape& shape, std::span<const T> values) {
+  check(static_cast<int64_t>(values.size()) == shape.elements(), "from: ", values.size(), " values for shape ", shape,
+        ", expected ", shape.elements());
+  Tensor tensor = empty(shape, DTypeOf<T>::value);
+  if (!values.empty()) std::memcpy(tensor.mutable_data<T>(), values.data(), values.size_bytes());
+  return tensor;
+}
+template Tensor Tensor::from(const Shape&, std::span<const float>);
+template Tensor Tensor::from(const Shape&, std::span<const int8_t>);
+template Tensor Tensor::from(const Shape&, std::span<const uint8_t>);
+template Tensor Tensor::from(const Shape&, std::span<const int16_t>);
+template Tensor Tensor::from(const Shape&, std::span<const int32_t>);
+template Tensor Tensor::from(const Shape&, std::span<const int64_t>);
+
+Tensor Tensor::normal(const Shape& shape, Random& random, double std) {
+  Tensor tensor = empty(shape);
+  fill_normal({tensor.mutable_data<float>(), static_cast<size_t>(tensor.elements())}, random, std);
+  return tensor;
+}
+
+Tensor Tensor::uniform(const Shape& shape, Random& random, double low, double high) {
+  Tensor tensor = empty(shape);
+  fill_uniform({tensor.mutable_data<float>(), static_cast<size_t>(tensor.elements())}, random, low, high);
+  return tensor;
+}
+
+const void* Tensor::checked_data(DType dtype) const {
+  check(symbol_ == nullptr,
+        "a tensor's values were read while its model was traced: the flow of a traced model may not depend on data");
+  check(storage_ != nullptr, "the values of an undefined tensor were read");
+  check(dtype == spec_.dtype, "tensor is ", spec_, ", read as ", dtype);
+  return storage_->data();
+}
+
+int64_t Tensor::offset_of(std::span<const int64_t> index) const {
+  check(static_cast<int>(index.size()) == rank(), "at: ", index.size(), " indices for a tensor of shape ", shape());
+  int64_t offset = 0;
+  for (int axis = 0; axis < rank(); ++axis) {
+    check(index[axis] >= 0 && index[axis] < size(axis), "at: index ", index[axis], " on axis ", axis,
+          " is out of bounds for shape ", shape());
+    offset = offset * size(axis) + index[axis];
+  }
+  return offset;
+}
+
+Tensor Tensor::clone() const {
+  if (!defined()) return {};
+  Tensor copy = empty(shape(), dtype());
+  copy.copy_from(*this);
+  return copy;
+}
+
+Tensor Tensor::detach() const {
+  Tensor same = *this;
+  same.autograd_ = nullptr;
+  return same;
+}
+
+Tensor Tensor::to(DType dtype) const {
+  if (dtype == this->dtype()) return detach();
+  Tensor result = empty(shape(), dtype);
+  dispatch(this->dtype(), [&](auto from_zero) {
+    using From = decltype(from_zero);
+    const From* in = data<From>();
+    if constexpr (std::is_same_v<From, float>)
+      for (int64_t i = 0; i < elements(); ++i)
+        check(!std::isnan(in[i]), "to: element ", i, " is NaN, which no ", dtype, " represents");
+    dispatch(dtype, [&](auto to_zero) {
+      using To = decltype(to_zero);
+      To* out = result.mutable_data<To>();
+      parallel_for(elements(), kGrain, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) out[i] = convert<To>(in[i]);
+      });
+    });
+  });
+  return result;
+}
+
+void Tensor::copy_from(const Tensor& values) {
+  check(values.spec_ == spec_, "copy_from: tensor is ", spec_, ", values are ", values.spec_);
+  const auto* in = static_cast<const std::byte*>(values.checked_data(dtype()));
+  auto* out = static_cast<std::byte*>(const_cast<void*>(checked_data(dtype())));
+  storage_->bump();
+  if (in == out) return;
+  parallel_for(bytes(), kGrain * 4,
+               [&](int64_t begin, int64_t end) { std::memcpy(out + begin, in + begin, end - begin); });
+}
+
+NoGrad::NoGrad() : before_(grad_on) { grad_on = false; }
+NoGrad::~NoGrad() { grad_on = before_; }
+bool grad_enabled() { return grad_on; }
+
+TrainingMode::TrainingMode(bool training) : before_(training_on) { training_on = training; }
+TrainingMode::~TrainingMode() { training_on = before_; }
+bool training_mode() { return training_on; }
+
+namespace {
+
+constexpr int64_t kPrintedEdge = 3;
+
+template <class T>
+void print_values(std::string& out, const T* values, const Shape& shape, int axis, int64_t stride) {
+  const int64_t count = shape[axis];
+  const int64_t inner = count == 0 ? 0 : stride / count;
+  out += '[';
+  for (int64_t i = 0; i < count; ++i) {
+    if (i > 0) out += ", ";
+    if (count > 2 * kPrintedEdge + 2 && i == kPrintedEdge) {
+      out += "..., ";
+      i = count - kPrintedEdge;
+    }
+    if (axis + 1 == shape.rank())
+      out += text(values[i]);
+    else
+      print_values(out, values + i * inner, shape, axis + 1, inner);
+  }
+  out += ']';
+}
+
+}  // namespace
+
+std::string to_string(const Tensor& tensor) {
+  if (!tensor.defined()) return "undefined tensor";
+  std::string out = to_string(tensor.spec());
+  if (Access::symbol(tensor) != nullptr) return out + " (traced)";
+  out += ' ';
+  dispatch(tensor.dtype(), [&](auto zero) {
+    const auto* values = tensor.data<decltype(zero)>();
+    if (tensor.rank() == 0)
+      out += text(values[0]);
+    else
+      print_values(out, values, tensor.shape(), 0, tensor.elements());
+  });
+  return out;
+}
+
+}  // namespace sinter

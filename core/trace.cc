@@ -1,0 +1,186 @@
+#include <cstring>
+#include <map>
+
+#include "autograd.h"
+#include "graph.h"
+
+namespace sinter {
+
+namespace detail {
+
+namespace {
+
+struct Tracer {
+  const Traceable& model;
+  Graph graph;
+  std::unordered_map<const Storage*, int> known_parameters;
+  std::unordered_map<const Storage*, int> known_constants;
+  std::map<std::string, int> name_counts;
+
+  explicit Tracer(const Traceable& traced) : model(traced) {
+    for (const NamedParameter& parameter : model.parameters) {
+      const Storage* storage = Access::storage(parameter.value.tensor()).get();
+      if (known_parameters.emplace(storage, static_cast<int>(graph.parameters.size())).second)
+        graph.parameters.push_back({parameter.name, parameter.value.share()});
+    }
+  }
+};
+
+struct Scope {
+  const void* module;
+  int operations = 0;
+};
+
+thread_local Tracer* current_tracer = nullptr;
+thread_local std::vector<Scope> scopes;
+
+}  // namespace
+
+/// A tensor of a traced model: which value of which trace.
+struct Symbol {
+  const Tracer* tracer;
+  Operand operand;
+};
+
+ModuleScope::ModuleScope(const void* module) { scopes.push_back({module}); }
+ModuleScope::~ModuleScope() { scopes.pop_back(); }
+
+bool tracing() { return current_tracer != nullptr; }
+
+namespace {
+
+// The path of the innermost module that the model lists, then the operation; the first operation of a module that has
+// none inside takes the bare path.
+std::string node_name(Tracer& tracer, std::string_view op) {
+  std::string name(op);
+  for (auto scope = scopes.rbegin(); scope != scopes.rend(); ++scope) {
+    const auto found = tracer.model.modules.find(scope->module);
+    if (found == tracer.model.modules.end()) continue;
+    const auto& [path, leaf] = found->second;
+    const bool first = scope->operations++ == 0;
+    if (!path.empty()) name = leaf && first ? path : text(path, ".", op);
+    break;
+  }
+  const int count = ++tracer.name_counts[name];
+  return count == 1 ? name : text(name, "#", count);
+}
+
+Operand operand_of(Tracer& tracer, const Tensor& tensor, std::string_view op) {
+  if (const auto& symbol = Access::symbol(tensor); symbol != nullptr) {
+    check(symbol->tracer == &tracer, op, ": a tensor of another trace was used");
+    return symbol->operand;
+  }
+  const Storage* storage = Access::storage(tensor).get();
+  if (const auto found = tracer.known_parameters.find(storage);
+      found != tracer.known_parameters.end() &&
+      tensor.spec() == tracer.graph.parameters[found->second].value.tensor().spec())
+    return {Operand::Kind::parameter, found->second};
+  check(!tensor.requires_grad(), "parameter of shape ", tensor.shape(), " used in ", op,
+        " but not in the module tree: list it in SINTER_CHILDREN");
+  const auto [found, fresh] = tracer.known_constants.emplace(storage, static_cast<int>(tracer.graph.constants.size()));
+  if (fresh) tracer.graph.constants.push_back(tensor);
+  check(tracer.graph.constants[found->second].spec() == tensor.spec(), op, ": one constant is used as ",
+        tracer.graph.constants[found->second].spec(), " and as ", tensor.spec());
+  return {Operand::Kind::constant, found->second};
+}
+
+}  // namespace
+
+std::vector<Tensor> record(std::shared_ptr<const Op> op, const std::vector<Tensor>& inputs, const Specs& outputs) {
+  Tracer& tracer = *current_tracer;
+  Node node;
+  for (const Tensor& x : inputs) node.inputs.push_back(operand_of(tracer, x, op->name()));
+  node.name = node_name(tracer, op->name());
+  node.op = std::move(op);
+  node.outputs = outputs;
+  const int index = static_cast<int>(tracer.graph.nodes.size());
+  tracer.graph.nodes.push_back(std::move(node));
+  std::vector<Tensor> made;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const Operand operand{Operand::Kind::node, index, static_cast<int>(i)};
+    made.push_back(Access::make_symbol(std::make_shared<const Symbol>(Symbol{&tracer, operand}), outputs[i]));
+  }
+  return made;
+}
+
+namespace {
+
+Graph trace_once(const Traceable& model, const Specs& inputs, bool training) {
+  check(current_tracer == nullptr, "trace: called while another trace runs");
+  Tracer tracer(model);
+  tracer.graph.inputs = inputs;
+  std::vector<Tensor> x;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Operand operand{Operand::Kind::input, static_cast<int>(i)};
+    x.push_back(Access::make_symbol(std::make_shared<const Symbol>(Symbol{&tracer, operand}), inputs[i]));
+  }
+  struct Active {
+    explicit Active(Tracer* tracer) { current_tracer = tracer; }
+    ~Active() { current_tracer = nullptr; }
+  };
+  std::vector<Tensor> y;
+  {
+    const Active active(&tracer);
+    const TrainingMode mode(training);
+    y = model.run(std::move(x));
+  }
+  check(!y.empty(), "trace: the model returned no tensor");
+  for (const Tensor& output : y) {
+    check(output.defined(), "trace: the model returned an undefined tensor");
+    tracer.graph.outputs.push_back(operand_of(tracer, output, "the result"));
+  }
+  tracer.graph.canonicalize();
+  return std::move(tracer.graph);
+}
+
+bool same_values(const Tensor& a, const Tensor& b) {
+  return a.spec() == b.spec() &&
+         std::memcmp(Access::storage(a)->data(), Access::storage(b)->data(), static_cast<size_t>(a.bytes())) == 0;
+}
+
+// What of `b` is not as in `a`; empty when all is.
+std::string difference(const Graph& a, const Graph& b) {
+  for (size_t i = 0; i < std::min(a.nodes.size(), b.nodes.size()); ++i) {
+    const Node &m = a.nodes[i], &n = b.nodes[i];
+    if (m.name != n.name || m.op->name() != n.op->name() || m.inputs != n.inputs)
+      return text("node ", i, " is ", m.name, " (", m.op->name(), ") in one and ", n.name, " (", n.op->name(),
+                  ") in the other");
+    const auto fields = m.op->fields(), others = n.op->fields();
+    for (size_t k = 0; k < fields.size(); ++k)
+      if (!(fields[k] == others[k]))
+        return text(m.name, " has ", fields[k], " in one and ", others[k], " in the other");
+  }
+  if (a.nodes.size() != b.nodes.size())
+    return text("one has ", a.nodes.size(), " operations, the other ", b.nodes.size());
+  if (!(a.outputs == b.outputs)) return "the outputs differ";
+  for (size_t i = 0; i < a.constants.size(); ++i)
+    if (!same_values(a.constants[i], b.constants[i]))
+      return text("a constant of shape ", a.constants[i].shape(), " is ", b.constants[i].spec(),
+                  " or has other values");
+  return "";
+}
+
+}  // namespace
+}  // namespace detail
+
+Graph trace(const Traceable& model, const Specs& inputs) {
+  check(!inputs.empty(), "trace: no inputs");
+  Graph graph = detail::trace_once(model, inputs, false);
+  const std::string by_mode = detail::difference(graph, detail::trace_once(model, inputs, true));
+  check(by_mode.empty(), "trace: the model differs between evaluation and training: ", by_mode);
+
+  Specs larger = inputs;
+  for (Spec& spec : larger)
+    if (spec.shape.rank() > 0) spec.shape = spec.shape.with(0, spec.shape[0] + 1);
+  std::string by_batch;
+  try {
+    by_batch = detail::difference(graph, detail::trace_once(model, larger, false));
+  } catch (const Error& error) {
+    by_batch = error.what();
+  }
+  check(by_batch.empty(), "trace: the model depends on the batch size (first axis ", inputs[0].shape[0], " or ",
+        larger[0].shape[0], "): ", by_batch);
+  return graph;
+}
+
+}  // namespace sinter
