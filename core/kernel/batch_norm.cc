@@ -1,0 +1,88 @@
+#include "batch_norm.h"
+
+namespace sinter::kernel {
+
+namespace {
+
+void sum(const float* x, int64_t count, int64_t period, float* __restrict acc) {
+  for (int64_t i = 0; i < count; ++i)
+    for (int64_t j = 0; j < period; ++j) acc[j] += x[i * period + j];
+}
+
+void sum_squares(const float* x, const float* mean, int64_t count, int64_t period, float* __restrict acc) {
+  for (int64_t i = 0; i < count; ++i)
+    for (int64_t j = 0; j < period; ++j) {
+      const float d = x[i * period + j] - mean[j];
+      acc[j] += d * d;
+    }
+}
+
+template <bool kSkip, bool kRelu>
+void affine_as(const float* x, const float* __restrict scale, const float* __restrict shift, const float* skip,
+               int64_t count, int64_t period, float* __restrict y) {
+  for (int64_t i = 0; i < count; ++i)
+    for (int64_t j = 0; j < period; ++j) {
+      float v = x[i * period + j] * scale[j] + shift[j];
+      if constexpr (kSkip) v += skip[i * period + j];
+      if constexpr (kRelu) v = v < 0 ? 0 : v;
+      y[i * period + j] = v;
+    }
+}
+
+void affine(const float* x, const float* scale, const float* shift, const float* skip, bool relu, int64_t count,
+            int64_t period, float* y) {
+  if (skip != nullptr)
+    (relu ? affine_as<true, true> : affine_as<true, false>)(x, scale, shift, skip, count, period, y);
+  else
+    (relu ? affine_as<false, true> : affine_as<false, false>)(x, scale, shift, skip, count, period, y);
+}
+
+template <bool kMask>
+void gradient_sums_as(const float* dy, const float* y, const float* x, const float* mean, int64_t count, int64_t period,
+                      float* __restrict acc_g, float* __restrict acc_gx) {
+  for (int64_t i = 0; i < count; ++i)
+    for (int64_t j = 0; j < period; ++j) {
+      const int64_t at = i * period + j;
+      float g = dy[at];
+      if constexpr (kMask) g = y[at] > 0 ? g : 0;
+      acc_g[j] += g;
+      acc_gx[j] += g * (x[at] - mean[j]);
+    }
+}
+
+void gradient_sums(const float* dy, const float* y, const float* x, const float* mean, int64_t count, int64_t period,
+                   float* acc_g, float* acc_gx) {
+  (y != nullptr ? gradient_sums_as<true> : gradient_sums_as<false>)(dy, y, x, mean, count, period, acc_g, acc_gx);
+}
+
+// Each element is read before it is written and depends on no other: dx or dskip may be dy.
+template <bool kMask, bool kSkip>
+void gradient_as(const float* dy, const float* y, const float* x, const float* scale, const float* slope,
+                 const float* offset, int64_t count, int64_t period, float* dx, float* dskip) {
+  for (int64_t i = 0; i < count; ++i) {
+#pragma GCC ivdep
+    for (int64_t j = 0; j < period; ++j) {
+      const int64_t at = i * period + j;
+      float g = dy[at];
+      if constexpr (kMask) g = y[at] > 0 ? g : 0;
+      if constexpr (kSkip) dskip[at] = g;
+      dx[at] = g * scale[j] + (x[at] * slope[j] + offset[j]);
+    }
+  }
+}
+
+void gradient(const float* dy, const float* y, const float* x, const float* scale, const float* slope,
+              const float* offset, int64_t count, int64_t period, float* dx, float* dskip) {
+  if (dskip != nullptr)
+    (y != nullptr ? gradient_as<true, true> : gradient_as<false, true>)(dy, y, x, scale, slope, offset, count, period,
+                                                                        dx, dskip);
+  else
+    (y != nullptr ? gradient_as<true, false> : gradient_as<false, false>)(dy, y, x, scale, slope, offset, count, period,
+                                                                          dx, dskip);
+}
+
+}  // namespace
+
+const BatchNormKernels SINTER_KERNELS(batch_norm_kernels) = {sum, sum_squares, affine, gradient_sums, gradient};
+
+}  // namespace sinter::kernel

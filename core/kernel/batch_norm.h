@@ -1,0 +1,29 @@
+#pragma once
+// Private: the loops of batch normalisation. Arrays of `count` rows of `period` floats; per-channel values are given
+// as arrays of `period` too (channels repeated), so that a row fills vector registers whatever the number of channels.
+
+#include <cstdint>
+
+#include "isa.h"
+
+namespace sinter::kernel {
+
+struct BatchNormKernels {
+  /// acc[j] += sum of x[:, j]
+  void (*sum)(const float* x, int64_t count, int64_t period, float* acc);
+  /// acc[j] += sum of (x[:, j] - mean[j])^2
+  void (*sum_squares)(const float* x, const float* mean, int64_t count, int64_t period, float* acc);
+  /// y = x * scale + shift (+ skip), then max(., 0) if relu; skip may be null
+  void (*affine)(const float* x, const float* scale, const float* shift, const float* skip, bool relu, int64_t count,
+                 int64_t period, float* y);
+  /// g = y > 0 ? dy : 0, or dy where y is null; acc_g[j] += sum of g[:, j], acc_gx[j] += sum of g (x[:, j] - mean[j])
+  void (*gradient_sums)(const float* dy, const float* y, const float* x, const float* mean, int64_t count,
+                        int64_t period, float* acc_g, float* acc_gx);
+  /// dx = g * scale + x * slope + offset; dskip = g where not null. dx or dskip may be dy.
+  void (*gradient)(const float* dy, const float* y, const float* x, const float* scale, const float* slope,
+                   const float* offset, int64_t count, int64_t period, float* dx, float* dskip);
+};
+
+SINTER_DECLARE_KERNELS(BatchNormKernels, batch_norm_kernels)
+
+}  // namespace sinter::kernel

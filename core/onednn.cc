@@ -1,0 +1,313 @@
+#include "onednn.h"
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <unordered_map>
+
+#include "autograd.h"
+#include "lru_cache.h"
+#include "parallel.h"
+
+namespace sinter::onednn {
+
+namespace {
+
+using dnnl::memory;
+using Dims = memory::dims;
+
+enum class Kind : int64_t { forward, backward_data, backward_weights, int8_forward, uint8_forward };
+
+// A primitive with the layouts it wants.
+struct Primitive {
+  dnnl::primitive primitive;
+  memory::desc x, weight, bias, y, scratchpad;
+  dnnl::reorder reorder;         // between the user's weights and the primitive's, when they differ
+  memory::desc weight_as_given;  // OHWI for float, OIHW for int8
+  bool reorders = false;
+  bool has_bias = false;
+};
+
+using PrimitiveKey = std::array<int64_t, 18>;
+using WeightKey = std::pair<uint64_t, PrimitiveKey>;  // storage
+
+struct ReorderedWeight {
+  uint64_t version;
+  Tensor values;
+};
+
+constexpr int64_t kMaxPrimitives = 2048;
+constexpr int64_t kMaxWeightBytes = int64_t{1} << 30;
+
+struct Library {
+  dnnl::engine engine{dnnl::engine::kind::cpu, 0};
+  std::mutex mutex;
+  LruCache<PrimitiveKey, std::shared_ptr<const Primitive>> primitives{kMaxPrimitives};
+  LruCache<WeightKey, ReorderedWeight> weights{kMaxWeightBytes};
+  std::atomic<int64_t> created{0};
+};
+
+// Leaked on purpose: see the allocator.
+Library& library() {
+  static auto& instance = *new Library;
+  return instance;
+}
+
+dnnl::stream& stream() {
+  thread_local dnnl::stream instance(library().engine);
+  return instance;
+}
+
+PrimitiveKey key_of(Kind kind, const Convolution& c, bool has_bias) {
+  return {static_cast<int64_t>(kind) * 2 + has_bias,
+          threads(),
+          c.batch,
+          c.height,
+          c.width,
+          c.in,
+          c.out,
+          c.groups,
+          c.kernel_h,
+          c.kernel_w,
+          c.stride_h,
+          c.stride_w,
+          c.padding_h,
+          c.padding_w,
+          c.dilation_h,
+          c.dilation_w,
+          c.out_height,
+          c.out_width};
+}
+
+Dims weight_dims(const Convolution& c) {
+  if (c.groups == 1) return {c.out, c.in, c.kernel_h, c.kernel_w};
+  return {c.groups, c.out / c.groups, c.in / c.groups, c.kernel_h, c.kernel_w};
+}
+
+// OHWI as oneDNN's logical [g]oihw with strides.
+memory::desc ohwi(const Convolution& c, memory::data_type type) {
+  const int64_t in = c.in / c.groups;
+  const int64_t per_output = c.kernel_h * c.kernel_w * in;
+  Dims strides{per_output, 1, c.kernel_w * in, in};
+  if (c.groups > 1) strides.insert(strides.begin(), c.out / c.groups * per_output);
+  return {weight_dims(c), type, strides};
+}
+
+memory::desc activation(int64_t n, int64_t h, int64_t w, int64_t channels, memory::data_type type) {
+  return {{n, channels, h, w}, type, memory::format_tag::nhwc};
+}
+
+std::shared_ptr<const Primitive> make(Kind kind, const Convolution& c, bool has_bias) {
+  using type = memory::data_type;
+  using tag = memory::format_tag;
+  const bool integer = kind == Kind::int8_forward || kind == Kind::uint8_forward;
+  const type x_type = kind == Kind::int8_forward ? type::s8 : kind == Kind::uint8_forward ? type::u8 : type::f32;
+  const type weight_type = integer ? type::s8 : type::f32;
+  const auto x = activation(c.batch, c.height, c.width, c.in, x_type);
+  const auto y = activation(c.batch, c.out_height, c.out_width, c.out, integer ? type::s32 : type::f32);
+  const memory::desc weight(weight_dims(c), weight_type, tag::any);
+  const memory::desc bias = has_bias ? memory::desc({c.out}, type::f32, tag::x) : memory::desc();
+  const Dims strides{c.stride_h, c.stride_w}, dilations{c.dilation_h - 1, c.dilation_w - 1};
+  const Dims before{c.padding_h, c.padding_w};
+  // What the last window leaves over is padding of its own (or, negative, is not read).
+  const Dims after{(c.out_height - 1) * c.stride_h + (c.kernel_h - 1) * c.dilation_h + 1 - c.height - c.padding_h,
+                   (c.out_width - 1) * c.stride_w + (c.kernel_w - 1) * c.dilation_w + 1 - c.width - c.padding_w};
+  const auto algorithm = dnnl::algorithm::convolution_direct;
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  const auto& engine = library().engine;
+
+  auto made = std::make_shared<Primitive>();
+  made->has_bias = has_bias;
+  made->x = x;
+  made->y = y;
+  made->bias = bias;
+  const auto prop = kind == Kind::forward ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
+  const dnnl::convolution_forward::desc forward_desc =
+      has_bias && kind == Kind::forward
+          ? dnnl::convolution_forward::desc(prop, algorithm, x, weight, bias, y, strides, dilations, before, after)
+          : dnnl::convolution_forward::desc(prop, algorithm, x, weight, y, strides, dilations, before, after);
+  const dnnl::convolution_forward::primitive_desc forward(forward_desc, attributes, engine);
+  if (kind == Kind::backward_data) {
+    const dnnl::convolution_backward_data::primitive_desc desc(
+        dnnl::convolution_backward_data::desc(algorithm, x, weight, y, strides, dilations, before, after), attributes,
+        engine, forward);
+    made->primitive = dnnl::convolution_backward_data(desc);
+    made->weight = desc.weights_desc();
+    made->scratchpad = desc.scratchpad_desc();
+  } else if (kind == Kind::backward_weights) {
+    const auto backward_desc =
+        has_bias
+            ? dnnl::convolution_backward_weights::desc(algorithm, x, weight, bias, y, strides, dilations, before, after)
+            : dnnl::convolution_backward_weights::desc(algorithm, x, weight, y, strides, dilations, before, after);
+    const dnnl::convolution_backward_weights::primitive_desc desc(backward_desc, attributes, engine, forward);
+    made->primitive = dnnl::convolution_backward_weights(desc);
+    made->weight = desc.diff_weights_desc();
+    made->scratchpad = desc.scratchpad_desc();
+  } else {
+    made->primitive = dnnl::convolution_forward(forward);
+    made->weight = forward.weights_desc();
+    made->scratchpad = forward.scratchpad_desc();
+  }
+  // The reorder that adds the compensation for signed sources only reads oneDNN's own plain layout.
+  made->weight_as_given = integer ? memory::desc(weight_dims(c), weight_type, c.groups == 1 ? tag::oihw : tag::goihw)
+                                  : ohwi(c, weight_type);
+  made->reorders = made->weight != made->weight_as_given;
+  if (made->reorders) {
+    const bool outward = kind == Kind::backward_weights;
+    made->reorder =
+        dnnl::reorder(dnnl::reorder::primitive_desc(engine, outward ? made->weight : made->weight_as_given, engine,
+                                                    outward ? made->weight_as_given : made->weight));
+  }
+  ++library().created;
+  return made;
+}
+
+std::shared_ptr<const Primitive> find_or_make(const PrimitiveKey& key, Kind kind, const Convolution& c, bool has_bias) {
+  Library& lib = library();
+  const std::lock_guard lock(lib.mutex);
+  if (const auto* found = lib.primitives.find(key)) return *found;
+  return lib.primitives.insert(key, make(kind, c, has_bias), 1);
+}
+
+const void* address(const Tensor& t) { return detail::Access::storage(t)->data(); }
+
+memory at(const memory::desc& desc, const void* data) { return {desc, library().engine, const_cast<void*>(data)}; }
+
+Tensor bytes(size_t count) { return Tensor::empty({static_cast<int64_t>(count)}, DType::uint8); }
+
+void run_reorder(const Primitive& p, const void* from, void* to, bool outward) {
+  memory source = at(outward ? p.weight : p.weight_as_given, from);
+  memory destination = at(outward ? p.weight_as_given : p.weight, to);
+  p.reorder.execute(stream(), source, destination);
+  stream().wait();
+}
+
+Tensor ohwi_to_oihw(const Convolution& c, const Tensor& weight) {
+  const int64_t in = c.in / c.groups, positions = c.kernel_h * c.kernel_w;
+  Tensor result = Tensor::empty(weight.shape(), DType::int8);
+  const int8_t* from = weight.data<int8_t>();
+  auto* to = result.mutable_data<int8_t>();
+  for (int64_t o = 0; o < c.out; ++o)
+    for (int64_t k = 0; k < positions; ++k)
+      for (int64_t i = 0; i < in; ++i) to[(o * in + i) * positions + k] = from[(o * positions + k) * in + i];
+  return result;
+}
+
+// The weights as the primitive wants them, kept until their values change.
+Tensor prepared_weight(const Primitive& p, const PrimitiveKey& key, const Convolution& c, const Tensor& weight) {
+  const bool integer = weight.dtype() == DType::int8;
+  if (!p.reorders && !integer) return weight;
+  const auto& storage = detail::Access::storage(weight);
+  const WeightKey weight_key{storage->id(), key};
+  Library& lib = library();
+  const std::lock_guard lock(lib.mutex);
+  if (const auto* found = lib.weights.find(weight_key); found != nullptr && found->version == storage->version())
+    return found->values;
+  lib.weights.erase(weight_key);  // first, so that the new values may take the old ones' memory
+  Tensor values = bytes(p.weight.get_size());
+  const Tensor given = integer ? ohwi_to_oihw(c, weight) : weight;
+  if (p.reorders)
+    run_reorder(p, address(given), values.mutable_data<uint8_t>(), false);
+  else
+    values = given;
+  lib.weights.insert(weight_key, {storage->version(), values}, static_cast<int64_t>(p.weight.get_size()));
+  return values;
+}
+
+using Arguments = std::unordered_map<int, memory>;
+
+void execute(const Primitive& p, Arguments arguments) {
+  Tensor scratchpad;
+  if (p.scratchpad.get_size() > 0) {
+    scratchpad = bytes(p.scratchpad.get_size());
+    arguments.emplace(DNNL_ARG_SCRATCHPAD, at(p.scratchpad, address(scratchpad)));
+  }
+  p.primitive.execute(stream(), arguments);
+  stream().wait();
+}
+
+// oneDNN's own errors say little: which convolution it was is what a user needs.
+template <class F>
+void explained(const char* what, const Convolution& c, const F& f) {
+  try {
+    f();
+  } catch (const dnnl::error& error) {
+    fail(what, ": oneDNN refused input [", c.batch, ",", c.height, ",", c.width, ",", c.in, "], kernel ", c.kernel_h,
+         "x", c.kernel_w, ", ", c.out, " output channels, ", c.groups, " groups: ", error.what());
+  }
+}
+
+void forward(Kind kind, const Convolution& c, const Tensor& x, const Tensor& weight, const Tensor& bias, void* y) {
+  const PrimitiveKey key = key_of(kind, c, bias.defined());
+  const auto p = find_or_make(key, kind, c, bias.defined());
+  const Tensor prepared = prepared_weight(*p, key, c, weight);
+  Arguments arguments{{DNNL_ARG_SRC, at(p->x, address(x))},
+                      {DNNL_ARG_WEIGHTS, at(p->weight, address(prepared))},
+                      {DNNL_ARG_DST, at(p->y, y)}};
+  if (bias.defined()) arguments.emplace(DNNL_ARG_BIAS, at(p->bias, address(bias)));
+  execute(*p, std::move(arguments));
+}
+
+}  // namespace
+
+void convolution_forward(const Convolution& c, const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& y) {
+  explained("conv2d", c, [&] { forward(Kind::forward, c, x, weight, bias, y.mutable_data<float>()); });
+}
+
+void convolution_int8(const Convolution& c, const Tensor& x, const Tensor& weight, Tensor& acc) {
+  const Kind kind = x.dtype() == DType::uint8 ? Kind::uint8_forward : Kind::int8_forward;
+  explained("conv2d (int8)", c, [&] { forward(kind, c, x, weight, {}, acc.mutable_data<int32_t>()); });
+}
+
+void convolution_backward_data(const Convolution& c, const Tensor& dy, const Tensor& weight, Tensor& dx) {
+  explained("conv2d backward", c, [&] {
+    const PrimitiveKey key = key_of(Kind::backward_data, c, false);
+    const auto p = find_or_make(key, Kind::backward_data, c, false);
+    const Tensor prepared = prepared_weight(*p, key, c, weight);
+    execute(*p, {{DNNL_ARG_DIFF_DST, at(p->y, address(dy))},
+                 {DNNL_ARG_WEIGHTS, at(p->weight, address(prepared))},
+                 {DNNL_ARG_DIFF_SRC, at(p->x, dx.mutable_data<float>())}});
+  });
+}
+
+void convolution_backward_weights(const Convolution& c, const Tensor& x, const Tensor& dy, Tensor& dweight,
+                                  Tensor& dbias) {
+  explained("conv2d backward", c, [&] {
+    const bool has_bias = dbias.defined();
+    const auto p = find_or_make(key_of(Kind::backward_weights, c, has_bias), Kind::backward_weights, c, has_bias);
+    Tensor raw = p->reorders ? bytes(p->weight.get_size()) : dweight;
+    Arguments arguments{{DNNL_ARG_SRC, at(p->x, address(x))},
+                        {DNNL_ARG_DIFF_DST, at(p->y, address(dy))},
+                        {DNNL_ARG_DIFF_WEIGHTS, at(p->weight, address(raw))}};
+    if (has_bias) arguments.emplace(DNNL_ARG_DIFF_BIAS, at(p->bias, dbias.mutable_data<float>()));
+    execute(*p, std::move(arguments));
+    float* out = dweight.mutable_data<float>();
+    if (p->reorders) run_reorder(*p, address(raw), out, true);
+  });
+}
+
+Isa isa() {
+  static const Isa chosen = [] {
+    const auto effective = static_cast<int>(dnnl::get_effective_cpu_isa());
+    const auto has = [&](dnnl::cpu_isa wanted) {
+      return (effective & static_cast<int>(wanted)) == static_cast<int>(wanted);
+    };
+    if (has(dnnl::cpu_isa::avx512_core)) return Isa::avx512;
+    return has(dnnl::cpu_isa::avx2) ? Isa::avx2 : Isa::baseline;
+  }();
+  return chosen;
+}
+
+bool has_vnni() {
+  static const bool vnni =
+      (static_cast<int>(dnnl::get_effective_cpu_isa()) & static_cast<int>(dnnl::cpu_isa::avx512_core_vnni)) ==
+      static_cast<int>(dnnl::cpu_isa::avx512_core_vnni);
+  return vnni;
+}
+
+int64_t primitives_created() { return library().created; }
+
+}  // namespace sinter::onednn
