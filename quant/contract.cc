@@ -1,0 +1,52 @@
+#include "contract.h"
+
+#include <algorithm>
+
+#include "../core/error.h"
+
+namespace sinter::quant {
+
+float scale_from_range(float min, float max, const Bounds& type) {
+  const float reach = std::max({-min, max, 0.0f});
+  check(std::isfinite(reach), "scale: range [", min, ",", max, "] is not finite");
+  return std::max(reach / (static_cast<float>(type.high - type.low) / 2), kMinScale);
+}
+
+Multiplier multiplier(const March& march, double ratio, double skip_ratio, const Bounds& skip, const char* what) {
+  check(std::isfinite(ratio) && ratio >= 0 && std::isfinite(skip_ratio) && skip_ratio >= 0, what,
+        ": a ratio of scales is not finite");
+  const double limit = std::ldexp(1.0, march.multiplier_bits);
+  const double skip_reach = std::max(std::abs(static_cast<double>(skip.low)), std::abs(static_cast<double>(skip.high)));
+  for (int n = march.max_shift; n >= 0; --n) {
+    const double m = round_as(Rounding::half_to_even, std::ldexp(ratio, n));
+    const double ms = round_as(Rounding::half_to_even, std::ldexp(skip_ratio, n));
+    if (m < limit && skip_reach * ms < 0x1p46) return {static_cast<int32_t>(m), n, static_cast<int64_t>(ms)};
+  }
+  fail(what, ": no ", march.multiplier_bits, "-bit multiplier reaches the ratio ", std::max(ratio, skip_ratio),
+       " of input to output scale; the output's scale is too small for what it holds");
+}
+
+Bounds output_bounds(Activation activation, float scale, Rounding rounding, const Bounds& type) {
+  Bounds bounds = type;
+  if (activation != Activation::none) bounds.low = 0;
+  if (activation == Activation::relu6) bounds.high = quantize(6.0f, 1.0f / scale, type, rounding);
+  return bounds;
+}
+
+float effective_weight_scale(const March& march, float weight_scale, float x_scale, float bias) {
+  const double needed = std::abs(static_cast<double>(bias)) / (static_cast<double>(x_scale) * 0x1p30);
+  if (needed <= weight_scale) return weight_scale;
+  // Rounding to float may fall below what is needed: step up.
+  float raised = static_cast<float>(needed);
+  if (static_cast<double>(raised) < needed) raised = std::nextafter(raised, INFINITY);
+  return march.on_grid(raised);
+}
+
+int32_t quantize_bias(float bias, float x_scale, float weight_scale) {
+  const double q = round_as(Rounding::half_to_even, static_cast<double>(bias) / (static_cast<double>(x_scale) *
+                                                                              static_cast<double>(weight_scale)));
+  check(std::abs(q) <= 0x1p30, "bias ", bias, " is ", q, " on its accumulator's grid, expected at most 2^30");
+  return static_cast<int32_t>(q);
+}
+
+}  // namespace sinter::quant

@@ -1,0 +1,80 @@
+#pragma once
+// The integer contract (SPEC.md, sections 1 and 4): how real numbers become integers and how an accumulator becomes an
+// output. Fake-quantisation, conversion and the fast simulator compute with these functions and nothing else.
+
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "march.h"
+
+namespace sinter::quant {
+
+/// Smallest scale there is.
+inline constexpr float kMinScale = 0x1p-23f;
+
+/// The integers that a quantised tensor may hold.
+struct Bounds {
+  int32_t low = -128, high = 127;
+  bool operator==(const Bounds&) const = default;
+};
+
+/// s = max(-min, max, 0) / ((qmax - qmin) / 2), in float32 as PyTorch 1.13 computes it, at least 2^-23; `type` is the
+/// whole range of the integer type.
+float scale_from_range(float min, float max, const Bounds& type = {});
+
+/// v rounded to an integer as the march does; |v| < 2^51.
+inline double round_as(Rounding rounding, double v) {
+  // Adding and taking away 1.5 * 2^52 leaves an integer, rounded half to even by the addition.
+  constexpr double kMagic = 0x1.8p52;
+  return rounding == Rounding::half_to_even ? (v + kMagic) - kMagic : std::floor(v + 0.5);
+}
+
+/// q = clamp(round(x * (1 / s)), low, high), the product in float32 like PyTorch's kernel. NaN gives 0.
+inline int32_t quantize(float x, float inverse_scale, const Bounds& bounds, Rounding rounding) {
+  const float v = x * inverse_scale;
+  if (!(v > static_cast<float>(bounds.low))) return v == v ? bounds.low : 0;
+  if (v >= static_cast<float>(bounds.high)) return bounds.high;
+  return static_cast<int32_t>(round_as(rounding, v));
+}
+
+/// Integers of a requantisation y = sat(round((acc m + skip ms) / 2^n)).
+struct Multiplier {
+  int32_t m = 0;
+  int32_t shift = 0;  ///< n
+  int64_t skip = 0;   ///< ms: up to 2^39, where the convolution's own ratio is tiny
+  bool operator==(const Multiplier&) const = default;
+};
+
+/// The multiplier nearest to `ratio` (and `skip_ratio`, 0 for none): the largest n in 0..max_shift for which
+/// m = round_half_even(ratio 2^n) < 2^bits and |skip| ms < 2^46. Ratios are at least 0. Throws Error when there is
+/// none: `what` says for which tensor.
+Multiplier multiplier(const March& march, double ratio, double skip_ratio, const Bounds& skip, const char* what);
+
+/// y = sat(round((acc m + skip ms) / 2^n)).
+inline int32_t requantize(int64_t acc, int64_t skip, const Multiplier& by, const Bounds& bounds, Rounding rounding) {
+  // Below 2^47, so exact in double; scaling by a power of two is, too. Clamping integers first does not change the
+  // result of rounding and keeps it small.
+  double v = static_cast<double>(acc * by.m + skip * by.skip) * std::ldexp(1.0, -by.shift);
+  v = v < bounds.low ? bounds.low : v;
+  v = v > bounds.high ? bounds.high : v;
+  return static_cast<int32_t>(round_as(rounding, v));
+}
+
+/// The bounds of an output: the type's, from below 0 after a ReLU, from above round(6 / s) after a ReLU6.
+enum class Activation : uint8_t { none, relu, relu6 };
+Bounds output_bounds(Activation activation, float scale, Rounding rounding, const Bounds& type = {});
+
+/// The scale of a convolution's weights for one output channel, raised, where its bias would exceed 2^30 on the
+/// accumulator's grid, until it fits.
+float effective_weight_scale(const March& march, float weight_scale, float x_scale, float bias);
+/// The bias on that grid: round_half_even(bias / (s_x s_w)).
+int32_t quantize_bias(float bias, float x_scale, float weight_scale);
+
+/// A head's result: float(double(acc) * (double(s_x) * double(s_w))).
+inline float dequantize(int32_t acc, float x_scale, float weight_scale) {
+  return static_cast<float>(static_cast<double>(acc) *
+                            (static_cast<double>(x_scale) * static_cast<double>(weight_scale)));
+}
+
+}  // namespace sinter::quant

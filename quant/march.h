@@ -1,0 +1,41 @@
+#pragma once
+
+#include <string>
+
+namespace sinter::quant {
+
+enum class Rounding {
+  half_to_even,
+  half_up,  ///< floor(x + 0.5), evaluated in double: the older BPU rounding
+};
+
+/// The numeric half of a BPU generation, a value: the grid of its scales, its multipliers and its rounding. Machine
+/// files (bpu/) read into the same value.
+struct March {
+  std::string name;
+  bool power_of_two_scales = false;
+  int min_scale_exponent = 1;   ///< with power_of_two_scales: scales are 2^-k with k in min..max
+  int max_scale_exponent = 14;
+  int multiplier_bits = 15;     ///< multipliers are below 2^bits
+  int max_shift = 46;           ///< largest n in m / 2^n
+  Rounding rounding = Rounding::half_to_even;
+
+  static const March bernoulli2, bayes, bayes_e, nash;
+  /// The built-in march of that name. Throws Error listing the known ones.
+  static const March& named(const std::string& name);
+
+  /// The scale on this march's grid: itself, or the smallest power of two that is not below it. Throws Error unless it
+  /// is positive and finite.
+  float on_grid(float scale) const;
+  /// Whether `on_grid` would have to clip the scale at an end of the grid.
+  bool clips(float scale) const;
+
+  bool operator==(const March&) const = default;
+};
+std::string to_string(const March& march);
+
+/// The march of calls that name none, per thread; bayes at first.
+void set_march(const March& march);
+const March& default_march();
+
+}  // namespace sinter::quant

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "../core/parallel.h"
+#include "../core/tensor.h"
+
+namespace sinter::quant {
+
+struct Range {
+  float min = 0, max = 0;
+};
+
+/// Minimum, maximum, mean and (biased) standard deviation.
+struct Moments {
+  float min = 0, max = 0, mean = 0, std = 0;
+};
+
+/// The real values of one tensor in one batch, as an observer sees them. They come in blocks of a fixed size that are
+/// merged in order, so that no statistic depends on threads; a block may be computed when it is asked for, so that the
+/// accumulators of an integer convolution are observed without a float tensor.
+class Samples {
+ public:
+  static constexpr int64_t kBlock = 1 << 13;
+  /// Values begin..end-1, in `buffer` (kBlock floats) or elsewhere.
+  using Fill = std::function<const float*(int64_t begin, int64_t end, float* buffer)>;
+
+  Samples(int64_t count, Fill fill) : count_(count), fill_(std::move(fill)) {}
+  explicit Samples(const Tensor& x);
+  /// The values of one channel of a weight [O,...]: part `index` of O equal ones.
+  static Samples channel(const Tensor& weight, int64_t index);
+
+  int64_t count() const { return count_; }
+  /// Throws Error for a NaN.
+  Range range() const;
+  Moments moments() const;
+  /// Counts of abs(x) in `bins` equal bins over [0, limit]; values beyond count in the last, as limit itself does.
+  std::vector<int64_t> histogram(int64_t bins, float limit) const;
+
+  /// f(result, values, count) over each block into a copy of `initial`, then merge(into, from) in order.
+  template <class Result, class F, class Merge>
+  Result reduce(const Result& initial, const F& f, const Merge& merge) const {
+    const int64_t blocks = (count_ + kBlock - 1) / kBlock;
+    std::vector<Result> partial(blocks, initial);
+    parallel_for(blocks, 1, [&](int64_t first, int64_t last) {
+      std::vector<float> buffer(kBlock);
+      for (int64_t b = first; b < last; ++b) {
+        const int64_t begin = b * kBlock, end = begin + kBlock < count_ ? begin + kBlock : count_;
+        f(partial[b], fill_(begin, end, buffer.data()), end - begin);
+      }
+    });
+    Result result = initial;
+    for (const Result& part : partial) merge(result, part);
+    return result;
+  }
+
+ private:
+  int64_t count_;
+  Fill fill_;
+};
+
+}  // namespace sinter::quant
