@@ -196,10 +196,19 @@ Tensor ohwi_to_oihw(const Convolution& c, const Tensor& weight) {
   return result;
 }
 
-// The weights as the primitive wants them, kept until their values change.
-Tensor prepared_weight(const Primitive& p, const PrimitiveKey& key, const Convolution& c, const Tensor& weight) {
-  const bool integer = weight.dtype() == DType::int8;
-  if (!p.reorders && !integer) return weight;
+Tensor reorder_weight(const Primitive& p, const Convolution& c, const Tensor& weight) {
+  const Tensor given = weight.dtype() == DType::int8 ? ohwi_to_oihw(c, weight) : weight;
+  if (!p.reorders) return given;
+  Tensor values = bytes(p.weight.get_size());
+  run_reorder(p, address(given), values.mutable_data<uint8_t>(), false);
+  return values;
+}
+
+// The weights as the primitive wants them; with `keep`, until their values change.
+Tensor prepared_weight(const Primitive& p, const PrimitiveKey& key, const Convolution& c, const Tensor& weight,
+                       bool keep) {
+  if (!p.reorders && weight.dtype() != DType::int8) return weight;
+  if (!keep) return reorder_weight(p, c, weight);
   const auto& storage = detail::Access::storage(weight);
   const WeightKey weight_key{storage->id(), key};
   Library& lib = library();
@@ -207,14 +216,9 @@ Tensor prepared_weight(const Primitive& p, const PrimitiveKey& key, const Convol
   if (const auto* found = lib.weights.find(weight_key); found != nullptr && found->version == storage->version())
     return found->values;
   lib.weights.erase(weight_key);  // first, so that the new values may take the old ones' memory
-  Tensor values = bytes(p.weight.get_size());
-  const Tensor given = integer ? ohwi_to_oihw(c, weight) : weight;
-  if (p.reorders)
-    run_reorder(p, address(given), values.mutable_data<uint8_t>(), false);
-  else
-    values = given;
-  lib.weights.insert(weight_key, {storage->version(), values}, static_cast<int64_t>(p.weight.get_size()));
-  return values;
+  return lib.weights
+      .insert(weight_key, {storage->version(), reorder_weight(p, c, weight)}, static_cast<int64_t>(p.weight.get_size()))
+      .values;
 }
 
 using Arguments = std::unordered_map<int, memory>;
@@ -240,10 +244,11 @@ void explained(const char* what, const Convolution& c, const F& f) {
   }
 }
 
-void forward(Kind kind, const Convolution& c, const Tensor& x, const Tensor& weight, const Tensor& bias, void* y) {
+void forward(Kind kind, const Convolution& c, const Tensor& x, const Tensor& weight, const Tensor& bias, bool keep,
+             void* y) {
   const PrimitiveKey key = key_of(kind, c, bias.defined());
   const auto p = find_or_make(key, kind, c, bias.defined());
-  const Tensor prepared = prepared_weight(*p, key, c, weight);
+  const Tensor prepared = prepared_weight(*p, key, c, weight, keep);
   Arguments arguments{{DNNL_ARG_SRC, at(p->x, address(x))},
                       {DNNL_ARG_WEIGHTS, at(p->weight, address(prepared))},
                       {DNNL_ARG_DST, at(p->y, y)}};
@@ -253,20 +258,21 @@ void forward(Kind kind, const Convolution& c, const Tensor& x, const Tensor& wei
 
 }  // namespace
 
-void convolution_forward(const Convolution& c, const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& y) {
-  explained("conv2d", c, [&] { forward(Kind::forward, c, x, weight, bias, y.mutable_data<float>()); });
+void convolution_forward(const Convolution& c, const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& y,
+                         bool keep) {
+  explained("conv2d", c, [&] { forward(Kind::forward, c, x, weight, bias, keep, y.mutable_data<float>()); });
 }
 
-void convolution_int8(const Convolution& c, const Tensor& x, const Tensor& weight, Tensor& acc) {
+void convolution_int8(const Convolution& c, const Tensor& x, const Tensor& weight, bool keep, Tensor& acc) {
   const Kind kind = x.dtype() == DType::uint8 ? Kind::uint8_forward : Kind::int8_forward;
-  explained("conv2d (int8)", c, [&] { forward(kind, c, x, weight, {}, acc.mutable_data<int32_t>()); });
+  explained("conv2d (int8)", c, [&] { forward(kind, c, x, weight, {}, keep, acc.mutable_data<int32_t>()); });
 }
 
-void convolution_backward_data(const Convolution& c, const Tensor& dy, const Tensor& weight, Tensor& dx) {
+void convolution_backward_data(const Convolution& c, const Tensor& dy, const Tensor& weight, Tensor& dx, bool keep) {
   explained("conv2d backward", c, [&] {
     const PrimitiveKey key = key_of(Kind::backward_data, c, false);
     const auto p = find_or_make(key, Kind::backward_data, c, false);
-    const Tensor prepared = prepared_weight(*p, key, c, weight);
+    const Tensor prepared = prepared_weight(*p, key, c, weight, keep);
     execute(*p, {{DNNL_ARG_DIFF_DST, at(p->y, address(dy))},
                  {DNNL_ARG_WEIGHTS, at(p->weight, address(prepared))},
                  {DNNL_ARG_DIFF_SRC, at(p->x, dx.mutable_data<float>())}});

@@ -15,16 +15,19 @@ struct Convolution {
   int64_t out_height = 1, out_width = 1;
 };
 
-/// y = conv(x, weight) + bias; bias may be undefined.
-void convolution_forward(const Convolution& c, const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& y);
-void convolution_backward_data(const Convolution& c, const Tensor& dy, const Tensor& weight, Tensor& dx);
+/// y = conv(x, weight) + bias; bias may be undefined. `keep`: the weight's storage will come again (a parameter), its
+/// reordered form is kept until its values change.
+void convolution_forward(const Convolution& c, const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& y,
+                         bool keep = true);
+void convolution_backward_data(const Convolution& c, const Tensor& dy, const Tensor& weight, Tensor& dx,
+                               bool keep = true);
 /// dbias may be undefined.
 void convolution_backward_weights(const Convolution& c, const Tensor& x, const Tensor& dy, Tensor& dweight,
                                   Tensor& dbias);
 
 /// acc = conv(x, weight) in int32 by one call of oneDNN's int8 kernels: x int8, or uint8; weight int8. Exact only
 /// within the bounds of SPEC.md, "Exact accumulators", and only with `has_vnni()`; callers split.
-void convolution_int8(const Convolution& c, const Tensor& x, const Tensor& weight, Tensor& acc);
+void convolution_int8(const Convolution& c, const Tensor& x, const Tensor& weight, bool keep, Tensor& acc);
 
 /// What kernels of our own may use; follows oneDNN's choice, so that ONEDNN_MAX_CPU_ISA switches both.
 enum class Isa { baseline, avx2, avx512 };

@@ -2,6 +2,8 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
+#include <string_view>
 
 namespace sinter {
 
@@ -35,7 +37,12 @@ class Random {
 };
 
 /// A 64-bit stream number from text (node names, parameter names): FNV-1a.
-uint64_t stream_of(const char* text);
+uint64_t stream_of(std::string_view text);
+
+/// Values drawn from `random`, which moves on by a fixed number of words; they do not depend on the number of threads.
+/// Uniform in [low, high); normal with mean 0 (Box & Muller 1958).
+void fill_uniform(std::span<float> out, Random& random, double low, double high);
+void fill_normal(std::span<float> out, Random& random, double std);
 
 /// The generator that layers draw their initial parameters from, one per thread; `manual_seed` restarts it.
 Random& default_random();

@@ -44,7 +44,7 @@ float effective_weight_scale(const March& march, float weight_scale, float x_sca
 
 int32_t quantize_bias(float bias, float x_scale, float weight_scale) {
   const double q = round_as(Rounding::half_to_even, static_cast<double>(bias) / (static_cast<double>(x_scale) *
-                                                                              static_cast<double>(weight_scale)));
+                                                                                 static_cast<double>(weight_scale)));
   check(std::abs(q) <= 0x1p30, "bias ", bias, " is ", q, " on its accumulator's grid, expected at most 2^30");
   return static_cast<int32_t>(q);
 }

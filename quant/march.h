@@ -14,10 +14,10 @@ enum class Rounding {
 struct March {
   std::string name;
   bool power_of_two_scales = false;
-  int min_scale_exponent = 1;   ///< with power_of_two_scales: scales are 2^-k with k in min..max
+  int min_scale_exponent = 1;  ///< with power_of_two_scales: scales are 2^-k with k in min..max
   int max_scale_exponent = 14;
-  int multiplier_bits = 15;     ///< multipliers are below 2^bits
-  int max_shift = 46;           ///< largest n in m / 2^n
+  int multiplier_bits = 15;  ///< multipliers are below 2^bits
+  int max_shift = 46;        ///< largest n in m / 2^n
   Rounding rounding = Rounding::half_to_even;
 
   static const March bernoulli2, bayes, bayes_e, nash;

@@ -52,7 +52,8 @@ std::string to_string(const Keywords::Value& value) {
 
 std::string to_string(const Keywords& keywords) {
   std::string out = "{";
-  for (const auto& [name, value] : keywords.values()) out += text(out.size() > 1 ? ", " : "", name, "=", to_string(value));
+  for (const auto& [name, value] : keywords.values())
+    out += text(out.size() > 1 ? ", " : "", name, "=", to_string(value));
   return out + "}";
 }
 

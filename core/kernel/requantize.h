@@ -1,0 +1,33 @@
+#pragma once
+// Private: the requantisation loop. Doubles hold every value exactly: |acc m| < 2^46, with a residual 2^47.
+
+#include <cstdint>
+
+#include "isa.h"
+
+namespace sinter::kernel {
+
+struct RequantizeArguments {
+  const int32_t* acc = nullptr;
+  const int8_t* skip = nullptr;        // or null
+  const double* bias = nullptr;        // per channel, integers
+  const double* scale = nullptr;       // m / 2^n
+  const double* skip_scale = nullptr;  // ms / 2^n
+  int64_t channels = 0;
+  double low = 0, high = 0;
+  bool half_up = false;
+  int8_t* y = nullptr;
+  uint8_t* mask = nullptr;  // or null
+  double mask_low = 0, mask_high = 0;
+  bool relu = false;
+  double below = 0;
+};
+
+struct RequantizeKernels {
+  /// Rows begin..end-1 of [rows, channels].
+  void (*run)(const RequantizeArguments& a, int64_t begin, int64_t end);
+};
+
+SINTER_DECLARE_KERNELS(RequantizeKernels, requantize_kernels)
+
+}  // namespace sinter::kernel

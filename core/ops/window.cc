@@ -1,0 +1,19 @@
+#include "window.h"
+
+namespace sinter {
+
+std::string to_string(const Pair& pair) { return text(pair.h, "x", pair.w); }
+
+void detail::append_field(std::vector<Field>& out, std::string_view name, const Pair& value) {
+  append_field(out, name, std::vector<int64_t>{value.h, value.w});
+}
+
+int64_t window_output(int64_t size, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation, bool ceil_mode) {
+  const int64_t room = size + 2 * padding - dilation * (kernel - 1) - 1;
+  if (room < 0) return 0;
+  int64_t windows = (room + (ceil_mode ? stride - 1 : 0)) / stride + 1;
+  if (ceil_mode && (windows - 1) * stride >= size + padding) --windows;
+  return windows;
+}
+
+}  // namespace sinter

@@ -1,0 +1,102 @@
+#include "conv.h"
+
+#include <cstdlib>
+
+#include "../../core/autograd.h"
+#include "../../core/parallel.h"
+
+namespace sinter::quant {
+
+namespace {
+
+constexpr int64_t kExact = int64_t{1} << 24;
+constexpr int64_t kAccumulatorLimit = (int64_t{1} << 31) - 1 - (int64_t{1} << 30);  // leaves room for the bias
+
+int64_t reach_of(const Bounds& x) {
+  return std::max(std::abs(static_cast<int64_t>(x.low)), std::abs(static_cast<int64_t>(x.high)));
+}
+
+Tensor to_float(const Tensor& x) {
+  Tensor result = Tensor::empty(x.shape());
+  const int8_t* in = x.data<int8_t>();
+  float* out = result.mutable_data<float>();
+  parallel_for(x.elements(), 1 << 15, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) out[i] = in[i];
+  });
+  return result;
+}
+
+// One part: by oneDNN's int8 kernels where they accumulate in 32 bits, else by a float convolution of the integers,
+// which is exact below 2^24 whatever the order of its sums.
+void convolve(const onednn::Convolution& c, const Tensor& x, const Tensor& weight, bool keep, Tensor& acc) {
+  if (onednn::has_vnni()) {
+    onednn::convolution_int8(c, x, weight, keep, acc);
+    return;
+  }
+  const Tensor source = x.dtype() == DType::float32 ? x : to_float(x);
+  Tensor sums = Tensor::empty(acc.shape());
+  onednn::convolution_forward(c, source, to_float(weight), {}, sums, false);
+  const float* in = sums.data<float>();
+  auto* out = acc.mutable_data<int32_t>();
+  parallel_for(acc.elements(), 1 << 15, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) out[i] = static_cast<int32_t>(in[i]);
+  });
+}
+
+}  // namespace
+
+IntegerWeights integer_weights(const Tensor& weight, const Bounds& x, bool keep, const char* what) {
+  IntegerWeights result{{}, 0, keep};
+  const int64_t outputs = weight.size(0), each = weight.elements() / outputs, reach = reach_of(x);
+  const int8_t* w = weight.data<int8_t>();
+  std::vector<int64_t> sums(outputs);
+  for (int64_t o = 0; o < outputs; ++o) {
+    for (int64_t i = 0; i < each; ++i) sums[o] += std::abs(static_cast<int>(w[o * each + i]));
+    result.reach = std::max(result.reach, sums[o] * reach);
+    check(sums[o] * reach <= kAccumulatorLimit, what, ": the accumulator of output channel ", o, " may reach ",
+          sums[o] * reach, ", expected at most ", kAccumulatorLimit, " so that 32 bits hold it with its bias");
+  }
+  if (result.reach < kExact) {
+    result.parts.push_back(weight);
+    return result;
+  }
+  // Greedily: a part takes each channel's weights until its sum would reach the limit.
+  std::vector<int64_t> next(outputs, 0);
+  for (bool left = true; left;) {
+    left = false;
+    Tensor part = Tensor::zeros(weight.shape(), DType::int8);
+    auto* out = part.mutable_data<int8_t>();
+    for (int64_t o = 0; o < outputs; ++o) {
+      int64_t sum = 0;
+      for (int64_t& i = next[o]; i < each; ++i) {
+        sum += std::abs(static_cast<int>(w[o * each + i])) * reach;
+        if (sum >= kExact) break;
+        out[o * each + i] = w[o * each + i];
+      }
+      left = left || next[o] < each;
+    }
+    result.parts.push_back(part);
+  }
+  return result;
+}
+
+void integer_convolution(const onednn::Convolution& c, const Tensor& x, const Bounds& bounds,
+                         const IntegerWeights& weights, Tensor& acc) {
+  if (acc.elements() == 0) return;
+  // Integers that are never negative are the same bytes as uint8, which needs no compensation.
+  const Tensor source = !onednn::has_vnni() ? to_float(x)
+                        : bounds.low >= 0 ? detail::Access::make(detail::Access::storage(x), {DType::uint8, x.shape()})
+                                          : x;
+  convolve(c, source, weights.parts[0], weights.keep, acc);
+  for (size_t p = 1; p < weights.parts.size(); ++p) {
+    Tensor more = Tensor::empty(acc.shape(), DType::int32);
+    convolve(c, source, weights.parts[p], weights.keep, more);
+    const auto* in = more.data<int32_t>();
+    auto* out = acc.mutable_data<int32_t>();
+    parallel_for(acc.elements(), 1 << 15, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) out[i] += in[i];
+    });
+  }
+}
+
+}  // namespace sinter::quant

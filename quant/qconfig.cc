@@ -1,0 +1,59 @@
+#include "qconfig.h"
+
+#include <algorithm>
+
+#include "../core/error.h"
+
+namespace sinter::quant {
+
+namespace {
+
+constexpr const char* kAveraging = "averaging_constant";
+
+TensorConfig tensor_config(const std::string& which, const std::string& fake_quant, const std::string& observer,
+                           const Keywords& keywords) {
+  check(fake_quant == "fake_quant", "get_default_qconfig: ", which, " '", fake_quant,
+        "' is unknown, expected one of: fake_quant");
+  const ObserverFactory& factory = observer_factory(observer);
+  TensorConfig config{fake_quant, observer, keywords, 0};
+  for (const auto& [name, value] : keywords.values()) {
+    const bool known = name == kAveraging ||
+                       std::find(factory.keywords.begin(), factory.keywords.end(), name) != factory.keywords.end();
+    if (known) continue;
+    std::string names = kAveraging;
+    for (const std::string& keyword : factory.keywords) names += ", " + keyword;
+    fail("get_default_qconfig: keyword '", name, "' is unknown to observer ", observer, ", expected one of: ", names);
+  }
+  config.averaging_constant = config.make_observer()->default_averaging_constant();
+  if (const auto found = keywords.values().find(kAveraging); found != keywords.values().end())
+    detail::assign(kAveraging, found->second, config.averaging_constant);
+  check(config.averaging_constant >= 0 && config.averaging_constant <= 1, kAveraging, " is ", config.averaging_constant,
+        ", expected 0 to 1");
+  return config;
+}
+
+}  // namespace
+
+ObserverValue TensorConfig::make_observer() const { return observer_factory(observer).make(keywords); }
+
+std::string to_string(const QConfig& qconfig) {
+  const auto describe = [](const TensorConfig& c) {
+    return text(c.fake_quant, " ", c.observer, to_string(c.keywords));
+  };
+  return text("activation ", qconfig.activation ? describe(*qconfig.activation) : "none", ", weight ",
+              describe(qconfig.weight));
+}
+
+QConfig get_default_qconfig(const QConfigOptions& options) {
+  QConfig qconfig;
+  check(options.weight_fake_quant.name().has_value(),
+        "get_default_qconfig: weight_fake_quant is none; only activations can stay unquantised");
+  if (const auto& name = options.activation_fake_quant.name())
+    qconfig.activation =
+        tensor_config("activation_fake_quant", *name, options.activation_observer, options.activation_qkwargs);
+  qconfig.weight = tensor_config("weight_fake_quant", *options.weight_fake_quant.name(), options.weight_observer,
+                                 options.weight_qkwargs);
+  return qconfig;
+}
+
+}  // namespace sinter::quant
