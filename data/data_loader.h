@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <memory>
+#include <vector>
+
+#include "augment.h"
+#include "dataset.h"
+
+namespace sinter::data {
+
+/// Images with their labels. It may be kept: the loader does not touch it again.
+struct Batch {
+  Tensor images;      ///< float32 [N,H,W,C]
+  Tensor labels;      ///< int64 [N]
+  int64_t index = 0;  ///< within the epoch
+};
+
+struct DataLoaderOptions {
+  int64_t batch = 128;
+  uint64_t seed = 0;
+  bool shuffle = true;
+  int64_t batches = 0;     ///< an epoch ends after this many; 0: no limit
+  int64_t workers = 1;     ///< threads that prepare batches; 0: the loop's own thread does
+  int64_t prefetch = 2;    ///< batches prepared ahead of the loop, at least one a worker
+  bool drop_last = false;  ///< leave out a last batch that is smaller than the others
+  std::vector<Augmentation> augment{};
+};
+
+/// Batches of a dataset, which outlives it: `for (const auto& batch : loader)` runs over one epoch, the next loop over
+/// the next, shuffled anew. What a batch holds depends on seed, epoch and index alone, not on threads or on the
+/// batches before it. An exception in a worker comes out of the loop; a loop may be left at any time.
+class DataLoader {
+ public:
+  class Iterator;
+
+  /// Throws Error for options out of range, and when there is no batch at all.
+  explicit DataLoader(const Dataset& dataset, const DataLoaderOptions& options = {});
+  explicit DataLoader(const Dataset&& dataset, const DataLoaderOptions& options = {}) = delete;
+  DataLoader(DataLoader&&) noexcept;
+  DataLoader& operator=(DataLoader&&) noexcept;
+  ~DataLoader();
+
+  /// Batches of an epoch.
+  int64_t batches() const;
+
+  /// The next loop runs over the given epoch (the first is 0), from the given batch on:
+  /// `for (const auto& batch : loader.epoch(3))`.
+  DataLoader& epoch(int64_t epoch, int64_t first_batch = 0) &;
+
+  /// Starts the threads of an epoch; they end with the iterator.
+  Iterator begin();
+  std::default_sentinel_t end() const { return {}; }
+
+  /// Seconds that loops have waited for batches so far.
+  double waited() const;
+
+ private:
+  struct State;
+  class Run;
+  std::unique_ptr<State> state_;
+};
+
+/// Goes through the batches once. It ends before its loader.
+class DataLoader::Iterator {
+ public:
+  using value_type = Batch;
+  using difference_type = std::ptrdiff_t;
+
+  Iterator(Iterator&&) noexcept;
+  Iterator& operator=(Iterator&&) noexcept;
+  ~Iterator();
+
+  Batch& operator*() const;
+  Batch* operator->() const { return &**this; }
+  Iterator& operator++();
+  void operator++(int) { ++*this; }
+  bool operator==(std::default_sentinel_t) const;
+
+ private:
+  friend class DataLoader;
+  explicit Iterator(std::unique_ptr<Run> run);
+  std::unique_ptr<Run> run_;
+};
+
+}  // namespace sinter::data
