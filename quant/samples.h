@@ -45,7 +45,7 @@ class Samples {
     const int64_t blocks = (count_ + kBlock - 1) / kBlock;
     std::vector<Result> partial(blocks, initial);
     parallel_for(blocks, 1, [&](int64_t first, int64_t last) {
-      std::vector<float> buffer(kBlock);
+      std::vector<float> buffer(count_ < kBlock ? count_ : kBlock);
       for (int64_t b = first; b < last; ++b) {
         const int64_t begin = b * kBlock, end = begin + kBlock < count_ ? begin + kBlock : count_;
         f(partial[b], fill_(begin, end, buffer.data()), end - begin);

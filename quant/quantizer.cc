@@ -1,0 +1,88 @@
+#include "quantizer.h"
+
+#include <cmath>
+
+#include "../core/parallel.h"
+
+namespace sinter::quant {
+
+ActivationQuantizer::ActivationQuantizer(std::string name, TensorConfig config)
+    : range_state(Tensor::zeros({2}), false),
+      seen_state(Tensor::zeros({2}, DType::int64), false),
+      name_(std::move(name)),
+      config_(std::move(config)),
+      observer_(config_.make_observer()) {}
+
+int64_t ActivationQuantizer::batches() const { return seen_state.tensor().at<int64_t>({0}); }
+int64_t ActivationQuantizer::values() const { return seen_state.tensor().at<int64_t>({1}); }
+
+Range ActivationQuantizer::range() const { return {range_state.tensor().at({0}), range_state.tensor().at({1})}; }
+
+void ActivationQuantizer::observe(const Samples& batch) const {
+  Range seen;
+  try {
+    seen = observer_->observe(batch);
+    check(std::isfinite(seen.min) && std::isfinite(seen.max), "its range is [", seen.min, ",", seen.max, "]");
+  } catch (const Error& error) {
+    fail(name_, ": ", error.what());
+  }
+  // The buffers are state behind a const forward: written through another handle.
+  Tensor range = range_state.tensor(), counts = seen_state.tensor();
+  float* running = range.mutable_data<float>();
+  auto* count = counts.mutable_data<int64_t>();
+  if (count[0] == 0) {
+    running[0] = seen.min;
+    running[1] = seen.max;
+  } else {
+    const auto c = static_cast<float>(config_.averaging_constant);
+    running[0] += c * (seen.min - running[0]);
+    running[1] += c * (seen.max - running[1]);
+  }
+  ++count[0];
+  count[1] += batch.count();
+}
+
+float ActivationQuantizer::scale(const March& march) const {
+  check(observed(), name_,
+        ": its scale is used but nothing was observed; feed data in FakeQuantState::calibration, or "
+        "load_observer_params from a calibrated model, first");
+  const Range r = range();
+  return march.on_grid(scale_from_range(r.min, r.max));
+}
+
+QuantizedWeights quantize_weights(const std::string& name, const TensorConfig& config, const March& march,
+                                  const Tensor& weight, const Tensor& bias, float x_scale) {
+  const int64_t outputs = weight.size(0), each = weight.elements() / outputs;
+  const float *w = weight.data<float>(), *b = bias.data<float>();
+  QuantizedWeights result{
+      Tensor::empty(weight.shape(), DType::int8), std::vector<float>(outputs), std::vector<int32_t>(outputs), {}};
+  auto* q = result.values.mutable_data<int8_t>();
+  const ObserverValue observer = config.make_observer();
+  const bool full_range = observer->full_range();
+  uint8_t* mask = nullptr;
+  if (!full_range) {
+    result.mask = Tensor::empty(weight.shape(), DType::uint8);
+    mask = result.mask.mutable_data<uint8_t>();
+  }
+  for (int64_t o = 0; o < outputs; ++o) {
+    try {
+      const Range range = observer->observe(Samples::channel(weight, o));
+      const float scale = march.on_grid(scale_from_range(range.min, range.max));
+      result.scales[o] = effective_weight_scale(march, scale, x_scale, b[o]);
+      result.bias[o] = quantize_bias(b[o], x_scale, result.scales[o]);
+    } catch (const Error& error) {
+      fail(name, ".weight, output channel ", o, ": ", error.what());
+    }
+    const float inverse = 1.0f / result.scales[o];
+    const Bounds bounds;
+    for (int64_t i = o * each; i < (o + 1) * each; ++i) {
+      q[i] = static_cast<int8_t>(quantize(w[i], inverse, bounds, march.rounding));
+      if (mask == nullptr) continue;
+      const double r = round_as(march.rounding, w[i] * inverse);
+      mask[i] = r >= bounds.low && r <= bounds.high;
+    }
+  }
+  return result;
+}
+
+}  // namespace sinter::quant
