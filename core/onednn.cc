@@ -1,5 +1,6 @@
 #include "onednn.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <memory>
@@ -293,6 +294,19 @@ void convolution_backward_weights(const Convolution& c, const Tensor& x, const T
     float* out = dweight.mutable_data<float>();
     if (p->reorders) run_reorder(*p, address(raw), out, true);
   });
+}
+
+void gemm(const Gemm& g, const float* a, const float* b, float* c) {
+  if (g.rows == 0 || g.columns == 0) return;
+  if (g.depth == 0) {
+    if (!g.accumulate) std::fill_n(c, g.rows * g.columns, 0.0f);
+    return;
+  }
+  const dnnl::status status = dnnl::sgemm(g.transpose_a ? 'T' : 'N', g.transpose_b ? 'T' : 'N', g.rows, g.columns,
+                                          g.depth, 1, a, g.transpose_a ? g.rows : g.depth, b,
+                                          g.transpose_b ? g.depth : g.columns, g.accumulate ? 1 : 0, c, g.columns);
+  check(status == dnnl::status::success, "matmul: oneDNN refused [", g.rows, ",", g.depth, "] x [", g.depth, ",",
+        g.columns, "]");
 }
 
 Isa isa() {

@@ -29,6 +29,14 @@ void convolution_backward_weights(const Convolution& c, const Tensor& x, const T
 /// within the bounds of SPEC.md, "Exact accumulators", and only with `has_vnni()`; callers split.
 void convolution_int8(const Convolution& c, const Tensor& x, const Tensor& weight, bool keep, Tensor& acc);
 
+/// c = a b (+ c, with `accumulate`): float32 matrices, row-major and dense, c [rows,columns], a [rows,depth] or,
+/// transposed, [depth,rows], b [depth,columns] or [columns,depth].
+struct Gemm {
+  int64_t rows = 0, columns = 0, depth = 0;
+  bool transpose_a = false, transpose_b = false, accumulate = false;
+};
+void gemm(const Gemm& g, const float* a, const float* b, float* c);
+
 /// What kernels of our own may use; follows oneDNN's choice, so that ONEDNN_MAX_CPU_ISA switches both.
 enum class Isa { baseline, avx2, avx512 };
 Isa isa();

@@ -1,0 +1,58 @@
+#pragma once
+
+#include "../op.h"
+
+namespace sinter {
+
+namespace ops {
+
+/// Arithmetic on two float32 tensors, whose shapes broadcast as NumPy's do: aligned at the last axis, sizes equal or 1.
+struct Arithmetic : Op {
+  Specs infer(std::span<const Spec> x) const override;
+  Aliasing aliasing() const override { return Aliasing::reuse; }
+};
+
+struct Add final : Arithmetic {
+  std::string_view name() const override { return "add"; }
+  void forward(Inputs x, Outputs y, Context& context) const override;
+  void backward(const Context& context, Outputs dy, Gradients& dx) const override;
+};
+
+struct Sub final : Arithmetic {
+  std::string_view name() const override { return "sub"; }
+  void forward(Inputs x, Outputs y, Context& context) const override;
+  void backward(const Context& context, Outputs dy, Gradients& dx) const override;
+};
+
+struct Mul final : Arithmetic {
+  std::string_view name() const override { return "mul"; }
+  void forward(Inputs x, Outputs y, Context& context) const override;
+  void backward(const Context& context, Outputs dy, Gradients& dx) const override;
+  Aliasing aliasing() const override { return Aliasing::none; }  // backward needs both inputs
+};
+
+struct Div final : Arithmetic {
+  std::string_view name() const override { return "div"; }
+  void forward(Inputs x, Outputs y, Context& context) const override;
+  void backward(const Context& context, Outputs dy, Gradients& dx) const override;
+};
+
+}  // namespace ops
+
+/// Elementwise, with broadcasting; see ops::Arithmetic. Numbers are tensors without axes. A temporary on the left lends
+/// its elements to the result.
+Tensor operator+(Tensor a, const Tensor& b);
+Tensor operator-(Tensor a, const Tensor& b);
+Tensor operator*(const Tensor& a, const Tensor& b);
+Tensor operator/(Tensor a, const Tensor& b);
+Tensor operator+(Tensor a, double b);
+Tensor operator-(Tensor a, double b);
+Tensor operator*(const Tensor& a, double b);
+Tensor operator/(Tensor a, double b);
+Tensor operator+(double a, const Tensor& b);
+Tensor operator-(double a, const Tensor& b);
+Tensor operator*(double a, const Tensor& b);
+Tensor operator/(double a, const Tensor& b);
+Tensor operator-(const Tensor& a);
+
+}  // namespace sinter
