@@ -1,11 +1,14 @@
 #pragma once
 
+#include <array>
 #include <concepts>
-#include <memory>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <typeinfo>
+#include <utility>
 #include <vector>
 
 #include "../core/graph.h"
@@ -25,7 +28,11 @@ class MemberVisitor {
 };
 
 /// A piece of a network. A user's module is a struct with layers as members, one SINTER_CHILDREN line that lists them,
-/// and a `forward`. It copies (parameters are cloned), moves, and needs no destructor.
+/// and a `forward`. It copies (parameters are cloned), moves (parameters stay the same), and needs no destructor.
+///
+/// Two modules may hold the same parameter (`Parameter::share`) or the same module (a std::shared_ptr in both): it then
+/// appears once, under its first name. A copy of such a module shares what std::shared_ptr shares, and has parameters
+/// of its own for the rest.
 class Module {
  public:
   Module() = default;
@@ -39,34 +46,46 @@ class Module {
   virtual Tensor forward(const Tensor& x) const;
   /// Several inputs or outputs.
   virtual std::vector<Tensor> forward_all(std::span<const Tensor> x) const;
+
   /// What SINTER_CHILDREN defines: it does not compile without.
   virtual void members(MemberVisitor& visitor) const = 0;
+  /// The class whose SINTER_CHILDREN line this is. Only a `members` written by hand does without.
+  virtual const std::type_info& members_listed_by() const;
+  /// One line for printing: the class, and for layers their options.
+  virtual std::string title() const;
 
+  /// Runs `forward` in the module's mode. An Error thrown below ends with the path of the module that it came from:
+  /// `... (in body.3.conv1)`.
   Tensor operator()(const Tensor& x) const;
-  std::vector<Tensor> operator()(std::initializer_list<Tensor> x) const;
+  std::vector<Tensor> operator()(std::span<const Tensor> x) const;
+  std::vector<Tensor> operator()(std::initializer_list<Tensor> x) const {
+    return (*this)(std::span<const Tensor>(x.begin(), x.size()));
+  }
 
   /// Training or evaluation behaviour (batch normalisation), for this module and all below. Modules start in training.
   void train(bool training = true);
   void eval() { train(false); }
   bool training() const { return training_; }
 
-  /// Trained parameters, then buffers only with `named_state`, under their paths; they share the elements.
+  /// What is trained, under paths such as `body.3.conv1.weight`; the values share the module's elements.
   std::vector<NamedParameter> parameters() const;
+  /// What is trained and the buffers (running statistics), in the order of the members.
   std::vector<NamedParameter> named_state() const;
-  /// Copies values by name. Throws Error listing names missing on either side and shapes that differ; then nothing is
-  /// changed.
+  /// Copies values by name. Throws Error listing all names missing on either side and all shapes that differ; then
+  /// nothing is changed.
   void load_state(const std::vector<NamedParameter>& state);
-  /// All modules below and including this, with paths ("" is this one).
+  /// This module (with path "") and all modules below, outer before inner.
   std::vector<std::pair<std::string, const Module*>> modules() const;
 
-  /// Called on every module by `train`; override to react (prepared models).
+  /// Called on every module by `train`; override to react.
   virtual void on_train(bool) {}
 
  private:
-  template <class Call>
-  auto guarded(const Call& call) const;
   bool training_ = true;
 };
+
+/// The tree of modules, one title a line, indented.
+std::string to_string(const Module& module);
 
 /// While alive, all modules run by this thread behave as in training or evaluation, whatever their flags say.
 class ModeOverride {
@@ -82,36 +101,48 @@ class ModeOverride {
 
 namespace detail {
 
-void check_members_listed(const Module& module, const std::type_info& listed);
-
 inline void visit_member(MemberVisitor& v, const std::string& name, const Parameter& p) { v.parameter(name, p); }
 inline void visit_member(MemberVisitor& v, const std::string& name, const Module& m) { v.module(name, m); }
 template <class M>
 requires requires(const M& m) {
+  static_cast<bool>(m);
   { *m } -> std::convertible_to<const Module&>;
 }
 void visit_member(MemberVisitor& v, const std::string& name, const M& pointer) {  // unique_ptr, shared_ptr, optional
   if (pointer) v.module(name, *pointer);
 }
+template <class List>
+void visit_list(MemberVisitor& v, const std::string& name, const List& list);
 template <class M>
 void visit_member(MemberVisitor& v, const std::string& name, const std::vector<M>& list) {
-  for (size_t i = 0; i < list.size(); ++i) visit_member(v, name + "." + std::to_string(i), list[i]);
+  visit_list(v, name, list);
+}
+template <class M, size_t N>
+void visit_member(MemberVisitor& v, const std::string& name, const std::array<M, N>& list) {
+  visit_list(v, name, list);
+}
+template <class List>
+void visit_list(MemberVisitor& v, const std::string& name, const List& list) {
+  size_t i = 0;
+  for (const auto& member : list) visit_member(v, name + "." + std::to_string(i++), member);
 }
 
 template <class... Members>
-void visit_members(MemberVisitor& visitor, const Module& module, const std::type_info& listed,
-                   [[maybe_unused]] std::string_view names, const Members&... members) {
-  check_members_listed(module, listed);
+void visit_members([[maybe_unused]] MemberVisitor& visitor, [[maybe_unused]] std::string_view names,
+                   const Members&... members) {
   (visit_member(visitor, std::string(::sinter::detail::next_name(names)), members), ...);
 }
 
 }  // namespace detail
 
-/// Lists a module's layers, parameters and vectors of them, in the order in which they should be named.
+/// Lists a module's layers and parameters, and vectors, arrays, optionals and pointers of them, in the order in which
+/// they should be named. A class derived from a module with such a line has one of its own, which repeats the base's.
 #define SINTER_CHILDREN(...)                                                                           \
-  void members(::sinter::nn::MemberVisitor& visitor_) const override {                                 \
-    ::sinter::nn::detail::visit_members(visitor_, *this, typeid(std::remove_cvref_t<decltype(*this)>), \
-                                        #__VA_ARGS__ __VA_OPT__(, ) __VA_ARGS__);                      \
+  void members([[maybe_unused]] ::sinter::nn::MemberVisitor& visitor_) const override {                \
+    ::sinter::nn::detail::visit_members(visitor_, #__VA_ARGS__ __VA_OPT__(, ) __VA_ARGS__);            \
+  }                                                                                                    \
+  const std::type_info& members_listed_by() const override {                                           \
+    return typeid(std::remove_cvref_t<decltype(*this)>);                                               \
   }
 
 }  // namespace sinter::nn
