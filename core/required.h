@@ -11,11 +11,10 @@ class Required {
  public:
   Required() = delete;
   template <std::convertible_to<T> U>
-  requires(!(std::floating_point<U> && std::integral<T>))
-  constexpr Required(U value) : value_(value) {}
+  requires(!(std::floating_point<U> && std::integral<T>)) constexpr Required(U value) : value_(value) {}
   template <class... Parts>
-  requires(sizeof...(Parts) > 1 && requires(Parts... parts) { T{parts...}; })
-  constexpr Required(Parts... parts) : value_{parts...} {}
+  requires(sizeof...(Parts) > 1 && requires(Parts... parts) { T{parts...}; }) constexpr Required(Parts... parts)
+      : value_{parts...} {}
   constexpr operator T() const { return value_; }
   constexpr const T& value() const { return value_; }
 

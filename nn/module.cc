@@ -75,8 +75,9 @@ class Walk final : public MemberVisitor {
 // A subclass that inherits its base's list would silently leave its own layers untrained.
 void check_members_listed(const Module& module) {
   const std::type_info& listed = module.members_listed_by();
-  check(typeid(module) == listed, class_name(typeid(module)), ": it has no SINTER_CHILDREN line of its own, only that of ",
-        class_name(listed), "; list the layers of both in one");
+  check(typeid(module) == listed, class_name(typeid(module)),
+        ": it has no SINTER_CHILDREN line of its own, only that of ", class_name(listed),
+        "; list the layers of both in one");
 }
 
 Walk checked_walk(const Module& root) {

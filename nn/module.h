@@ -137,13 +137,11 @@ void visit_members([[maybe_unused]] MemberVisitor& visitor, [[maybe_unused]] std
 
 /// Lists a module's layers and parameters, and vectors, arrays, optionals and pointers of them, in the order in which
 /// they should be named. A class derived from a module with such a line has one of its own, which repeats the base's.
-#define SINTER_CHILDREN(...)                                                                           \
-  void members([[maybe_unused]] ::sinter::nn::MemberVisitor& visitor_) const override {                \
-    ::sinter::nn::detail::visit_members(visitor_, #__VA_ARGS__ __VA_OPT__(, ) __VA_ARGS__);            \
-  }                                                                                                    \
-  const std::type_info& members_listed_by() const override {                                           \
-    return typeid(std::remove_cvref_t<decltype(*this)>);                                               \
-  }
+#define SINTER_CHILDREN(...)                                                                \
+  void members([[maybe_unused]] ::sinter::nn::MemberVisitor& visitor_) const override {     \
+    ::sinter::nn::detail::visit_members(visitor_, #__VA_ARGS__ __VA_OPT__(, ) __VA_ARGS__); \
+  }                                                                                         \
+  const std::type_info& members_listed_by() const override { return typeid(std::remove_cvref_t<decltype(*this)>); }
 
 }  // namespace sinter::nn
 

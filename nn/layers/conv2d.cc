@@ -27,8 +27,8 @@ Tensor Conv2d::forward(const Tensor& x) const { return conv2d(x, weight, bias, a
 
 std::string Conv2d::title() const {
   const Shape& shape = weight.tensor().shape();
-  std::string out = text("Conv2d(", shape[3] * attributes.groups, " -> ", shape[0], ", kernel=",
-                         Pair{shape[1], shape[2]});
+  std::string out =
+      text("Conv2d(", shape[3] * attributes.groups, " -> ", shape[0], ", kernel=", Pair{shape[1], shape[2]});
   const ConvAttributes defaults;
   if (!(attributes.stride == defaults.stride)) out += text(", stride=", attributes.stride);
   if (!(attributes.padding == defaults.padding)) out += text(", padding=", attributes.padding);

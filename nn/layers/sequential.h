@@ -13,10 +13,10 @@ class Sequential : public Module {
  public:
   Sequential() = default;
   template <class First, class... Rest>
-  requires(std::derived_from<std::remove_cvref_t<First>, Module> && ... &&
-           std::derived_from<std::remove_cvref_t<Rest>, Module>) &&
-      (sizeof...(Rest) > 0 || !std::same_as<std::remove_cvref_t<First>, Sequential>)
-  Sequential(First&& first, Rest&&... rest) {
+  requires(std::derived_from<std::remove_cvref_t<First>, Module>&&...&&
+               std::derived_from<std::remove_cvref_t<Rest>, Module>) &&
+      (sizeof...(Rest) > 0 || !std::same_as<std::remove_cvref_t<First>, Sequential>)Sequential(First&& first,
+                                                                                               Rest&&... rest) {
     add(std::forward<First>(first));
     (add(std::forward<Rest>(rest)), ...);
   }
@@ -29,9 +29,10 @@ class Sequential : public Module {
   requires std::derived_from<std::remove_cvref_t<M>, Module>
   void add(M&& module) {
     using Value = std::remove_cvref_t<M>;
-    layers_.push_back({std::make_unique<Value>(std::forward<M>(module)), [](const Module& m) -> std::unique_ptr<Module> {
-                         return std::make_unique<Value>(static_cast<const Value&>(m));
-                       }});
+    layers_.push_back(
+        {std::make_unique<Value>(std::forward<M>(module)), [](const Module& m) -> std::unique_ptr<Module> {
+           return std::make_unique<Value>(static_cast<const Value&>(m));
+         }});
   }
 
   int64_t size() const { return static_cast<int64_t>(layers_.size()); }

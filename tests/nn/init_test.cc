@@ -1,12 +1,12 @@
-#include "nn/init.h"
+#include "../../nn/init.h"
 
 #include <doctest/doctest.h>
 
 #include <cmath>
 
-#include "core/random.h"
-#include "nn/layers/conv2d.h"
-#include "nn/layers/linear.h"
+#include "../../core/random.h"
+#include "../../nn/layers/conv2d.h"
+#include "../../nn/layers/linear.h"
 
 using namespace sinter;
 using doctest::Approx;

@@ -1,9 +1,9 @@
 #include <doctest/doctest.h>
 
-#include "nn/layers/basic_block.h"
-#include "nn/layers/linear.h"
-#include "nn/layers/sequential.h"
-#include "tests/support.h"
+#include "../../nn/layers/basic_block.h"
+#include "../../nn/layers/linear.h"
+#include "../../nn/layers/sequential.h"
+#include "../support.h"
 
 using namespace sinter;
 
@@ -85,12 +85,13 @@ TEST_CASE("a linear layer without bias is a matrix product") {
 TEST_CASE("layers refuse options that make no sense") {
   CHECK_ERROR((nn::Conv2d{{.in = 0, .out = 1, .kernel = 1}}),
               "Conv2d: it has 0 input and 1 output channels, expected at least 1 of each");
-  CHECK_ERROR((nn::Conv2d{{.in = 1, .out = 1, .kernel = 0}}), "Conv2d: kernel is 0, expected at least 1");
+  CHECK_ERROR((nn::Conv2d{{.in = 1, .out = 1, .kernel = 0}}), "Conv2d: kernel is 0x0, expected at least 1");
   CHECK_ERROR((nn::Conv2d{{.in = 1, .out = 1, .kernel = 1, .padding = -1}}),
-              "Conv2d: padding is -1, expected at least 0");
+              "Conv2d: padding is -1x-1, expected at least 0");
   CHECK_ERROR((nn::Conv2d{{.in = 4, .out = 6, .kernel = 1, .groups = 4}}),
               "Conv2d: 4 groups do not divide 4 input and 6 output channels");
-  CHECK_ERROR((nn::Linear{{.in = 2, .out = -1}}), "Linear: it has 2 inputs and -1 outputs, expected at least 1 of each");
+  CHECK_ERROR((nn::Linear{{.in = 2, .out = -1}}),
+              "Linear: it has 2 inputs and -1 outputs, expected at least 1 of each");
   CHECK_ERROR(nn::BatchNorm2d(0), "BatchNorm2d: it has 0 channels, expected at least 1");
   CHECK_ERROR(nn::BatchNorm2d(1, {.eps = 0}), "BatchNorm2d: eps is 0, expected more than 0");
   CHECK_ERROR(nn::BatchNorm2d(1, {.momentum = 1.5}), "BatchNorm2d: momentum is 1.5, expected 0 to 1");

@@ -1,4 +1,4 @@
-#include "nn/metrics.h"
+#include "../../nn/metrics.h"
 
 #include <doctest/doctest.h>
 

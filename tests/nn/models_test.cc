@@ -2,9 +2,9 @@
 
 #include <cmath>
 
-#include "core/random.h"
-#include "nn/models/resnet.h"
-#include "tests/support.h"
+#include "../../core/random.h"
+#include "../../nn/models/resnet.h"
+#include "../support.h"
 
 using namespace sinter;
 
@@ -27,8 +27,8 @@ void fill(const nn::Module& model) {
     const double offset = t.rank() == 1 && one ? 1 : 0;
     float* values = t.mutable_data<float>();
     for (int64_t i = 0; i < t.elements(); ++i)
-      values[i] = static_cast<float>(
-          scale * (static_cast<double>((i * 7919 + k * 104729) % 1009) / 1009 - 0.5) + offset);
+      values[i] =
+          static_cast<float>(scale * (static_cast<double>((i * 7919 + k * 104729) % 1009) / 1009 - 0.5) + offset);
   }
 }
 

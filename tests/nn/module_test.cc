@@ -1,15 +1,15 @@
-#include "nn/module.h"
+#include "../../nn/module.h"
 
 #include <doctest/doctest.h>
 
 #include <memory>
 #include <optional>
 
-#include "core/ops/arithmetic.h"
-#include "core/ops/relu.h"
-#include "nn/layers/basic_block.h"
-#include "nn/layers/linear.h"
-#include "nn/layers/sequential.h"
+#include "../../core/ops/arithmetic.h"
+#include "../../core/ops/relu.h"
+#include "../../nn/layers/basic_block.h"
+#include "../../nn/layers/linear.h"
+#include "../../nn/layers/sequential.h"
 
 using namespace sinter;
 
@@ -60,8 +60,8 @@ using Names = std::vector<std::string>;
 TEST_CASE("parameters are named by their path, buffers only in the state") {
   const Net net;
   CHECK(names(net.parameters()) == Names{"first.scale", "body.0.scale", "body.1.scale", "shift"});
-  CHECK(names(net.named_state()) == Names{"first.scale", "first.count", "body.0.scale", "body.0.count", "body.1.scale",
-                                          "body.1.count", "shift"});
+  CHECK(names(net.named_state()) ==
+        Names{"first.scale", "first.count", "body.0.scale", "body.0.count", "body.1.scale", "body.1.count", "shift"});
   CHECK(values(net.parameters()[1].value) == values(net.body[0].scale));
 
   std::vector<std::string> paths;
@@ -92,9 +92,7 @@ TEST_CASE("a module runs") {
 TEST_CASE("a module with several inputs and outputs overrides forward_all") {
   struct Swap : nn::Module {
     SINTER_CHILDREN()
-    std::vector<Tensor> forward_all(std::span<const Tensor> x) const override {
-      return {x.rbegin(), x.rend()};
-    }
+    std::vector<Tensor> forward_all(std::span<const Tensor> x) const override { return {x.rbegin(), x.rend()}; }
   };
   const Swap swap;
   const auto y = swap({Tensor::zeros({1}), Tensor::ones({1})});
@@ -316,14 +314,15 @@ TEST_CASE("errors of other kinds pass unchanged") {
 TEST_CASE("a module prints as a tree") {
   struct Tree : nn::Module {
     nn::Linear head{{.in = 3, .out = 2}};
-    std::vector<nn::Sequential> body{nn::Sequential{nn::Conv2d{{.in = 4, .out = 6, .kernel = {1, 3}, .stride = 2, .groups = 2, .bias = false}}}};
+    std::vector<nn::Sequential> body{
+        nn::Sequential{nn::Conv2d{{.in = 4, .out = 6, .kernel = {1, 3}, .stride = 2, .groups = 2, .bias = false}}}};
     SINTER_CHILDREN(head, body)
   };
   CHECK(to_string(Tree()) ==
         "Tree\n"
         "  head: Linear(3 -> 2)\n"
         "  body.0: Sequential\n"
-        "    0: Conv2d(4 -> 6, kernel=[1,3], stride=2, groups=2, bias=false)\n");
+        "    0: Conv2d(4 -> 6, kernel=1x3, stride=2x2, groups=2, bias=false)\n");
 }
 
 TEST_CASE("trace names nodes by module path and shares the parameters") {
@@ -343,8 +342,9 @@ TEST_CASE("trace reports a parameter that is used but not listed") {
     SINTER_CHILDREN(listed)
     Tensor forward(const Tensor& x) const override { return unlisted(listed(x)); }
   };
-  CHECK(message([] { trace(Forgot(), Tensor::ones({1, 2})); }) ==
-        "parameter of shape [2] used in mul but not in the module tree: list it in SINTER_CHILDREN");
+  CHECK(message([] {
+          trace(Forgot(), Tensor::ones({1, 2}));
+        }) == "parameter of shape [2] used in mul but not in the module tree: list it in SINTER_CHILDREN");
 }
 
 TEST_CASE("trace finds modules that behave differently in training, whatever their flags say") {
@@ -354,6 +354,7 @@ TEST_CASE("trace finds modules that behave differently in training, whatever the
   };
   Seed seed;
   seed.eval();
-  CHECK(message([&] { trace(seed, Tensor::ones({1, 2})); }).find("differs between evaluation and training") !=
-        std::string::npos);
+  CHECK(message([&] {
+          trace(seed, Tensor::ones({1, 2}));
+        }).find("differs between evaluation and training") != std::string::npos);
 }
