@@ -15,6 +15,10 @@
 #include "../core/op.h"
 #include "../core/parameter.h"
 
+namespace sinter {
+class Archive;
+}
+
 namespace sinter::nn {
 
 class Module;
@@ -79,6 +83,15 @@ class Module {
 
   /// Called on every module by `train`; override to react.
   virtual void on_train(bool) {}
+  /// False: `fit` runs the module as it is, as its graph does not show all that it does (a model in quantisation-aware
+  /// training).
+  virtual bool traceable() const { return true; }
+  /// Called by `fit` before it starts. Throws Error when this module cannot be trained as it stands.
+  virtual void check_trainable() const {}
+  /// What a module has besides parameters and buffers and a checkpoint must carry, as sections below `prefix`.
+  /// `load_extra` throws Error, before it changes anything, for sections that do not fit.
+  virtual void save_extra(Archive&, const std::string& /*prefix*/) const {}
+  virtual void load_extra(const Archive&, const std::string& /*prefix*/) {}
 
  private:
   bool training_ = true;

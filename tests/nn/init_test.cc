@@ -25,7 +25,7 @@ Moments moments(const Tensor& t) {
     m.std += static_cast<double>(v) * v / count;
     m.largest = std::max(m.largest, std::abs(static_cast<double>(v)));
   }
-  m.std = std::sqrt(m.std - m.mean * m.mean);
+  m.std = std::sqrt(std::max(0.0, m.std - m.mean * m.mean));
   return m;
 }
 
