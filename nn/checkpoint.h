@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "../core/serialize.h"
+#include "module.h"
+#include "optim/optimizer.h"
+
+namespace sinter::nn {
+
+/// Writes a model's parameters and buffers, and what its modules add, to a file.
+void save(const Module& model, const std::string& path);
+
+/// Reads them back, also from a checkpoint of `fit`. Throws Error, saying what differs, for a file that is damaged or of
+/// another model, which leaves the model as it was.
+void load(Module& model, const std::string& path);
+
+namespace detail {
+
+inline constexpr const char* kCheckpoint = "checkpoint";
+
+/// What a run was started with, by name: what must agree for one run to go on where another stopped.
+using Settings = std::vector<std::pair<std::string, std::string>>;
+
+/// Throws Error with what differs.
+void save_settings(const Settings& settings, Archive& archive);
+void check_settings(const Settings& settings, const Archive& archive, const std::string& path);
+
+void save_model(const Module& model, Archive& archive);
+void load_model(Module& model, const Archive& archive);
+
+/// The calling thread's `default_random()`.
+void save_random(Archive& archive);
+void load_random(const Archive& archive);
+
+}  // namespace detail
+
+}  // namespace sinter::nn

@@ -1,0 +1,343 @@
+#include "fit.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <memory>
+
+#include "../core/ops/cross_entropy.h"
+#include "../data/data_loader.h"
+#include "checkpoint.h"
+#include "metrics.h"
+#include "optim/clip.h"
+#include "progress.h"
+
+namespace sinter::nn {
+
+namespace {
+
+std::atomic<bool> stop_flag{false};
+static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler sets it");
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+template <class... Values>
+std::string format(const char* pattern, Values... values) {
+  char buffer[64];
+  std::snprintf(buffer, sizeof buffer, pattern, values...);
+  return buffer;
+}
+
+// Sums over the images of one pass. Plain numbers, so that a checkpoint can hold them.
+struct Sums {
+  double loss = 0;
+  int64_t correct = 0, images = 0;
+
+  void add(double mean_loss, const Tensor& logits, const Tensor& labels) {
+    const int64_t count = labels.size(0);
+    loss += mean_loss * static_cast<double>(count);
+    correct += count_correct(logits, labels);
+    images += count;
+  }
+  double mean_loss() const { return images == 0 ? 0 : loss / static_cast<double>(images); }
+  double accuracy() const { return images == 0 ? 0 : 100 * static_cast<double>(correct) / static_cast<double>(images); }
+};
+
+// Where a run stands.
+struct Run {
+  int64_t epoch = 0, batch = 0;  // the next
+  Sums sums;                     // of this epoch
+  double seconds = 0;            // of this epoch
+  double lr = 0;
+  std::vector<EpochReport> epochs;
+
+  void save(Archive& archive) const;
+  void load(const Archive& archive);
+};
+
+void save_sums(Archive& archive, const std::string& prefix, double loss, int64_t images, double seconds) {
+  archive.set(prefix + "loss", loss);
+  archive.set(prefix + "images", images);
+  archive.set(prefix + "seconds", seconds);
+}
+
+std::string history_prefix(size_t epoch) { return text("history/", epoch, "/"); }
+
+void Run::save(Archive& archive) const {
+  archive.set("run/epoch", epoch);
+  archive.set("run/batch", batch);
+  archive.set("run/lr", lr);
+  archive.set("run/correct", sums.correct);
+  save_sums(archive, "run/", sums.loss, sums.images, seconds);
+  for (size_t i = 0; i < epochs.size(); ++i) {
+    const EpochReport& report = epochs[i];
+    const std::string prefix = history_prefix(i);
+    save_sums(archive, prefix, report.loss, report.images, report.seconds);
+    archive.set(prefix + "accuracy", report.accuracy);
+    archive.set(prefix + "lr", report.lr);
+    if (!report.validation) continue;
+    save_sums(archive, prefix + "validation/", report.validation->loss, report.validation->images,
+              report.validation->seconds);
+    archive.set(prefix + "validation/accuracy", report.validation->accuracy);
+  }
+}
+
+void Run::load(const Archive& archive) {
+  epoch = archive.integer("run/epoch");
+  batch = archive.integer("run/batch");
+  lr = archive.real("run/lr");
+  sums = {archive.real("run/loss"), archive.integer("run/correct"), archive.integer("run/images")};
+  seconds = archive.real("run/seconds");
+  for (int64_t i = 0; i < epoch; ++i) {
+    const std::string prefix = history_prefix(static_cast<size_t>(i));
+    EpochReport report{.epoch = i,
+                       .loss = archive.real(prefix + "loss"),
+                       .accuracy = archive.real(prefix + "accuracy"),
+                       .lr = archive.real(prefix + "lr"),
+                       .seconds = archive.real(prefix + "seconds"),
+                       .images = archive.integer(prefix + "images")};
+    if (archive.contains(prefix + "validation/loss"))
+      report.validation = Evaluation{.accuracy = archive.real(prefix + "validation/accuracy"),
+                                     .loss = archive.real(prefix + "validation/loss"),
+                                     .images = archive.integer(prefix + "validation/images"),
+                                     .seconds = archive.real(prefix + "validation/seconds")};
+    epochs.push_back(std::move(report));
+  }
+}
+
+using Forward = std::function<Tensor(const Tensor&)>;
+
+// A model runs as its graph, which the trace checks and the fusion makes faster, unless it is one that no trace shows.
+Forward forward_of(const Module& model, const Spec& batch) {
+  if (!model.traceable()) return [&model](const Tensor& x) { return model(x); };
+  auto graph = std::make_shared<const Graph>(trace(model, Specs{batch}));
+  return [graph = std::move(graph)](const Tensor& x) { return (*graph)(x); };
+}
+
+class Training {
+ public:
+  Training(Module& model, const data::Dataset& dataset, const FitOptions& options);
+  History run();
+
+ private:
+  void step(const data::Batch& batch);
+  void end_epoch();
+  void save(bool always);
+  void resume();
+  detail::Settings settings() const;
+  ProgressLine::Fields fields() const;
+
+  Module& model_;
+  const FitOptions& options_;
+  const data::Dataset& dataset_;
+  data::DataLoader loader_;
+  std::vector<NamedParameter> parameters_;
+  Forward forward_;
+  optim::AnyOptimizer optimizer_;
+  ProgressLine progress_;
+  Run run_;
+  double epoch_began_ = 0;  // in this process, as are the following
+  double session_began_ = 0, saved_at_ = 0;
+  int64_t session_steps_ = 0, epoch_images_ = 0, unsaved_steps_ = 0;
+};
+
+const FitOptions& checked(const FitOptions& options) {
+  check(options.epochs >= 0, "fit: epochs is ", options.epochs, ", expected 0 or more");
+  check(options.label_smoothing >= 0 && options.label_smoothing < 1, "fit: label_smoothing is ",
+        options.label_smoothing, ", expected 0 <= label_smoothing < 1");
+  check(options.clip_norm >= 0 && options.clip_value >= 0, "fit: clip_norm is ", options.clip_norm, " and clip_value ",
+        options.clip_value, ", expected 0 or more");
+  check(options.checkpoint_steps >= 0 && options.checkpoint_seconds >= 0, "fit: checkpoint_steps is ",
+        options.checkpoint_steps, " and checkpoint_seconds ", options.checkpoint_seconds, ", expected 0 or more");
+  const bool wants_file = options.resume || options.checkpoint_steps > 0 || options.checkpoint_seconds > 0;
+  check(!wants_file || !options.checkpoint.empty(), "fit: resume, checkpoint_steps and checkpoint_seconds need a ",
+        "checkpoint to name the file");
+  return options;
+}
+
+Training::Training(Module& model, const data::Dataset& dataset, const FitOptions& options)
+    : model_(model),
+      options_(checked(options)),
+      dataset_(dataset),
+      loader_(dataset, {.batch = options.batch,
+                        .seed = options.seed,
+                        .batches = options.batches,
+                        .workers = options.workers,
+                        .augment = options.augment}),
+      parameters_(model.parameters()),
+      optimizer_(options.optimizer),
+      progress_(options.progress) {
+  check(!parameters_.empty(), "fit: the model has no parameters to train");
+  const Shape image = dataset.image_shape();
+  const int64_t batch = std::min(options.batch, dataset.size());
+  forward_ = forward_of(model, {DType::float32, {batch, image[0], image[1], image[2]}});
+}
+
+void Training::step(const data::Batch& batch) {
+  const int64_t batches = loader_.batches();
+  run_.lr = options_.schedule(
+      options_.optimizer->lr(),
+      {.step = run_.epoch * batches + run_.batch, .steps = options_.epochs * batches, .steps_per_epoch = batches});
+  const Tensor logits = forward_(batch.images);
+  const Tensor loss = cross_entropy(logits, batch.labels, {.label_smoothing = options_.label_smoothing});
+  check(std::isfinite(loss.item()), "fit: the loss is ", loss.item(), " in epoch ", run_.epoch + 1, ", step ",
+        run_.batch + 1, ": training has diverged; a lower learning rate, a warm-up or clip_norm may help");
+  run_.sums.add(loss.item(), logits, batch.labels);
+  loss.backward();
+  if (options_.clip_value > 0) optim::clip_gradient_value(parameters_, options_.clip_value);
+  if (options_.clip_norm > 0) optim::clip_gradient_norm(parameters_, options_.clip_norm);
+  optimizer_->set_lr(run_.lr);
+  optimizer_->step(parameters_);
+  optim::zero_grad(parameters_);
+  ++run_.batch;
+}
+
+ProgressLine::Fields Training::fields() const {
+  const double elapsed = now() - session_began_, epoch_elapsed = now() - epoch_began_;
+  const int64_t batches = loader_.batches();
+  const int64_t left = options_.epochs * batches - (run_.epoch * batches + run_.batch);
+  return {text("epoch ", run_.epoch + 1, "/", options_.epochs),
+          text("step ", run_.batch, "/", batches),
+          format("loss %.4f", run_.sums.mean_loss()),
+          format("accuracy %.2f %%", run_.sums.accuracy()),
+          format("%.0f images/s", static_cast<double>(epoch_images_) / epoch_elapsed),
+          "ETA " + to_time(static_cast<double>(left) * elapsed / static_cast<double>(session_steps_))};
+}
+
+void Training::end_epoch() {
+  EpochReport report{.epoch = run_.epoch,
+                     .loss = run_.sums.mean_loss(),
+                     .accuracy = run_.sums.accuracy(),
+                     .lr = run_.lr,
+                     .seconds = run_.seconds,
+                     .images = run_.sums.images};
+  if (options_.validation != nullptr)
+    report.validation = evaluate(model_, *options_.validation, {.workers = options_.workers});
+  ProgressLine::Fields line{text("epoch ", run_.epoch + 1, "/", options_.epochs), format("loss %.4f", report.loss),
+                            format("accuracy %.2f %%", report.accuracy)};
+  if (report.validation) line.push_back(format("validation %.2f %%", report.validation->accuracy));
+  line.push_back(format("%.0f images/s", static_cast<double>(report.images) / report.seconds));
+  line.push_back(to_time(report.seconds));
+  progress_.finish(line);
+  run_.epochs.push_back(report);
+  ++run_.epoch;
+  run_.batch = 0;
+  run_.sums = {};
+  run_.seconds = 0;
+  if (options_.on_epoch) options_.on_epoch(report);
+}
+
+// What the run was started with, as far as it decides about its result.
+detail::Settings Training::settings() const {
+  detail::Settings all{
+      {"epochs", text(options_.epochs)},
+      {"batch", text(options_.batch)},
+      {"batches", text(options_.batches)},
+      {"optimizer", optimizer_->describe()},
+      {"schedule", options_.schedule.describe()},
+      {"label_smoothing", text(options_.label_smoothing)},
+      {"clip_norm", text(options_.clip_norm)},
+      {"clip_value", text(options_.clip_value)},
+      {"augmentations", text(options_.augment.size())},
+      {"seed", text(options_.seed)},
+      {"images", text(dataset_.size())},
+      {"image shape", to_string(dataset_.image_shape())},
+  };
+  for (const auto& [path, module] : model_.modules()) all.emplace_back("module " + path, module->title());
+  for (const NamedParameter& parameter : model_.named_state()) {
+    const Spec& spec = parameter.value.tensor().spec();
+    if (!parameter.value.trained()) {
+      all.emplace_back("buffer " + parameter.name, to_string(spec));
+      continue;
+    }
+    const auto [lr, decay] = options_.optimizer->settings(parameter);
+    all.emplace_back("parameter " + parameter.name, text(spec, ", lr ", lr, ", weight decay ", decay));
+  }
+  return all;
+}
+
+void Training::save(bool always) {
+  if (options_.checkpoint.empty()) return;
+  const bool due = (options_.checkpoint_steps > 0 && unsaved_steps_ >= options_.checkpoint_steps) ||
+                   (options_.checkpoint_seconds > 0 && now() - saved_at_ >= options_.checkpoint_seconds);
+  if (!always && !due) return;
+  Archive archive(detail::kCheckpoint);
+  detail::save_settings(settings(), archive);
+  detail::save_model(model_, archive);
+  detail::save_random(archive);
+  optimizer_->save(archive, "optimizer");
+  run_.save(archive);
+  archive.write(options_.checkpoint);
+  unsaved_steps_ = 0;
+  saved_at_ = now();
+}
+
+void Training::resume() {
+  if (!options_.resume || access(options_.checkpoint.c_str(), F_OK) != 0) return;
+  const Archive archive = Archive::read(options_.checkpoint, detail::kCheckpoint);
+  detail::check_settings(settings(), archive, options_.checkpoint);
+  Run run;
+  run.load(archive);
+  check(run.epoch >= 0 && run.batch >= 0 && run.batch <= loader_.batches(), options_.checkpoint, ": stands at epoch ",
+        run.epoch, ", batch ", run.batch, ", but an epoch has ", loader_.batches());
+  optimizer_->load(archive, "optimizer");
+  detail::load_model(model_, archive);
+  detail::load_random(archive);
+  run_ = std::move(run);
+}
+
+History Training::run() {
+  const ModeOverride module_mode(true);
+  const TrainingMode graph_mode(true);
+  resume();
+  session_began_ = saved_at_ = now();
+  while (run_.epoch < options_.epochs) {
+    epoch_began_ = now();
+    epoch_images_ = 0;
+    const double seconds_before = run_.seconds;
+    for (const auto& batch : loader_.epoch(run_.epoch, run_.batch)) {
+      if (stop_requested()) break;
+      step(batch);
+      run_.seconds = seconds_before + now() - epoch_began_;
+      ++session_steps_;
+      ++unsaved_steps_;
+      epoch_images_ += batch.labels.size(0);
+      progress_.update([this] { return fields(); });
+      save(false);
+    }
+    if (stop_requested()) break;
+    end_epoch();
+    save(true);
+  }
+  const bool stopped = run_.epoch < options_.epochs;
+  if (stopped) save(true);
+  return {std::move(run_.epochs), stopped};
+}
+
+}  // namespace
+
+void request_stop(bool stop) noexcept { stop_flag = stop; }
+bool stop_requested() noexcept { return stop_flag; }
+
+History fit(Module& model, const data::Dataset& dataset, const FitOptions& options) {
+  return Training(model, dataset, options).run();
+}
+
+Evaluation detail::evaluate(const Forward& model, const data::Dataset& dataset, const EvaluateOptions& options) {
+  const NoGrad no_grad;
+  const ModeOverride module_mode(false);
+  const TrainingMode graph_mode(false);
+  const double began = now();
+  data::DataLoader loader(dataset, {.batch = options.batch, .shuffle = false, .workers = options.workers});
+  Sums sums;
+  for (const auto& batch : loader) {
+    const Tensor logits = model(batch.images);
+    sums.add(cross_entropy(logits, batch.labels).item(), logits, batch.labels);
+  }
+  return {sums.accuracy(), sums.mean_loss(), sums.images, now() - began};
+}
+
+}  // namespace sinter::nn
