@@ -170,6 +170,7 @@ Training::Training(Module& model, const data::Dataset& dataset, const FitOptions
       parameters_(model.parameters()),
       optimizer_(options.optimizer),
       progress_(options.progress) {
+  for (const auto& [path, module] : model.modules()) module->check_trainable();
   check(!parameters_.empty(), "fit: the model has no parameters to train");
   const Shape image = dataset.image_shape();
   const int64_t batch = std::min(options.batch, dataset.size());
