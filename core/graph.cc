@@ -5,7 +5,7 @@
 
 namespace sinter {
 
-std::vector<Tensor> Graph::run(std::vector<Tensor> x) const {
+std::vector<Tensor> Graph::run(std::vector<Tensor> x, const NodeHook& hook) const {
   check(x.size() == inputs.size(), "graph: got ", x.size(), " inputs, expected ", inputs.size());
   for (size_t i = 0; i < x.size(); ++i) {
     const Spec& expected = inputs[i];
@@ -55,6 +55,7 @@ std::vector<Tensor> Graph::run(std::vector<Tensor> x) const {
     } catch (const Error& error) {
       fail(error.what(), " (in ", node.name, ")");
     }
+    if (hook) hook(i, values[i]);
   }
   std::vector<Tensor> results;
   for (const Operand& operand : outputs) results.push_back(value(operand));

@@ -40,8 +40,10 @@ class Graph {
   std::vector<Tensor> constants;
   std::vector<Operand> outputs;
 
+  /// Sees the outputs of a node right after it ran.
+  using NodeHook = std::function<void(size_t node, const std::vector<Tensor>& outputs)>;
   /// Runs the operations. Intermediate results are freed after their last use.
-  std::vector<Tensor> run(std::vector<Tensor> x) const;
+  std::vector<Tensor> run(std::vector<Tensor> x, const NodeHook& hook = {}) const;
   Tensor operator()(const Tensor& x) const;
 
   /// Index of a node by name or alias; -1 when there is none.

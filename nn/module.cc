@@ -233,6 +233,7 @@ std::string to_string(const Module& module) {
 
 ModeOverride::ModeOverride(bool training) : before_(std::exchange(override_mode, training ? 1 : 0)) {}
 ModeOverride::~ModeOverride() { override_mode = before_; }
+bool ModeOverride::active() { return override_mode >= 0; }
 
 }  // namespace sinter::nn
 

@@ -105,6 +105,8 @@ class ModeOverride {
  public:
   explicit ModeOverride(bool training);
   ~ModeOverride();
+  /// Whether this thread is inside one, as it is in `fit` and `evaluate`.
+  static bool active();
   ModeOverride(const ModeOverride&) = delete;
   ModeOverride& operator=(const ModeOverride&) = delete;
 

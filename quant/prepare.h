@@ -1,0 +1,109 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "../nn/module.h"
+#include "march.h"
+#include "qconfig.h"
+#include "quantizer.h"
+
+namespace sinter::quant {
+
+/// What a forward pass of a prepared model does.
+enum class FakeQuantState {
+  calibration,  ///< float, in evaluation behaviour; every activation is observed
+  qat,  ///< integers with straight-through gradients; observes while training, with a scale that includes the batch
+  validation,  ///< integers with the scales there are, as the BPU computes; no gradients
+};
+std::string to_string(FakeQuantState state);
+
+struct PrepareOptions {
+  QConfig qconfig = get_default_qconfig();
+  std::optional<March> march{};  ///< none: default_march()
+};
+
+struct Pass;
+
+/// A network as its quantised layers: batch normalisation folded, additions and activations fused into convolutions.
+/// It is trained, saved, copied and evaluated like any module. Parameters are `<node>.weight` and `<node>.bias`;
+/// buffers the ranges that were observed, `<node>.activation.range` and `.seen`.
+///
+/// The network's outputs are of high precision where a convolution or linear layer makes them: int32 accumulators,
+/// dequantised to float32.
+class PreparedModel : public nn::Module {
+ public:
+  PreparedModel(const nn::Module& model, const Specs& inputs, const PrepareOptions& options);
+
+  const March& march() const { return march_; }
+  const QConfig& qconfig() const { return qconfig_; }
+  FakeQuantState state() const { return state_; }
+  void set_state(FakeQuantState state) { state_ = state; }
+  /// The fused graph, with its parameters.
+  const Graph& graph() const { return graph_; }
+  /// A number of the graph's structure (not of its values): equal for the same network.
+  uint32_t fingerprint() const;
+  /// The quantisers of the graph's inputs, then, by node, of what has a scale of its own (else null).
+  const ActivationQuantizer& input_quantizer(size_t i) const { return input_quantizers_.at(i); }
+  const ActivationQuantizer* node_quantizer(size_t node) const;
+  std::vector<const ActivationQuantizer*> quantizers() const;
+  /// Whether a node is an output of the network in high precision.
+  bool is_head(size_t node) const;
+  /// How many input values were NaN, and taken as 0, in quantised forward passes so far.
+  int64_t nans() const { return nans_->load(); }
+
+  std::vector<Tensor> forward_all(std::span<const Tensor> x) const override;
+
+  /// A forward pass as in FakeQuantState::validation that shows every activation's integers, by node and in the order
+  /// of the graph, inputs first: int8, and the int32 accumulators (bias included) of heads.
+  using Inspector = std::function<void(const std::string& node, const Tensor& integers)>;
+  std::vector<Tensor> inspect(const Tensor& x, const Inspector& inspector) const;
+
+  void members(nn::MemberVisitor& visitor) const override;
+  std::string title() const override;
+  bool traceable() const override { return false; }
+  void check_trainable() const override;
+  void save_extra(Archive& archive, const std::string& prefix) const override;
+  void load_extra(const Archive& archive, const std::string& prefix) override;
+
+ private:
+  void check_observed(const char* what) const;
+  std::vector<Tensor> calibrate(std::span<const Tensor> x) const;
+  std::vector<Tensor> run_integers(std::span<const Tensor> x, const Pass& pass) const;
+
+  Graph graph_;
+  March march_;
+  QConfig qconfig_;
+  FakeQuantState state_ = FakeQuantState::qat;
+  std::vector<ActivationQuantizer> input_quantizers_, node_quantizers_;  // the latter with gaps
+  // A count that concurrent forward passes share; copies of the model share it as well.
+  std::shared_ptr<std::atomic<int64_t>> nans_ = std::make_shared<std::atomic<int64_t>>(0);
+};
+
+/// The model, traced for inputs like `example` ([N,H,W,C], or [H,W,C] for one image), fused, and ready for calibration
+/// or quantisation-aware training; its state is FakeQuantState::qat. Parameters are copied: `model` stays as it is.
+/// Throws Error for a network that cannot be traced or has layers that cannot be quantised, listing them all, and for a
+/// model that is prepared already.
+PreparedModel prepare_qat(const nn::Module& model, const Tensor& example, const PrepareOptions& options = {});
+
+/// Sets what forward passes do, at once; never touches `training()`.
+void set_fake_quantize(PreparedModel& model, FakeQuantState state);
+
+/// What `load_observer_params` did, by tensor.
+struct LoadedObservers {
+  std::vector<std::string> loaded;
+  std::vector<std::string> only_from;  ///< observed there, unknown here
+  std::vector<std::string> only_to;    ///< here, but unknown there or not observed
+  bool other_march = false;            ///< the scales were put on another grid
+};
+std::string to_string(const LoadedObservers& report);
+
+/// Copies what the activations' observers have seen, by node name. Throws Error when nothing was observed in `from`
+/// (are the arguments swapped?) and when no name matches.
+LoadedObservers load_observer_params(const PreparedModel& from, PreparedModel& to);
+
+}  // namespace sinter::quant
