@@ -20,11 +20,10 @@ onednn::Convolution geometry(const FusedConvAttributes& a, const Shape& x, const
   return ops::geometry(conv_attributes(a), image(x), image(weight), image(y));
 }
 
-Activation FusedConv::activation() const {
-  if (attributes.activation == "none") return Activation::none;
-  if (attributes.activation == "relu") return Activation::relu;
-  check(attributes.activation == "relu6", "fused convolution: activation '", attributes.activation,
-        "' is unknown, expected none, relu or relu6");
+Activation activation_named(const std::string& name) {
+  if (name == "none") return Activation::none;
+  if (name == "relu") return Activation::relu;
+  check(name == "relu6", "activation '", name, "' is unknown, expected none, relu or relu6");
   return Activation::relu6;
 }
 

@@ -19,6 +19,9 @@ SINTER_FIELDS(FusedConvAttributes, stride, padding, dilation, groups, linear, ac
 
 namespace quant {
 
+/// none, relu or relu6 by its name. Throws Error for others.
+Activation activation_named(const std::string& name);
+
 /// What a BPU runs as one layer: activation(conv2d or linear(x, weight) + bias (+ skip)). Inputs x, weight, bias [O],
 /// and perhaps skip, of the output's shape.
 struct FusedConv final : OpWith<FusedConvAttributes> {
@@ -29,7 +32,7 @@ struct FusedConv final : OpWith<FusedConvAttributes> {
   void backward(const Context& context, Outputs dy, Gradients& dx) const override;
   int64_t macs(std::span<const Spec> x) const override;
 
-  Activation activation() const;
+  Activation activation() const { return activation_named(attributes.activation); }
 };
 
 /// The geometry of a fused convolution; a linear layer is a 1x1 convolution of 1x1 images.

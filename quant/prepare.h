@@ -56,6 +56,9 @@ class PreparedModel : public nn::Module {
   /// How many input values were NaN, and taken as 0, in quantised forward passes so far.
   int64_t nans() const { return nans_->load(); }
 
+  /// Throws Error, starting with `what` and naming the tensors, when some were never observed.
+  void check_observed(const char* what) const;
+
   std::vector<Tensor> forward_all(std::span<const Tensor> x) const override;
 
   /// A forward pass as in FakeQuantState::validation that shows every activation's integers, by node and in the order
@@ -71,7 +74,6 @@ class PreparedModel : public nn::Module {
   void load_extra(const Archive& archive, const std::string& prefix) override;
 
  private:
-  void check_observed(const char* what) const;
   std::vector<Tensor> calibrate(std::span<const Tensor> x) const;
   std::vector<Tensor> run_integers(std::span<const Tensor> x, const Pass& pass) const;
 

@@ -38,16 +38,22 @@ Samples real_values(const Accumulators& a) {
 
 }  // namespace
 
+std::vector<Multiplier> multipliers(const std::string& node, const March& march, const std::vector<double>& unit,
+                                    int64_t divisor, const Grid* skip, float y_scale) {
+  const double skip_ratio = skip == nullptr ? 0 : static_cast<double>(skip->scale) / y_scale;
+  std::vector<Multiplier> result;
+  for (const double u : unit)
+    result.push_back(multiplier(march, u / (static_cast<double>(divisor) * y_scale), skip_ratio,
+                                skip == nullptr ? Bounds{0, 0} : skip->bounds, node.c_str()));
+  return result;
+}
+
 Requantization requantization(const std::string& node, const March& march, const Accumulators& a, float y_scale) {
   Requantization r;
   r.bias = a.bias;
   r.bounds = output_bounds(a.activation, y_scale, march.rounding);
   r.rounding = march.rounding;
-  const bool skips = a.skip.defined();
-  const double skip_ratio = skips ? static_cast<double>(a.skip_grid.scale) / y_scale : 0;
-  for (const double unit : a.unit)
-    r.multipliers.push_back(multiplier(march, unit / (static_cast<double>(a.divisor) * y_scale), skip_ratio,
-                                       skips ? a.skip_grid.bounds : Bounds{0, 0}, node.c_str()));
+  r.multipliers = multipliers(node, march, a.unit, a.divisor, a.skip.defined() ? &a.skip_grid : nullptr, y_scale);
   return r;
 }
 

@@ -36,6 +36,11 @@ struct Accumulators {
   Activation activation = Activation::none;
 };
 
+/// The multipliers of a layer: by channel the nearest to unit[c] / (divisor y_scale), and to skip's scale / y_scale
+/// where there is a skip.
+std::vector<Multiplier> multipliers(const std::string& node, const March& march, const std::vector<double>& unit,
+                                    int64_t divisor, const Grid* skip, float y_scale);
+
 /// The integers with which these accumulators become outputs of scale y_scale.
 Requantization requantization(const std::string& node, const March& march, const Accumulators& a, float y_scale);
 

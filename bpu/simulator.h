@@ -1,0 +1,40 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "program.h"
+
+namespace sinter::bpu {
+
+/// Runs a program with fast integer kernels: the same integers as the reference interpreter's, and as those of the
+/// prepared model in FakeQuantState::validation. One simulator serves several threads.
+class Simulator {
+ public:
+  /// Sees the integers of a value: int8 [N,...], or int32 accumulators of a head.
+  using Inspector = std::function<void(const std::string& name, const Tensor& integers)>;
+
+  /// Throws Error for a program that `check_program` refuses, or whose accumulators could leave 32 bits.
+  explicit Simulator(Program program);
+  Simulator(Simulator&&) noexcept;
+  Simulator& operator=(Simulator&&) noexcept;
+  ~Simulator();
+
+  const Program& program() const;
+
+  /// Float32 images, quantised with the input's scale (NaN becomes 0), to float32 results. Throws Error for other
+  /// shapes and for a program of several inputs or outputs.
+  Tensor operator()(const Tensor& x) const;
+  std::vector<Tensor> operator()(std::span<const Tensor> x) const;
+  /// The same, showing every value: inputs first, then in the order of the instructions.
+  std::vector<Tensor> inspect(std::span<const Tensor> x, const Inspector& inspector) const;
+
+ private:
+  struct Prepared;
+  std::unique_ptr<const Prepared> prepared_;
+};
+
+}  // namespace sinter::bpu
