@@ -1,6 +1,7 @@
 #include "compile.h"
 
 #include "../core/autograd.h"
+#include "../core/ops/max_pool2d.h"
 #include "../core/version.h"
 #include "../quant/fused_conv.h"
 #include "../quant/integer/conv.h"
@@ -102,6 +103,13 @@ class Compiler {
           step.opcode = Opcode::reshape;
           break;
         }
+        step.opcode = Opcode::max_pool;
+        const auto& pool = static_cast<const ops::MaxPool2d&>(*node.op).attributes;
+        check(!pool.ceil_mode, node.name, ": a max pool with ceil_mode has no instruction");
+        step.kernel = pool.kernel;
+        step.stride = pool.stride;
+        step.padding = pool.padding;
+        step.dilation = pool.dilation;
         break;
       }
       case quant::Layer::unsupported:

@@ -153,7 +153,7 @@ Results run(const Options& o) {
   auto qat = quant::prepare_qat(net, example, {.qconfig = qat_config, .march = march});
   quant::load_observer_params(calibrated, qat);
   quant::set_fake_quantize(qat, quant::FakeQuantState::qat);
-  if (o.qat_epochs > 0) results.qat_seconds = train(qat, images, {"QAT", o.qat_epochs, 0.01, optim::cosine()}, o);
+  if (o.qat_epochs > 0) results.qat_seconds = train(qat, images, {"QAT", o.qat_epochs, 0.001, optim::cosine()}, o);
   quant::set_fake_quantize(qat, quant::FakeQuantState::validation);
   results.qat = nn::evaluate(qat, test);
 

@@ -1,0 +1,77 @@
+// The whole flow on a slice of the real data.
+
+#include "../../bpu/compare.h"
+#include "../../bpu/compile.h"
+#include "../../core/ops/reduce.h"
+#include "../../core/ops/relu.h"
+#include "../../core/random.h"
+#include "../../data/data_loader.h"
+#include "../../data/fashion_mnist.h"
+#include "../../nn/fit.h"
+#include "../../nn/layers/basic_block.h"
+#include "../../nn/layers/linear.h"
+#include "../support.h"
+
+using namespace sinter;
+
+namespace {
+
+struct Net : nn::Module {
+  nn::Conv2d stem{{.in = 1, .out = 8, .kernel = 3, .stride = 2, .padding = 1, .bias = false}};
+  nn::BatchNorm2d bn{8};
+  nn::BasicBlock first{{.in = 8, .out = 8}}, second{{.in = 8, .out = 16, .stride = 2}};
+  nn::Linear head{{.in = 16, .out = 10}};
+  SINTER_CHILDREN(stem, bn, first, second, head)
+  Tensor forward(const Tensor& x) const override { return head(mean(second(first(relu(bn(stem(x))))), {1, 2})); }
+};
+
+struct Accuracies {
+  double trained, calibrated, qat, bpu;
+  bool operator==(const Accuracies&) const = default;
+};
+
+Accuracies flow(const quant::March& march) {
+  const auto train = data::fashion_mnist("train").take(3000), test = data::fashion_mnist("test").take(500);
+  manual_seed(7);
+  Net net;
+  nn::fit(net, train, {.epochs = 3, .batch = 64, .seed = 7, .progress = false});
+  const double trained = nn::evaluate(net, test).accuracy;
+
+  const auto config = quant::get_default_qconfig({.activation_observer = "percentile"});
+  auto calibrated = quant::prepare_qat(net, test[0].image, {.qconfig = config, .march = march});
+  quant::set_fake_quantize(calibrated, quant::FakeQuantState::calibration);
+  for (const auto& batch : data::DataLoader(train, {.batch = 64, .batches = 10})) calibrated(batch.images);
+  quant::set_fake_quantize(calibrated, quant::FakeQuantState::validation);
+  const double before = nn::evaluate(calibrated, test).accuracy;
+
+  auto qat = quant::prepare_qat(net, test[0].image, {.march = march});
+  quant::load_observer_params(calibrated, qat);
+  quant::set_fake_quantize(qat, quant::FakeQuantState::qat);
+  nn::fit(qat, train,
+          {.batch = 64, .optimizer = optim::SGD{{.lr = 0.002, .momentum = 0.9}}, .seed = 7, .progress = false});
+  quant::set_fake_quantize(qat, quant::FakeQuantState::validation);
+  const double after = nn::evaluate(qat, test).accuracy;
+
+  const bpu::Simulator simulator(bpu::compile(qat));
+  const auto comparison = bpu::compare(qat, simulator, test);
+  CHECK(comparison.images == 500);
+  CHECK_MESSAGE(comparison.differing == 0, to_string(comparison));
+  return {trained, before, after, nn::evaluate(simulator, test).accuracy};
+}
+
+}  // namespace
+
+TEST_CASE("a network keeps its accuracy from float to the integer program, run after run") {
+  const Accuracies found = flow(quant::March::bayes);
+  CHECK(found.trained > 60);
+  CHECK(std::abs(found.calibrated - found.trained) <= 3);
+  CHECK(found.qat >= found.trained - 3);
+  CHECK(found.bpu == found.qat);
+  CHECK(flow(quant::March::bayes) == found);
+}
+
+TEST_CASE("the flow on powers of two") {
+  const Accuracies found = flow(quant::March::bernoulli2);
+  CHECK(found.qat >= found.trained - 5);
+  CHECK(found.bpu == found.qat);
+}

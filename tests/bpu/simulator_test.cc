@@ -1,0 +1,108 @@
+#include "../../bpu/simulator.h"
+
+#include <thread>
+
+#include "../../bpu/compile.h"
+#include "../../core/parallel.h"
+#include "nets.h"
+
+using namespace sinter;
+
+namespace {
+
+// FNV-1a over the bytes of every value.
+uint64_t hash_of(const bpu::Simulator& simulator, const Tensor& x) {
+  uint64_t hash = 0xcbf29ce484222325;
+  simulator.inspect({&x, 1}, [&](const std::string&, const Tensor& integers) {
+    const auto mix = [&](int64_t v) { hash = (hash ^ static_cast<uint64_t>(v)) * 0x100000001b3; };
+    if (integers.dtype() == DType::int8)
+      for (const int8_t v : integers.values<int8_t>()) mix(v);
+    else
+      for (const int32_t v : integers.values<int32_t>()) mix(v);
+  });
+  return hash;
+}
+
+// Ranges by a formula instead of calibration, whose float convolutions depend on the machine.
+bpu::Simulator formula_simulator(const quant::March& march) {
+  test::EveryLayer net;
+  test::fill(net);
+  auto model = quant::prepare_qat(net, test::formula_images({1, 17, 15, 3}), {.march = march});
+  int k = 0;
+  for (const auto& parameter : model.named_state()) {
+    Tensor t = parameter.value.tensor();
+    if (parameter.name.ends_with(".range")) {
+      t.mutable_data<float>()[0] = -2.0f - 0.125f * static_cast<float>(k);
+      t.mutable_data<float>()[1] = 2.0f + 0.25f * static_cast<float>(k++ % 5);
+    } else if (parameter.name.ends_with(".seen")) {
+      t.mutable_data<int64_t>()[0] = t.mutable_data<int64_t>()[1] = 1;
+    }
+  }
+  return bpu::Simulator(bpu::compile(model));
+}
+
+}  // namespace
+
+TEST_CASE("a simulator gives what the model gives in validation, for any batch") {
+  for (const auto* march : {&quant::March::bayes, &quant::March::bernoulli2}) {
+    const auto model = test::every_layer(*march);
+    const bpu::Simulator simulator(bpu::compile(model));
+    for (const int64_t images : {1, 3, 4}) {
+      const Tensor x = test::formula_images({images, 17, 15, 3});
+      CHECK_SAME(simulator(x), model(x).detach());
+    }
+    CHECK(simulator(Tensor::zeros({0, 17, 15, 3})).shape() == Shape{0, 5});
+  }
+}
+
+TEST_CASE("one simulator serves several threads") {
+  const bpu::Simulator simulator(bpu::compile(test::every_layer()));
+  const Tensor x = test::formula_images({2, 17, 15, 3});
+  const Tensor expected = simulator(x);
+  std::vector<Tensor> results(4);
+  std::vector<std::thread> threads;
+  for (Tensor& result : results) threads.emplace_back([&] { result = simulator(x); });
+  for (std::thread& thread : threads) thread.join();
+  for (const Tensor& result : results) CHECK_SAME(result, expected);
+}
+
+TEST_CASE("a simulator refuses other inputs") {
+  const bpu::Simulator simulator(bpu::compile(test::every_layer()));
+  CHECK_ERROR(simulator(Tensor::zeros({1, 17, 15, 1})),
+              "simulator: input is float32 [1,17,15,1], expected float32 [1,17,15,3] with any first axis");
+  CHECK_ERROR(simulator(Tensor::zeros({1, 17, 15, 3}, DType::int8)), "simulator: input is int8");
+  CHECK_ERROR(simulator(Tensor()), "simulator: input is undefined");
+  CHECK_ERROR(simulator(std::span<const Tensor>()), "simulator: got 0 inputs, expected 1");
+}
+
+TEST_CASE("an image's extremes saturate and NaN becomes 0") {
+  const bpu::Simulator simulator(bpu::compile(test::every_layer()));
+  Tensor x = Tensor::zeros({1, 17, 15, 3});
+  float* values = x.mutable_data<float>();
+  values[0] = 1e30f;
+  values[1] = -INFINITY;
+  values[2] = INFINITY;
+  values[3] = NAN;
+  simulator.inspect({&x, 1}, [](const std::string& name, const Tensor& integers) {
+    if (name != "input") return;
+    const int8_t* q = integers.data<int8_t>();
+    CHECK(q[0] == 127);
+    CHECK(q[1] == -128);
+    CHECK(q[2] == 127);
+    CHECK(q[3] == 0);
+  });
+}
+
+// Meson runs this suite again under other instruction sets: the same numbers must come out.
+TEST_SUITE("exact") {
+  TEST_CASE("the integers of a program are the same on every machine and with any number of threads") {
+    const int before = threads();
+    for (const int count : {1, 2}) {
+      set_threads(count);
+      const Tensor x = test::formula_images({5, 17, 15, 3});
+      CHECK(hash_of(formula_simulator(quant::March::bayes), x) == 0);
+      CHECK(hash_of(formula_simulator(quant::March::bernoulli2), x) == 0);
+    }
+    set_threads(before);
+  }
+}
