@@ -2,8 +2,9 @@
 // Tensors as Eigen expressions, for arithmetic of your own. Not in sinter.h, as it needs Eigen:
 //
 //     #include <sinter/core/eigen.h>
-//     const auto scores = eigen::matrix(logits);                    // [rows, last axis]
-//     eigen::mutable_array(image).rowwise() -= mean.transpose();
+//     const auto m = eigen::matrix(x);                                         // [rows, last axis]
+//     const eigen::Matrix<float> covariance = m.transpose() * m;
+//     eigen::mutable_array(image).rowwise() -= eigen::array(mean).row(0);      // [N,H,W,C] - [C]
 
 #include <Eigen/Core>
 
