@@ -9,9 +9,9 @@ void detail::append_field(std::vector<Field>& out, std::string_view name, const 
 }
 
 int64_t window_output(int64_t size, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation, bool ceil_mode) {
-  const int64_t room = size + 2 * padding - dilation * (kernel - 1) - 1;
+  const int64_t room = size + 2 * padding - dilation * (kernel - 1) - 1 + (ceil_mode ? stride - 1 : 0);
   if (room < 0) return 0;
-  int64_t windows = (room + (ceil_mode ? stride - 1 : 0)) / stride + 1;
+  int64_t windows = room / stride + 1;
   if (ceil_mode && (windows - 1) * stride >= size + padding) --windows;
   return windows;
 }

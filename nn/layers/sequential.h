@@ -7,7 +7,7 @@
 
 namespace sinter::nn {
 
-/// Modules one after another, named "0", "1", ...: `Sequential features{conv, nn::Relu{}, pool};` It owns copies (or
+/// Modules one after another, named "0", "1", ...: `Sequential features{conv, nn::ReLU{}, pool};` It owns copies (or
 /// what is moved in), and copying it copies them.
 class Sequential : public Module {
  public:

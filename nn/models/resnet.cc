@@ -45,7 +45,7 @@ CifarResNet resnet56(const CifarResNetOptions& options) { return {9, options}; }
 ResNet::ResNet(const std::array<int64_t, 4>& blocks, const ResNetOptions& o)
     : stem({.in = o.in_channels, .out = 64, .kernel = 7, .stride = 2, .padding = 3, .bias = false}),
       bn(64),
-      pool({.in = 1, .out = 1, .kernel = 3, .stride = 2, .padding = 1}),
+      pool({.kernel = 3, .stride = 2, .padding = 1}),
       body(stages(64, blocks)),
       head({.in = 512, .out = o.classes}) {}
 

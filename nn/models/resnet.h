@@ -2,6 +2,7 @@
 
 #include "../layers/basic_block.h"
 #include "../layers/linear.h"
+#include "../layers/max_pool2d.h"
 
 namespace sinter::nn {
 
@@ -38,7 +39,7 @@ struct ResNetOptions {
 struct ResNet : Module {
   Conv2d stem;
   BatchNorm2d bn;
-  Conv2d pool;
+  MaxPool2d pool;
   std::vector<BasicBlock> body;
   Linear head;
   SINTER_CHILDREN(stem, bn, pool, body, head)

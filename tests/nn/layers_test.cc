@@ -1,8 +1,16 @@
 #include <doctest/doctest.h>
 
+#include "../../core/ops/relu.h"
+#include "../../core/ops/relu6.h"
+#include "../../nn/layers/avg_pool2d.h"
 #include "../../nn/layers/basic_block.h"
+#include "../../nn/layers/flatten.h"
 #include "../../nn/layers/linear.h"
+#include "../../nn/layers/max_pool2d.h"
+#include "../../nn/layers/relu.h"
+#include "../../nn/layers/relu6.h"
 #include "../../nn/layers/sequential.h"
+#include "../../nn/layers/softmax.h"
 #include "../support.h"
 
 using namespace sinter;
@@ -10,6 +18,8 @@ using namespace sinter;
 static_assert(!std::is_default_constructible_v<nn::Conv2dOptions>);  // no silent defaults for what is required
 static_assert(!std::is_default_constructible_v<nn::Conv2d>);
 static_assert(!std::is_convertible_v<double, Required<int64_t>>);
+static_assert(!std::is_default_constructible_v<nn::MaxPool2d>);
+static_assert(!std::is_default_constructible_v<nn::AvgPool2d>);
 static_assert(std::is_nothrow_move_constructible_v<nn::BasicBlock>);  // vectors of blocks grow without cloning
 static_assert(std::is_nothrow_move_constructible_v<nn::Sequential>);
 
@@ -82,6 +92,54 @@ TEST_CASE("a linear layer without bias is a matrix product") {
   CHECK_CLOSE(linear(Tensor::from({1, 2}, {3, 4})), Tensor::from({1, 1}, {3 * w[0] + 4 * w[1]}));
 }
 
+TEST_CASE("layers without parameters are the operations of their names") {
+  const Tensor x = test::normal({2, 6, 6, 3}, 1, 5);
+  CHECK_SAME(nn::ReLU{}(x), relu(x));
+  CHECK_SAME(nn::ReLU6{}(x), relu6(x));
+  CHECK_SAME(nn::Softmax{}(x), softmax(x));
+  CHECK_SAME((nn::Softmax{{.axis = 1}}(x)), softmax(x, 1));
+  CHECK(nn::Flatten{}(x).shape() == Shape{2, 108});
+  CHECK((nn::Flatten{{.start_axis = 2}}(x)).shape() == Shape{2, 6, 18});
+  CHECK_SAME((nn::MaxPool2d{{.kernel = 3, .stride = {1, 2}, .padding = 1, .dilation = 2, .ceil_mode = true}}(x)),
+             max_pool2d(x, {.kernel = 3, .stride = {1, 2}, .padding = 1, .dilation = 2, .ceil_mode = true}));
+  const AvgPoolAttributes average{
+      .kernel = 3, .stride = {1, 2}, .padding = 1, .ceil_mode = true, .count_include_pad = false};
+  CHECK_SAME(nn::AvgPool2d{average}(x), avg_pool2d(x, average));
+}
+
+TEST_CASE("layers say in one line what they do") {
+  CHECK(nn::ReLU{}.title() == "ReLU");
+  CHECK(nn::ReLU6{}.title() == "ReLU6");
+  CHECK(nn::Flatten{}.title() == "Flatten");
+  CHECK(nn::Flatten{{.start_axis = 2}}.title() == "Flatten(start_axis=2)");
+  CHECK(nn::Softmax{}.title() == "Softmax");
+  CHECK(nn::Softmax{{.axis = 1}}.title() == "Softmax(axis=1)");
+  CHECK(nn::MaxPool2d{{.kernel = 2}}.title() == "MaxPool2d(kernel=2x2)");
+  CHECK(nn::MaxPool2d{{.kernel = 3, .stride = 2, .padding = 1, .dilation = 2, .ceil_mode = true}}.title() ==
+        "MaxPool2d(kernel=3x3, stride=2x2, padding=1x1, dilation=2x2, ceil_mode=true)");
+  CHECK(nn::AvgPool2d{{.kernel = {2, 1}}}.title() == "AvgPool2d(kernel=2x1)");
+  CHECK(
+      nn::AvgPool2d{{.kernel = 3, .stride = 2, .padding = 1, .ceil_mode = true, .count_include_pad = false}}.title() ==
+      "AvgPool2d(kernel=3x3, stride=2x2, padding=1x1, ceil_mode=true, count_include_pad=false)");
+}
+
+TEST_CASE("a network of such layers runs and traces at any batch size") {
+  const nn::Sequential net{nn::Conv2d{{.in = 1, .out = 4, .kernel = 3, .padding = 1}},
+                           nn::ReLU{},
+                           nn::MaxPool2d{{.kernel = 2}},
+                           nn::ReLU6{},
+                           nn::AvgPool2d{{.kernel = 2}},
+                           nn::Flatten{},
+                           nn::Linear{{.in = 16, .out = 3}},
+                           nn::Softmax{}};
+  const Graph graph = trace(net, Tensor::zeros({1, 8, 8, 1}));
+  CHECK(graph.nodes[2].name == "2");
+  CHECK(graph.nodes[2].op->name() == "max_pool2d");
+  const Tensor x = test::normal({3, 8, 8, 1});
+  CHECK(net(x).shape() == Shape{3, 3});
+  CHECK_SAME(graph(x), net(x));
+}
+
 TEST_CASE("layers refuse options that make no sense") {
   CHECK_ERROR((nn::Conv2d{{.in = 0, .out = 1, .kernel = 1}}),
               "Conv2d: it has 0 input and 1 output channels, expected at least 1 of each");
@@ -92,6 +150,9 @@ TEST_CASE("layers refuse options that make no sense") {
               "Conv2d: 4 groups do not divide 4 input and 6 output channels");
   CHECK_ERROR((nn::Linear{{.in = 2, .out = -1}}),
               "Linear: it has 2 inputs and -1 outputs, expected at least 1 of each");
+  CHECK_ERROR((nn::MaxPool2d{{.kernel = 2, .padding = 2}}),
+              "max_pool2d: padding is 2x2, expected at most half of the kernel 2x2");
+  CHECK_ERROR((nn::AvgPool2d{{.kernel = 2, .stride = -1}}), "avg_pool2d: stride is -1x-1, expected at least 1");
   CHECK_ERROR(nn::BatchNorm2d(0), "BatchNorm2d: it has 0 channels, expected at least 1");
   CHECK_ERROR(nn::BatchNorm2d(1, {.eps = 0}), "BatchNorm2d: eps is 0, expected more than 0");
   CHECK_ERROR(nn::BatchNorm2d(1, {.momentum = 1.5}), "BatchNorm2d: momentum is 1.5, expected 0 to 1");

@@ -1,0 +1,37 @@
+"""reshape, flatten, concat and pad."""
+import torch
+from torch.nn import functional as F
+
+import common
+from common import values
+
+golden = common.Area(__file__)
+
+
+def concat(name, axis, *shapes):
+    golden.op("concat " + name, lambda *x: torch.cat(x, axis),
+              lambda: {"x%d" % i: values(*shape) for i, shape in enumerate(shapes)}, {"axis": axis})
+
+
+def pad(name, shape, before, after, value=0.0):
+    sides = [n for pair in zip(reversed(before), reversed(after)) for n in pair]
+    golden.op("pad " + name, lambda x: F.pad(x, sides, value=value), lambda: {"x": values(*shape)},
+              {"before": before, "after": after, "value": float(value)})
+
+
+golden.op("reshape", lambda x: x.reshape(4, 6), lambda: {"x": values(2, 3, 4)}, {"shape": [4, 6]})
+golden.op("reshape to what is left", lambda x: x.reshape(2, 2, 6), lambda: {"x": values(2, 3, 4)}, {"shape": [0, 2, -1]})
+golden.op("flatten", lambda x: x.flatten(1), lambda: {"x": values(2, 2, 3, 2)}, {"start_axis": 1})
+golden.op("flatten from axis 2", lambda x: x.flatten(-2), lambda: {"x": values(2, 2, 3, 2)}, {"start_axis": -2})
+
+concat("channels", -1, (2, 3, 2, 1), (2, 3, 2, 4), (2, 3, 2, 2))
+concat("rows", 1, (2, 1, 2, 3), (2, 3, 2, 3))
+concat("first axis", 0, (1, 4), (3, 4), (0, 4))
+concat("one", 0, (2, 3))
+
+pad("an image", (2, 3, 2, 2), [0, 1, 2, 0], [0, 2, 1, 0])
+pad("channels", (1, 2, 2, 3), [0, 0, 0, 1], [0, 0, 0, 4], -1.5)
+pad("every axis", (2, 1, 2), [1, 0, 2], [1, 3, 1], 2.5)
+pad("one side of the first", (2, 3), [0, 0], [1, 0], -1000)
+pad("nothing", (2, 3), [0, 0], [0, 0], 7.0)
+golden.write()
