@@ -20,6 +20,11 @@ onednn::Convolution geometry(const FusedConvAttributes& a, const Shape& x, const
   return ops::geometry(conv_attributes(a), image(x), image(weight), image(y));
 }
 
+void zero_gradients(const Context& context, Gradients& dx) {
+  for (size_t i = 0; i < dx.size(); ++i)
+    if (dx.wanted(i)) dx.set(i, Tensor::zeros(context.input(i).shape));
+}
+
 Activation FusedConv::activation() const {
   if (attributes.activation == "none") return Activation::none;
   if (attributes.activation == "relu") return Activation::relu;
@@ -60,6 +65,7 @@ void FusedConv::forward(Inputs x, Outputs y, Context& context) const {
 }
 
 void FusedConv::backward(const Context& context, Outputs dy, Gradients& dx) const {
+  if (dy[0].elements() == 0) return zero_gradients(context, dx);
   const Tensor x = context.kept(0), weight = context.kept(1), y = context.kept(2);
   const Activation kind = activation();
   Tensor dv = dy[0];

@@ -56,6 +56,9 @@ class PreparedModel : public nn::Module {
   /// How many input values were NaN, and taken as 0, in quantised forward passes so far.
   int64_t nans() const { return nans_->load(); }
 
+  /// What is allowed but costs accuracy, a line each: scales that the march's grid clips, inputs that were NaN.
+  std::vector<std::string> warnings() const;
+
   std::vector<Tensor> forward_all(std::span<const Tensor> x) const override;
 
   /// A forward pass as in FakeQuantState::validation that shows every activation's integers, by node and in the order
