@@ -20,11 +20,6 @@ onednn::Convolution geometry(const FusedConvAttributes& a, const Shape& x, const
   return ops::geometry(conv_attributes(a), image(x), image(weight), image(y));
 }
 
-void zero_gradients(const Context& context, Gradients& dx) {
-  for (size_t i = 0; i < dx.size(); ++i)
-    if (dx.wanted(i)) dx.set(i, Tensor::zeros(context.input(i).shape));
-}
-
 Activation FusedConv::activation() const {
   if (attributes.activation == "none") return Activation::none;
   if (attributes.activation == "relu") return Activation::relu;
@@ -91,6 +86,11 @@ void FusedConv::backward(const Context& context, Outputs dy, Gradients& dx) cons
 
 int64_t FusedConv::macs(std::span<const Spec> x) const {
   return infer(x)[0].shape.elements() * (x[1].shape.elements() / x[1].shape[0]);
+}
+
+void zero_gradients(const Context& context, Gradients& dx) {
+  for (size_t i = 0; i < dx.size(); ++i)
+    if (dx.wanted(i)) dx.set(i, Tensor::zeros(context.input(i).shape));
 }
 
 }  // namespace sinter::quant
