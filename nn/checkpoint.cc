@@ -64,9 +64,10 @@ void load_model(Module& model, const Archive& archive) {
   std::vector<NamedParameter> state;
   for (const std::string& section : archive.names(kState))
     state.push_back({section.substr(kState.size()), Parameter(archive.tensor(section), false)});
-  model.load_state(state);
+  // First, as it refuses files that do not fit: then the values stay as they are, too.
   for (const auto& [path, module] : model.modules())
     const_cast<Module&>(*module).load_extra(archive, kExtra + path + "/");  // a part of `model`, which is not const
+  model.load_state(state);
 }
 
 void save_random(Archive& archive) {

@@ -7,8 +7,8 @@
 namespace sinter::quant {
 
 float scale_from_range(float min, float max, const Bounds& type) {
+  check(std::isfinite(min) && std::isfinite(max), "scale: range [", min, ",", max, "] is not finite");
   const float reach = std::max({-min, max, 0.0f});
-  check(std::isfinite(reach), "scale: range [", min, ",", max, "] is not finite");
   return std::max(reach / (static_cast<float>(type.high - type.low) / 2), kMinScale);
 }
 
@@ -34,6 +34,7 @@ Bounds output_bounds(Activation activation, float scale, Rounding rounding, cons
 }
 
 float effective_weight_scale(const March& march, float weight_scale, float x_scale, float bias) {
+  check(std::isfinite(bias), "bias is ", bias, ", which has no quantised value");
   const double needed = std::abs(static_cast<double>(bias)) / (static_cast<double>(x_scale) * 0x1p30);
   if (needed <= weight_scale) return weight_scale;
   // Rounding to float may fall below what is needed: step up.

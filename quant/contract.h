@@ -20,7 +20,7 @@ struct Bounds {
 };
 
 /// s = max(-min, max, 0) / ((qmax - qmin) / 2), in float32 as PyTorch 1.13 computes it, at least 2^-23; `type` is the
-/// whole range of the integer type.
+/// whole range of the integer type. Throws Error unless the range is finite.
 float scale_from_range(float min, float max, const Bounds& type = {});
 
 /// v rounded to an integer as the march does; |v| < 2^51.
@@ -66,7 +66,7 @@ enum class Activation : uint8_t { none, relu, relu6 };
 Bounds output_bounds(Activation activation, float scale, Rounding rounding, const Bounds& type = {});
 
 /// The scale of a convolution's weights for one output channel, raised, where its bias would exceed 2^30 on the
-/// accumulator's grid, until it fits.
+/// accumulator's grid, until it fits. Throws Error for a bias that is not finite.
 float effective_weight_scale(const March& march, float weight_scale, float x_scale, float bias);
 /// The bias on that grid: round_half_even(bias / (s_x s_w)).
 int32_t quantize_bias(float bias, float x_scale, float weight_scale);

@@ -126,7 +126,6 @@ class Fuser {
       if (conv == nullptr || !available || !read_once(node.inputs[which].index)) continue;
       Node& target = graph_.nodes[node.inputs[which].index];
       if (conv->attributes.activation != "none" || target.inputs.size() != 3 || conv->attributes.linear) continue;
-      if (depends_on(skip, node.inputs[which].index)) continue;
       target.inputs.push_back(skip);
       absorb(index, node.inputs[which].index);
       return;
@@ -144,22 +143,6 @@ class Fuser {
     const int target = node.inputs[0].index;
     graph_.nodes[target].op = std::make_shared<FusedConv>(a);
     absorb(index, target);
-  }
-
-  bool depends_on(const Operand& operand, int index) const {
-    if (operand.kind != Operand::Kind::node) return false;
-    std::vector<int> pending{operand.index};
-    std::vector<bool> seen(graph_.nodes.size(), false);
-    while (!pending.empty()) {
-      const int at = pending.back();
-      pending.pop_back();
-      if (at == index) return true;
-      if (seen[at]) continue;
-      seen[at] = true;
-      for (const Operand& input : graph_.nodes[at].inputs)
-        if (input.kind == Operand::Kind::node) pending.push_back(input.index);
-    }
-    return false;
   }
 
   Graph graph_;

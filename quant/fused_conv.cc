@@ -59,6 +59,7 @@ void FusedConv::forward(Inputs x, Outputs y, Context& context) const {
 }
 
 void FusedConv::backward(const Context& context, Outputs dy, Gradients& dx) const {
+  if (dy[0].elements() == 0) return zero_gradients(context, dx);
   const Tensor x = context.kept(0), weight = context.kept(1), y = context.kept(2);
   const Activation kind = activation();
   Tensor dv = dy[0];
@@ -84,6 +85,11 @@ void FusedConv::backward(const Context& context, Outputs dy, Gradients& dx) cons
 
 int64_t FusedConv::macs(std::span<const Spec> x) const {
   return infer(x)[0].shape.elements() * (x[1].shape.elements() / x[1].shape[0]);
+}
+
+void zero_gradients(const Context& context, Gradients& dx) {
+  for (size_t i = 0; i < dx.size(); ++i)
+    if (dx.wanted(i)) dx.set(i, Tensor::zeros(context.input(i).shape));
 }
 
 }  // namespace sinter::quant

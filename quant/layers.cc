@@ -44,6 +44,8 @@ std::string unsupported_reason(const Graph& graph, const Node& node) {
   if (op == "add" && node.inputs.size() == 2 && is_activation(node.inputs[0]) && is_activation(node.inputs[1]))
     return text("adds ", graph.spec(node.inputs[0]).shape, " and ", graph.spec(node.inputs[1]).shape,
                 ", expected two tensors of one shape");
+  if (op == "linear" && graph.spec(node.inputs[0]).shape.rank() != 2)
+    return text("its input is ", graph.spec(node.inputs[0]).shape, ", expected [N,K]");
   if (op == "conv2d" || op == "linear") return "its weight is computed, expected a parameter";
   return text("no integer form of ", op, " is known here");
 }

@@ -37,6 +37,14 @@ bool March::clips(float scale) const { return power_of_two_scales && exponent_of
 
 std::string to_string(const March& march) { return march.name; }
 
+std::string describe(const March& march) {
+  return text(march.name, " (scales ",
+              march.power_of_two_scales ? text("2^-k, k in ", march.min_scale_exponent, "..", march.max_scale_exponent)
+                                        : std::string("float32"),
+              "; multipliers of ", march.multiplier_bits, " bits, shifts to ", march.max_shift, "; rounding ",
+              march.rounding == Rounding::half_to_even ? "half to even" : "half up", ")");
+}
+
 namespace {
 // Starts empty: the built-in marches of another file may not exist yet while this one's statics are made.
 thread_local const March* chosen = nullptr;

@@ -27,12 +27,15 @@ struct March {
   /// The scale on this march's grid: itself, or the smallest power of two that is not below it. Throws Error unless it
   /// is positive and finite.
   float on_grid(float scale) const;
-  /// Whether `on_grid` would have to clip the scale at an end of the grid.
+  /// Whether the scale is above the grid's largest, so that values saturate.
   bool clips(float scale) const;
 
   bool operator==(const March&) const = default;
 };
+/// The name.
 std::string to_string(const March& march);
+/// All of it, as checkpoints carry it: two marches are equal where these are.
+std::string describe(const March& march);
 
 /// The march of calls that name none, per thread; bayes at first.
 void set_march(const March& march);

@@ -29,7 +29,19 @@ std::string listed(const std::vector<std::string>& names) {
   return out;
 }
 
-std::string input_name(size_t i, size_t count) { return count == 1 ? "input" : text("input", i); }
+// A name that no node has: a network may have a layer called `input`.
+std::string input_name(const Graph& graph, size_t i) {
+  std::string name = graph.inputs.size() == 1 ? "input" : text("input", i);
+  while (graph.find(name) >= 0) name += "_";
+  return name;
+}
+
+// The batch is symbolic: whatever the example's, it must not show in the graph.
+Specs with_batch_of_one(Specs inputs) {
+  for (Spec& spec : inputs)
+    if (spec.shape.rank() > 0) spec.shape = spec.shape.with(0, 1);
+  return inputs;
+}
 
 // The output of a model that cannot be trained in its state: backward says so.
 struct Untrainable final : Op {
@@ -66,7 +78,7 @@ std::string to_string(FakeQuantState state) {
 }
 
 PreparedModel::PreparedModel(const nn::Module& model, const Specs& inputs, const PrepareOptions& options)
-    : graph_(fuse(trace(model, inputs))),
+    : graph_(fuse(trace(model, with_batch_of_one(inputs)))),
       march_(options.march ? *options.march : default_march()),
       qconfig_(options.qconfig) {
   check(qconfig_.activation.has_value(),
@@ -80,7 +92,7 @@ PreparedModel::PreparedModel(const nn::Module& model, const Specs& inputs, const
   for (size_t i = 0; i < graph_.inputs.size(); ++i) {
     check(graph_.inputs[i].dtype == DType::float32, "prepare_qat: input ", i, " is ", graph_.inputs[i],
           ", expected float32");
-    input_quantizers_.emplace_back(input_name(i, graph_.inputs.size()), *qconfig_.activation);
+    input_quantizers_.emplace_back(input_name(graph_, i), *qconfig_.activation);
   }
   for (size_t i = 0; i < graph_.nodes.size(); ++i) {
     const Node& node = graph_.nodes[i];
@@ -120,6 +132,27 @@ bool PreparedModel::is_head(size_t node) const {
   return output && graph_.consumers()[node].empty();
 }
 
+std::vector<std::string> PreparedModel::warnings() const {
+  std::vector<std::string> all;
+  const auto warn_clipped = [&](const std::string& what, const Range& range) {
+    const float scale = scale_from_range(range.min, range.max);
+    if (march_.clips(scale))
+      all.push_back(text(what, ": its values reach ", std::max(-range.min, range.max), ", but the largest scale of ",
+                         march_, ", ", march_.on_grid(scale), ", saturates at ", 127 * march_.on_grid(scale)));
+  };
+  for (const ActivationQuantizer* quantizer : quantizers())
+    if (quantizer->observed()) warn_clipped(quantizer->name(), quantizer->range());
+  const ObserverValue observer = qconfig_.weight.make_observer();
+  for (const Node& node : graph_.nodes) {
+    if (layer_of(graph_, node) != Layer::conv) continue;
+    const Tensor& weight = graph_.parameters[node.inputs[1].index].value;
+    for (int64_t o = 0; o < weight.size(0); ++o)
+      warn_clipped(text(node.name, ": weights of output channel ", o), observer->observe(Samples::channel(weight, o)));
+  }
+  if (nans() > 0) all.push_back(text(nans(), " input values were NaN and were taken as 0"));
+  return all;
+}
+
 void PreparedModel::members(nn::MemberVisitor& visitor) const {
   for (const NamedParameter& parameter : graph_.parameters) visitor.parameter(parameter.name, parameter.value);
   for (const ActivationQuantizer* quantizer : quantizers()) {
@@ -140,7 +173,7 @@ void PreparedModel::check_trainable() const {
 }
 
 void PreparedModel::save_extra(Archive& archive, const std::string& prefix) const {
-  archive.set(prefix + "march", to_string(march_));
+  archive.set(prefix + "march", describe(march_));
   archive.set(prefix + "qconfig", to_string(qconfig_));
   archive.set(prefix + "graph", static_cast<int64_t>(fingerprint()));
 }
@@ -149,7 +182,7 @@ void PreparedModel::load_extra(const Archive& archive, const std::string& prefix
   const auto same = [](const char* what, const std::string& there, const std::string& here) {
     check(there == here, "prepared model: ", what, " is ", there, " in the file and ", here, " here");
   };
-  same("the march", archive.text(prefix + "march"), to_string(march_));
+  same("the march", archive.text(prefix + "march"), describe(march_));
   same("the qconfig", archive.text(prefix + "qconfig"), to_string(qconfig_));
   check(archive.integer(prefix + "graph") == static_cast<int64_t>(fingerprint()),
         "prepared model: the file is of another network (the fingerprints of the graphs differ)");
@@ -255,6 +288,7 @@ std::vector<Tensor> PreparedModel::run_integers(std::span<const Tensor> x, const
         QuantizedClamp op;
         op.node = node.name;
         op.activation = node.op->name() == "relu6" ? Activation::relu6 : Activation::relu;
+        op.scale = in.grid.scale;
         op.bounds = output_bounds(op.activation, in.grid.scale, march_.rounding);
         op.pass = &pass;
         out.tensor = call(op, in.tensor);
@@ -340,7 +374,9 @@ std::vector<Tensor> PreparedModel::inspect(const Tensor& x, const Inspector& ins
 }
 
 PreparedModel prepare_qat(const nn::Module& model, const Tensor& example, const PrepareOptions& options) {
-  check(dynamic_cast<const PreparedModel*>(&model) == nullptr, "prepare_qat: the model is prepared already");
+  for (const auto& [path, module] : model.modules())
+    check(dynamic_cast<const PreparedModel*>(module) == nullptr,
+          "prepare_qat: ", path.empty() ? std::string("the model") : path, " is prepared already");
   Shape shape = example.shape();
   if (shape.rank() == 3) shape = {1, shape[0], shape[1], shape[2]};
   return PreparedModel(model, {{example.dtype(), shape}}, options);

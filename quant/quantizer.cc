@@ -71,7 +71,7 @@ QuantizedWeights quantize_weights(const std::string& name, const TensorConfig& c
       result.scales[o] = effective_weight_scale(march, scale, x_scale, b[o]);
       result.bias[o] = quantize_bias(b[o], x_scale, result.scales[o]);
     } catch (const Error& error) {
-      fail(name, ".weight, output channel ", o, ": ", error.what());
+      fail(name, ": weights of output channel ", o, ": ", error.what());
     }
     const float inverse = 1.0f / result.scales[o];
     const Bounds bounds;

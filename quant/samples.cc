@@ -105,14 +105,15 @@ Moments Samples::moments() const {
 }
 
 std::vector<int64_t> Samples::histogram(int64_t bins, float limit) const {
-  const float inverse_width = limit > 0 ? static_cast<float>(bins) / limit : 0.0f;
+  // In double: values of a dead channel may be so small that bins / limit overflows float.
+  const double inverse_width = limit > 0 ? static_cast<double>(bins) / limit : 0.0;
   return reduce(
       std::vector<int64_t>(bins),
       [&](std::vector<int64_t>& counts, const float* x, int64_t count) {
         for (int64_t i = 0; i < count; ++i) {
-          const float at = std::fabs(x[i]) * inverse_width;
+          const double at = std::fabs(x[i]) * inverse_width;
           check(!std::isnan(at), "observer: the tensor holds NaN, which has no quantised value");
-          ++counts[at < static_cast<float>(bins) ? static_cast<int64_t>(at) : bins - 1];
+          ++counts[at < static_cast<double>(bins) ? static_cast<int64_t>(at) : bins - 1];
         }
       },
       [](std::vector<int64_t>& into, const std::vector<int64_t>& from) {

@@ -72,6 +72,7 @@ void QuantizedConv::forward(Inputs inputs, Outputs y, Context& context) const {
 }
 
 void QuantizedConv::backward(const Context& context, Outputs dy, Gradients& dx) const {
+  if (dy[0].elements() == 0) return zero_gradients(context, dx);
   const Tensor qx = context.kept(0), qw = context.kept(1), scales = context.kept(2);
   const size_t masks = output == nullptr ? 3 : 4;
   Tensor dv = output == nullptr ? dy[0] : through_mask(context, 3, dy[0]);

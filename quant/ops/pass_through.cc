@@ -52,7 +52,8 @@ void QuantizedClamp::forward(Inputs x, Outputs y, Context& context) const {
     for (int64_t i = begin; i < end; ++i) out[i] = std::clamp(in[i], low, high);
   });
   if (context.recording()) {
-    const int limit = activation == Activation::relu6 ? high : 128;
+    // The real 6 counts: the largest integer may stand for a little less, where the gradient still passes.
+    const double limit = activation == Activation::relu6 ? 6.0 / scale : INFINITY;
     Tensor mask = Tensor::empty({x[0].elements()}, DType::uint8);
     auto* inside = mask.mutable_data<uint8_t>();
     for (int64_t i = 0; i < x[0].elements(); ++i) inside[i] = in[i] > 0 && in[i] < limit;

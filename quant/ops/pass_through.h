@@ -22,6 +22,7 @@ struct OnIntegers final : Op {
 struct QuantizedClamp final : Op {
   std::string node;
   Activation activation = Activation::relu;
+  double scale = 1;  ///< of input and output
   Bounds bounds;
   const Pass* pass = nullptr;
 

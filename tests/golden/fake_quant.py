@@ -1,0 +1,96 @@
+"""torch.fake_quantize_* forward and gradient. Left out, as SPEC.md says: +inf and whatever is above 2^31 scales, where
+PyTorch 1.13 gives qmin."""
+import torch
+
+import common
+from common import values
+
+golden = common.Area(__file__)
+INF = float("inf")
+
+
+def scale_of(reach):
+    """As scale_from_range computes it, in float32."""
+    return (torch.tensor(reach, dtype=torch.float32) / 127.5).item()
+
+
+def per_tensor(name, x, reach, qmin=-128, qmax=127):
+    golden.seed(name)
+    x = (x() if callable(x) else torch.tensor(x)).float().requires_grad_()
+    y = torch.fake_quantize_per_tensor_affine(x, scale_of(reach), 0, qmin, qmax)
+    dy = values(*y.shape)
+    y.backward(dy)
+    golden.record(name, {"reach": reach, "qmin": qmin, "qmax": qmax}, {"x": x}, {"y": y}, {"y": dy, "x": x.grad})
+
+
+# The scale is exactly 1, then 1/8: every half is a tie.
+halves = [k + 0.5 for k in range(-12, 12)]
+ends = [-INF, -1e9, -200.0, -129.0, -128.75, -128.5, -128.25, -128.0, -127.5, 0.0, -0.0, 126.5, 127.0, 127.25, 127.5,
+        127.75, 128.0, 128.5, 300.0, 1e9]
+per_tensor("ties", halves, 127.5)
+per_tensor("ties on a smaller grid", [h / 8 for h in halves], 127.5 / 8)
+per_tensor("the ends of the range", ends, 127.5)
+per_tensor("normal values", lambda: values(7, 40), 1.7)
+# Division by the scale and multiplication with its inverse round apart for some of these.
+per_tensor("near ties", lambda: (torch.arange(-300, 300) / 2 + 0.25).mul(scale_of(2.3)) + 1e-9, 2.3)
+per_tensor("exact ties of an odd scale", lambda: (torch.arange(-300, 300) + 0.5) * scale_of(2.3), 2.3)
+
+
+def per_channel(name, shape, scale=1.0):
+    golden.seed(name)
+    w = values(*shape, scale=scale)
+    scales = torch.clamp(w.flatten(1).abs().amax(1) / 127.5, min=torch.finfo(torch.float32).eps)
+    y = torch.fake_quantize_per_channel_affine(w, scales, torch.zeros(shape[0], dtype=torch.int32), 0, -128, 127)
+    golden.record(name, {}, {"w": w}, {"y": y, "scales": scales})
+
+
+per_channel("weights of a convolution", (5, 3, 3, 4))
+per_channel("weights of a linear layer", (4, 30), 0.1)
+
+
+def integer_net():
+    """A small network in float64 with fake quantisation as plain formulas: SPEC.md, section 3, `qat` with stored
+    scales. What is integer in sinter is rounded here; gradients are straight through."""
+    name = "network"
+    golden.seed(name)
+
+    def rounded(v, scale, low=-128, high=127):
+        r = torch.round(v / scale)
+        inside = (r >= low) & (r <= high)
+        # forward: the quantised value; backward: 1 inside, 0 outside
+        return torch.where(inside, v, v.detach()) + (torch.clamp(r, low, high) * scale - v).detach()
+
+    def weights(w):
+        scales = w.detach().float().flatten(1).abs().amax(1) / 127.5
+        s = scales.double().reshape(-1, *[1] * (w.dim() - 1))
+        return w + (torch.clamp(torch.round(w / s), -128, 127) * s - w).detach(), scales.double()
+
+    def bias(b, sx, sw):
+        return b + (torch.round(b / (sx * sw)) * (sx * sw) - b).detach()
+
+    def conv(x, sx, w, b, skip=None):
+        wq, sw = weights(w)
+        y = torch.nn.functional.conv2d(x, wq.permute(0, 3, 1, 2), padding=1) + bias(b, sx, sw).reshape(1, -1, 1, 1)
+        return y if skip is None else y + skip
+
+    x = values(2, 5, 5, 3)
+    p = {"w1": values(6, 3, 3, 3, scale=0.4), "b1": values(6, scale=0.2), "w2": values(6, 3, 3, 6, scale=0.3),
+         "b2": values(6, scale=0.2), "w3": values(4, 6), "b3": values(4)}
+    reach = {"input": 2.2, "conv1": 2.5, "conv2": 3.1, "mean": 1.4}
+    s = {key: scale_of(value) for key, value in reach.items()}
+    leaves = {key: value.float().double().requires_grad_() for key, value in {"x": x, **p}.items()}
+    x0 = rounded(leaves["x"].permute(0, 3, 1, 2), s["input"])
+    x1 = rounded(torch.relu(conv(x0, s["input"], leaves["w1"], leaves["b1"])), s["conv1"])
+    x2 = rounded(torch.relu(conv(x1, s["conv1"], leaves["w2"], leaves["b2"], x1)), s["conv2"])
+    m = rounded(x2.mean((2, 3)), s["mean"])
+    wq, sw = weights(leaves["w3"])
+    y = m @ wq.T + bias(leaves["b3"], s["mean"], sw)
+    dy = values(*y.shape)
+    y.backward(dy.double())
+    clipped = {"clipped": torch.tensor([float((x2 >= 127 * s["conv2"]).sum()), float((x1 >= 127 * s["conv1"]).sum())])}
+    assert (clipped["clipped"] > 0).all(), clipped
+    golden.record(name, reach, {"x": x, **p}, {"y": y}, {"y": dy, **{k: leaf.grad for k, leaf in leaves.items()}})
+
+
+integer_net()
+golden.write()

@@ -1,0 +1,270 @@
+#include "../../quant/contract.h"
+
+#include <limits>
+
+#include "../../core/ops/arithmetic.h"
+#include "../../core/random.h"
+#include "../../quant/ops/input.h"
+#include "../support.h"
+#include "plain.h"
+
+using namespace sinter;
+using namespace sinter::quant;
+
+namespace {
+
+constexpr float kInf = std::numeric_limits<float>::infinity();
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+double log_uniform(Random& random, double low, double high) { return std::exp2(low + (high - low) * random.uniform()); }
+
+}  // namespace
+
+TEST_CASE("a scale follows from the larger side of the range") {
+  CHECK(scale_from_range(-1, 2) == 2.0f / 127.5f);
+  CHECK(scale_from_range(-3, 2) == 3.0f / 127.5f);
+  CHECK(scale_from_range(1, 2) == 2.0f / 127.5f);
+  CHECK(scale_from_range(-3, -2) == 3.0f / 127.5f);
+  CHECK(scale_from_range(-127.5f, 0) == 1.0f);
+  CHECK(scale_from_range(-1, 1, {-32768, 32767}) == 1.0f / 32767.5f);
+  CHECK(scale_from_range(-1, 1, {-8, 7}) == 1.0f / 7.5f);
+  CHECK(scale_from_range(0, 15, {0, 15}) == 2.0f);
+}
+
+TEST_CASE("a scale is at least 2^-23") {
+  CHECK(scale_from_range(0, 0) == 0x1p-23f);
+  CHECK(scale_from_range(0, 1e-30f) == 0x1p-23f);
+}
+
+TEST_CASE("a scale of a range that is not finite is an error") {
+  CHECK_ERROR(scale_from_range(-kInf, 1), "scale: range [-inf,1] is not finite");
+  CHECK_ERROR(scale_from_range(-1, kInf), "not finite");
+  CHECK_ERROR(scale_from_range(kNan, 1), "not finite");
+  CHECK_ERROR(scale_from_range(-1, kNan), "not finite");
+}
+
+TEST_CASE("quantise rounds ties as the march does") {
+  constexpr Bounds kInt8;
+  const std::vector<std::pair<float, std::pair<int, int>>> ties{
+      {0.5f, {0, 1}},    {1.5f, {2, 2}},    {2.5f, {2, 3}},       {-0.5f, {0, 0}},
+      {-1.5f, {-2, -1}}, {-2.5f, {-2, -2}}, {126.5f, {126, 127}}, {-127.5f, {-128, -127}}};
+  for (const auto& [x, expected] : ties) {
+    CAPTURE(x);
+    CHECK(quantize(x, 1, kInt8, Rounding::half_to_even) == expected.first);
+    CHECK(quantize(x, 1, kInt8, Rounding::half_up) == expected.second);
+    CHECK(quantize(x / 8, 8, kInt8, Rounding::half_to_even) == expected.first);
+  }
+  // floor(x + 0.5) in float32 would make 1 of this.
+  CHECK(quantize(0.49999997f, 1, kInt8, Rounding::half_up) == 0);
+}
+
+TEST_CASE("quantise saturates, also infinities, and makes 0 of NaN") {
+  for (const Rounding rounding : {Rounding::half_to_even, Rounding::half_up}) {
+    for (const Bounds bounds :
+         {Bounds{-128, 127}, Bounds{0, 127}, Bounds{0, 15}, Bounds{-32768, 32767}, Bounds{0, 0}}) {
+      CHECK(quantize(kInf, 8, bounds, rounding) == bounds.high);
+      CHECK(quantize(-kInf, 8, bounds, rounding) == bounds.low);
+      CHECK(quantize(3e38f, 1e6f, bounds, rounding) == bounds.high);
+      CHECK(quantize(-3e38f, 1e6f, bounds, rounding) == bounds.low);
+      CHECK(quantize(1e10f, 1, bounds, rounding) == bounds.high);
+      CHECK(quantize(kNan, 8, bounds, rounding) == 0);
+    }
+    CHECK(quantize(127.5f, 1, {}, rounding) == 127);
+    CHECK(quantize(-128.5f, 1, {}, rounding) == -128);
+  }
+}
+
+TEST_CASE("quantise multiplies with the inverse scale in float32") {
+  // 0.5 / 0.33333334 * 3 by division is 1.5 - e, by multiplication with the inverse exactly a tie.
+  Random random(3);
+  int differ = 0;
+  for (int i = 0; i < 20000; ++i) {
+    const auto scale = static_cast<float>(log_uniform(random, -8, 0));
+    const float x = (static_cast<float>(random.below(200) - 100) + 0.5f) * scale;
+    const float inverse = 1.0f / scale;
+    volatile float product = x * inverse;  // rounded to float32 whatever the compiler
+    const auto expected = static_cast<int32_t>(std::nearbyint(std::fmin(std::fmax(product, -128.0f), 127.0f)));
+    REQUIRE(quantize(x, inverse, {}, Rounding::half_to_even) == expected);
+    differ += expected != static_cast<int32_t>(std::nearbyint(x / scale));
+  }
+  CHECK(differ > 0);  // so that the test can tell
+}
+
+TEST_CASE("fake quantisation and its gradient agree with PyTorch") {
+  int cases = 0;
+  for (const auto& c : test::golden("fake_quant")) {
+    if (c.inputs[0].first != "x" || c.inputs.size() != 1) continue;
+    CAPTURE(c.name);
+    ++cases;
+    ActivationQuantizer quantizer("x", {});
+    const auto reach = static_cast<float>(c.attribute<double>("reach"));
+    quantizer.observe(Samples(Tensor::from({2}, {-reach, reach})));
+    const float scale = quantizer.scale(March::bayes);
+    const Pass pass{&March::bayes, false, nullptr};
+    std::atomic<int64_t> nans{0};
+    CHECK_GOLDEN(c, ([&](const Tensor& x) {
+                   QuantizeInput in;
+                   in.output = &quantizer;
+                   in.pass = &pass;
+                   in.nans = &nans;
+                   Dequantize out;
+                   out.scale = scale;
+                   return call(out, call(in, x));
+                 }),
+                 {.rtol = 1e-7, .atol = 0});
+  }
+  CHECK(cases == 6);
+}
+
+TEST_CASE("multipliers are those of exact integer arithmetic") {
+  Random random(1);
+  for (int i = 0; i < 20000; ++i) {
+    const auto sx = static_cast<float>(log_uniform(random, -23, 4)),
+               sw = static_cast<float>(log_uniform(random, -23, 4)),
+               sy = static_cast<float>(log_uniform(random, -20, 4)),
+               ss = static_cast<float>(log_uniform(random, -20, 4));
+    const double ratio = static_cast<double>(sx) * sw / sy;
+    const bool skips = i % 2 == 0;
+    const double skip_ratio = skips ? static_cast<double>(ss) / sy : 0;
+    const Bounds skip = skips ? (i % 3 == 0 ? Bounds{0, 127} : Bounds{}) : Bounds{0, 0};
+    const int64_t reach = skips ? (i % 3 == 0 ? 127 : 128) : 0;
+    const auto expected = test::plain::multiplier(ratio, skip_ratio, reach);
+    CAPTURE(ratio);
+    CAPTURE(skip_ratio);
+    if (expected)
+      REQUIRE(multiplier(March::bayes, ratio, skip_ratio, skip, "y") ==
+              Multiplier{static_cast<int32_t>(expected->m), expected->shift, expected->skip});
+    else
+      CHECK_ERROR(multiplier(March::bayes, ratio, skip_ratio, skip, "y"), "y: no 15-bit multiplier");
+  }
+}
+
+TEST_CASE("multipliers at the edges") {
+  const auto of = [](double ratio, double skip_ratio = 0, Bounds skip = {0, 0}) {
+    return multiplier(March::bayes, ratio, skip_ratio, skip, "y");
+  };
+  CHECK(of(1) == Multiplier{1 << 14, 14, 0});
+  CHECK(of(0.5) == Multiplier{1 << 14, 15, 0});
+  CHECK(of(0x1p-32) == Multiplier{1 << 14, 46, 0});
+  CHECK(of(0x1p-40) == Multiplier{1 << 6, 46, 0});  // the largest shift
+  CHECK(of(0x1p-47) == Multiplier{0, 46, 0});       // half of one rounds to even
+  CHECK(of(0x1.8p-46) == Multiplier{2, 46, 0});
+  CHECK(of(0) == Multiplier{0, 46, 0});
+  CHECK(of(32767) == Multiplier{32767, 0, 0});
+  CHECK(of(32767.5 / 32768) == Multiplier{16384, 14, 0});  // 32767.5 would round to 2^15
+  CHECK(of(32767.25 / 32768) == Multiplier{32767, 15, 0});
+  CHECK_ERROR(of(32767.5), "y: no 15-bit multiplier reaches the ratio 32767.5");
+  CHECK_ERROR(of(1e300), "no 15-bit multiplier");
+  CHECK_ERROR(of(INFINITY), "y: a ratio of scales is not finite");
+  CHECK_ERROR(of(NAN), "not finite");
+  // A residual whose term would reach 2^46 lowers n: 128 ms < 2^46.
+  CHECK(of(0x1p-40, 1, {-128, 127}) == Multiplier{0, 38, int64_t{1} << 38});
+  CHECK(of(0x1p-30, 1, {0, 127}) == Multiplier{512, 39, int64_t{1} << 39});
+  CHECK(of(0x1p-30, 4, {-128, 127}) == Multiplier{64, 36, int64_t{1} << 38});
+}
+
+TEST_CASE("a march of powers of two has powers of two as multipliers") {
+  Random random(2);
+  for (int i = 0; i < 500; ++i) {
+    const double ratio = std::exp2(static_cast<double>(random.below(40) - 27));
+    const Multiplier m = multiplier(March::bernoulli2, ratio, 0, {0, 0}, "y");
+    CHECK((m.m & (m.m - 1)) == 0);
+    CHECK(std::ldexp(m.m, -m.shift) == ratio);
+  }
+}
+
+TEST_CASE("requantisation is that of exact integer arithmetic") {
+  Random random(5);
+  const std::vector<int64_t> extremes{0, 1, -1, (int64_t{1} << 31) - 1, -(int64_t{1} << 31), (int64_t{1} << 30) + 1};
+  int64_t wrong = 0, inside = 0;
+  for (int i = 0; i < 60000; ++i) {
+    Multiplier by;
+    by.m = static_cast<int32_t>(random.below(1 << 15));
+    by.shift = static_cast<int32_t>(random.below(47));
+    const int skip_bits = static_cast<int>(random.below(40));
+    by.skip = i % 2 == 0 ? 0 : random.below(int64_t{1} << skip_bits);
+    int64_t acc = i % 7 == 0 ? extremes[static_cast<size_t>(random.below(6))]
+                             : random.below(int64_t{1} << (1 + random.below(31))) * (random.below(2) == 0 ? 1 : -1);
+    if (i % 5 == 0 && by.m > 0 && by.shift > 0) {  // near or at a tie
+      by.m = 1 << random.below(15);
+      by.shift = 1 + static_cast<int32_t>(random.below(24));
+      by.skip = 0;
+      acc = ((2 * (random.below(256) - 128) + 1) << (by.shift - 1)) / by.m + random.below(3) - 1;
+    }
+    const int64_t skip = random.below(256) - 128;
+    const Bounds bounds = i % 3 == 0 ? Bounds{0, 127} : i % 3 == 1 ? Bounds{} : Bounds{0, 93};
+    for (const Rounding rounding : {Rounding::half_to_even, Rounding::half_up}) {
+      const int32_t expected = test::plain::requantize(acc, skip, {by.m, by.shift, by.skip}, bounds.low, bounds.high,
+                                                       rounding == Rounding::half_up);
+      wrong += requantize(acc, skip, by, bounds, rounding) != expected;
+      inside += expected > bounds.low && expected < bounds.high;
+    }
+  }
+  CHECK(wrong == 0);
+  CHECK(inside > 10000);
+}
+
+TEST_CASE("requantisation rounds negative ties as the march does") {
+  const Multiplier half{1, 1, 0};
+  const auto of = [&](int64_t acc, Rounding rounding) { return requantize(acc, 0, half, {}, rounding); };
+  CHECK(of(-1, Rounding::half_to_even) == 0);
+  CHECK(of(-3, Rounding::half_to_even) == -2);
+  CHECK(of(-5, Rounding::half_to_even) == -2);
+  CHECK(of(-1, Rounding::half_up) == 0);
+  CHECK(of(-3, Rounding::half_up) == -1);
+  CHECK(of(-5, Rounding::half_up) == -2);
+  CHECK(of(5, Rounding::half_up) == 3);
+}
+
+TEST_CASE("activations bound an output") {
+  const auto even = Rounding::half_to_even;
+  CHECK(output_bounds(Activation::none, 0.1f, even) == Bounds{-128, 127});
+  CHECK(output_bounds(Activation::relu, 0.1f, even) == Bounds{0, 127});
+  CHECK(output_bounds(Activation::relu6, 0.1f, even) == Bounds{0, 60});
+  CHECK(output_bounds(Activation::relu6, 0.01f, even) == Bounds{0, 127});
+  CHECK(output_bounds(Activation::relu6, 4, even) == Bounds{0, 2});   // 1.5
+  CHECK(output_bounds(Activation::relu6, 12, even) == Bounds{0, 0});  // 0.5
+  CHECK(output_bounds(Activation::relu6, 12, Rounding::half_up) == Bounds{0, 1});
+  CHECK(output_bounds(Activation::relu6, 0.001f, even, {-32768, 32767}) == Bounds{0, 6000});
+}
+
+TEST_CASE("a weight scale is raised until the bias fits 2^30, and no further") {
+  Random random(9);
+  int raised = 0;
+  for (int i = 0; i < 20000; ++i) {
+    const auto sx = static_cast<float>(log_uniform(random, -23, 2)),
+               sw = static_cast<float>(log_uniform(random, -23, 2));
+    const auto bias = static_cast<float>(log_uniform(random, -30, 12)) * (i % 2 == 0 ? 1.0f : -1.0f);
+    const float scale = effective_weight_scale(March::bayes, sw, sx, bias);
+    REQUIRE(std::abs(quantize_bias(bias, sx, scale)) <= (1 << 30));
+    const bool fits = std::abs(static_cast<double>(bias)) <= static_cast<double>(sx) * sw * 0x1p30;
+    if (fits) REQUIRE(scale == sw);
+    if (fits) continue;
+    ++raised;
+    REQUIRE(scale > sw);
+    const double below = std::nextafter(scale, 0.0f);
+    REQUIRE(std::abs(static_cast<double>(bias)) > static_cast<double>(sx) * below * 0x1p30);
+    const float coarse = effective_weight_scale(March::bernoulli2, 0x1p-14f, 0x1p-7f, bias);
+    REQUIRE(March::bernoulli2.on_grid(coarse) == coarse);
+    REQUIRE(std::abs(quantize_bias(bias, 0x1p-7f, coarse)) <= (1 << 30));
+  }
+  CHECK(raised > 1000);
+  CHECK_ERROR(effective_weight_scale(March::bayes, 1, 1, kNan), "bias is nan");
+  CHECK_ERROR(effective_weight_scale(March::bayes, 1, 1, kInf), "bias is inf");
+}
+
+TEST_CASE("a bias is rounded half to even on its accumulator's grid") {
+  CHECK(quantize_bias(2.5f, 1, 1) == 2);
+  CHECK(quantize_bias(3.5f, 1, 1) == 4);
+  CHECK(quantize_bias(-2.5f, 1, 1) == -2);
+  CHECK(quantize_bias(1, 0.25f, 0.125f) == 32);
+  CHECK(quantize_bias(0x1p30f, 1, 1) == 1 << 30);
+  CHECK_ERROR(quantize_bias(0x1p31f, 1, 1), "expected at most 2^30");
+  CHECK_ERROR(quantize_bias(1e30f, 0x1p-23f, 0x1p-23f), "expected at most 2^30");
+}
+
+TEST_CASE("a head is dequantised in double") {
+  const float sx = 0.1f, sw = 0.3f;
+  CHECK(dequantize(16777217, sx, sw) == static_cast<float>(16777217.0 * (double{sx} * double{sw})));
+  CHECK(dequantize(-3, 0.5f, 0.25f) == -0.375f);
+}
