@@ -50,7 +50,8 @@ per_channel("weights of a linear layer", (4, 30), 0.1)
 
 def integer_net():
     """A small network in float64 with fake quantisation as plain formulas: SPEC.md, section 3, `qat` with stored
-    scales. What is integer in sinter is rounded here; gradients are straight through."""
+    scales. What is integer in sinter is rounded here; gradients are straight through. Scales are powers of two and the
+    mean is over 16 positions, so that sinter's multipliers are exact and both round to the same integers."""
     name = "network"
     golden.seed(name)
 
@@ -61,9 +62,9 @@ def integer_net():
         return torch.where(inside, v, v.detach()) + (torch.clamp(r, low, high) * scale - v).detach()
 
     def weights(w):
-        scales = w.detach().float().flatten(1).abs().amax(1) / 127.5
+        scales = torch.exp2(torch.ceil(torch.log2(w.detach().flatten(1).abs().amax(1) / 127.5)))
         s = scales.double().reshape(-1, *[1] * (w.dim() - 1))
-        return w + (torch.clamp(torch.round(w / s), -128, 127) * s - w).detach(), scales.double()
+        return w + (torch.clamp(torch.round(w / s), -128, 127) * s - w).detach(), scales
 
     def bias(b, sx, sw):
         return b + (torch.round(b / (sx * sw)) * (sx * sw) - b).detach()
@@ -73,10 +74,10 @@ def integer_net():
         y = torch.nn.functional.conv2d(x, wq.permute(0, 3, 1, 2), padding=1) + bias(b, sx, sw).reshape(1, -1, 1, 1)
         return y if skip is None else y + skip
 
-    x = values(2, 5, 5, 3)
+    x = values(2, 4, 4, 3)
     p = {"w1": values(6, 3, 3, 3, scale=0.4), "b1": values(6, scale=0.2), "w2": values(6, 3, 3, 6, scale=0.3),
          "b2": values(6, scale=0.2), "w3": values(4, 6), "b3": values(4)}
-    reach = {"input": 2.2, "conv1": 2.5, "conv2": 3.1, "mean": 1.4}
+    reach = {"input": 127.5 / 64, "conv1": 127.5 / 64, "conv2": 127.5 / 32, "mean": 127.5 / 64}
     s = {key: scale_of(value) for key, value in reach.items()}
     leaves = {key: value.float().double().requires_grad_() for key, value in {"x": x, **p}.items()}
     x0 = rounded(leaves["x"].permute(0, 3, 1, 2), s["input"])

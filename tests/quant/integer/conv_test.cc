@@ -91,10 +91,10 @@ Tensor weights_of(std::initializer_list<int8_t> values) {
 
 }  // namespace
 
-// These, and the accumulators with biases in ops/conv_test.cc, are run with other ONEDNN_MAX_CPU_ISA and thread counts
-// as well (meson.build). They notice both ways to lose bits. Tried by breaking the code: with kExact at 2^40 (no
-// parts), "3x3, 512 channels" and "linear, many parts" come out wrong by up to 4 with VNNI, and more cases without;
-// with the bias handed to the convolution, accumulators near 2^30 come out wrong by up to 32.
+// These, and the networks of validation_test.cc, also run with other ONEDNN_MAX_CPU_ISA. They notice both ways to lose
+// bits, tried by breaking the code. Without parts (kExact at 2^40) the cases of several parts come out wrong: by up to
+// 4 with VNNI, and by thousands in the float convolutions that serve without. With the bias handed to oneDNN as s32,
+// "dead channels with a bias" in validation_test.cc does.
 TEST_SUITE("exact") {
   TEST_CASE("integer convolutions have no rounding, whatever the sums") {
     const int before = threads();
