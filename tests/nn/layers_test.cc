@@ -34,13 +34,13 @@ TEST_CASE("a residual block computes what PyTorch's computes, and its running st
     CHECK_CLOSE(y, c.output("train"), 1e-4, 1e-5);
     y.backward(c.gradient("train"));
     CHECK_CLOSE(x.grad(), c.gradient("x"), 1e-4, 1e-5);
-    for (const auto& [name, value] : block.parameters()) {
-      INFO(name);
-      CHECK_CLOSE(value.tensor().grad(), c.gradient(name), 1e-4, 1e-5);
+    for (const auto& parameter : block.parameters()) {
+      INFO(parameter.name);
+      CHECK_CLOSE(parameter.value.tensor().grad(), c.gradient(parameter.name), 1e-4, 1e-5);
     }
-    for (const auto& [name, value] : block.named_state()) {
-      INFO(name);
-      if (!value.trained()) CHECK_CLOSE(value.tensor(), c.output(name), 1e-5, 1e-6);
+    for (const auto& state : block.named_state()) {
+      INFO(state.name);
+      if (!state.value.trained()) CHECK_CLOSE(state.value.tensor(), c.output(state.name), 1e-5, 1e-6);
     }
   }
 }
