@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "../core/fuse.h"
 #include "../core/ops/cross_entropy.h"
 #include "../data/data_loader.h"
 #include "checkpoint.h"
@@ -113,7 +114,7 @@ using Forward = std::function<Tensor(const Tensor&)>;
 // A model runs as its graph, which the trace checks and the fusion makes faster, unless it is one that no trace shows.
 Forward forward_of(const Module& model, const Spec& batch) {
   if (!model.traceable()) return [&model](const Tensor& x) { return model(x); };
-  auto graph = std::make_shared<const Graph>(trace(model, Specs{batch}));
+  auto graph = std::make_shared<const Graph>(fuse_batch_norm(trace(model, Specs{batch})));
   return [graph = std::move(graph)](const Tensor& x) { return (*graph)(x); };
 }
 

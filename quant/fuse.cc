@@ -2,78 +2,50 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 
 #include "../core/ops/batch_norm.h"
+#include "../core/rewrite.h"
 #include "fused_conv.h"
 
 namespace sinter::quant {
 
 namespace {
 
-class Fuser {
+class Fuser : Rewriter {
  public:
-  explicit Fuser(const Graph& graph) : graph_(graph) {
-    for (size_t i = 0; i < graph_.nodes.size(); ++i) convert(static_cast<int>(i));
-    for (size_t i = 0; i < graph_.nodes.size(); ++i) fold_batch_norm(static_cast<int>(i));
-    for (size_t i = 0; i < graph_.nodes.size(); ++i) fuse_add(static_cast<int>(i));
-    for (size_t i = 0; i < graph_.nodes.size(); ++i) fuse_activation(static_cast<int>(i));
+  explicit Fuser(const Graph& source) : Rewriter(source) {
+    for (size_t i = 0; i < graph.nodes.size(); ++i) convert(static_cast<int>(i));
+    for (size_t i = 0; i < graph.nodes.size(); ++i) fold_batch_norm(static_cast<int>(i));
+    for (size_t i = 0; i < graph.nodes.size(); ++i) fuse_add(static_cast<int>(i));
+    for (size_t i = 0; i < graph.nodes.size(); ++i) fuse_activation(static_cast<int>(i));
   }
 
-  Graph finish() {
-    graph_.canonicalize();
-    return std::move(graph_);
-  }
+  using Rewriter::finish;
 
  private:
   const FusedConv* fused(const Operand& operand) const {
     if (operand.kind != Operand::Kind::node) return nullptr;
-    return dynamic_cast<const FusedConv*>(graph_.nodes[operand.index].op.get());
-  }
-
-  // Nobody but one reader sees the node: not an output either.
-  bool read_once(int index) const {
-    int readers = 0;
-    for (const Node& node : graph_.nodes)
-      for (const Operand& operand : node.inputs)
-        readers += operand.kind == Operand::Kind::node && operand.index == index && !dead_.count(&node);
-    for (const Operand& operand : graph_.outputs)
-      if (operand.kind == Operand::Kind::node && operand.index == index) return false;
-    return readers == 1;
+    return dynamic_cast<const FusedConv*>(graph.nodes[operand.index].op.get());
   }
 
   // A parameter of a node's own: fused nodes rewrite their weights, which another call may share.
   Operand own_parameter(const std::string& name, Tensor value) {
-    graph_.parameters.push_back({name, Parameter(std::move(value))});
-    return {Operand::Kind::parameter, static_cast<int>(graph_.parameters.size()) - 1};
+    graph.parameters.push_back({name, Parameter(std::move(value))});
+    return {Operand::Kind::parameter, static_cast<int>(graph.parameters.size()) - 1};
   }
 
-  Tensor& parameter(const Operand& operand) { return graph_.parameters[operand.index].value.tensor(); }
-
-  // The node's readers read `target` instead, which takes its name over as an alias.
-  void absorb(int index, int target) {
-    for (Node& node : graph_.nodes)
-      for (Operand& operand : node.inputs)
-        if (operand.kind == Operand::Kind::node && operand.index == index) operand.index = target;
-    for (Operand& operand : graph_.outputs)
-      if (operand.kind == Operand::Kind::node && operand.index == index) operand.index = target;
-    Node& gone = graph_.nodes[index];
-    auto& aliases = graph_.nodes[target].aliases;
-    aliases.push_back(gone.name);
-    aliases.insert(aliases.end(), gone.aliases.begin(), gone.aliases.end());
-    dead_[&gone] = true;
-  }
+  Tensor& parameter(const Operand& operand) { return graph.parameters[operand.index].value.tensor(); }
 
   // conv2d and linear become FusedConv with a weight and a bias of their own.
   void convert(int index) {
-    Node& node = graph_.nodes[index];
+    Node& node = graph.nodes[index];
     FusedConvAttributes a;
     if (const auto* conv = dynamic_cast<const ops::Conv2d*>(node.op.get())) {
       a.stride = conv->attributes.stride;
       a.padding = conv->attributes.padding;
       a.dilation = conv->attributes.dilation;
       a.groups = conv->attributes.groups;
-    } else if (node.op->name() == "linear" && graph_.spec(node.inputs[0]).shape.rank() == 2) {
+    } else if (node.op->name() == "linear" && graph.spec(node.inputs[0]).shape.rank() == 2) {
       a.linear = true;
     } else {
       return;
@@ -82,7 +54,7 @@ class Fuser {
       if (node.inputs[i].kind == Operand::Kind::node || node.inputs[i].kind == Operand::Kind::input)
         return;  // computed weights
     const auto value = [&](const Operand& operand) {
-      return operand.kind == Operand::Kind::constant ? graph_.constants[operand.index].clone()
+      return operand.kind == Operand::Kind::constant ? graph.constants[operand.index].clone()
                                                      : parameter(operand).clone();
     };
     Tensor weight = value(node.inputs[1]);
@@ -94,7 +66,7 @@ class Fuser {
   }
 
   void fold_batch_norm(int index) {
-    Node& node = graph_.nodes[index];
+    Node& node = graph.nodes[index];
     const auto* norm = dynamic_cast<const ops::BatchNorm*>(node.op.get());
     if (norm == nullptr || norm->attributes.relu || node.inputs.size() != 5) return;
     if (fused(node.inputs[0]) == nullptr || !read_once(node.inputs[0].index)) return;
@@ -103,8 +75,8 @@ class Fuser {
     const int target = node.inputs[0].index;
     const auto gamma = parameter(node.inputs[1]).values<float>(), beta = parameter(node.inputs[2]).values<float>();
     const auto mean = parameter(node.inputs[3]).values<float>(), var = parameter(node.inputs[4]).values<float>();
-    Tensor& weight = parameter(graph_.nodes[target].inputs[1]);
-    Tensor& bias = parameter(graph_.nodes[target].inputs[2]);
+    Tensor& weight = parameter(graph.nodes[target].inputs[1]);
+    Tensor& bias = parameter(graph.nodes[target].inputs[2]);
     float *w = weight.mutable_data<float>(), *b = bias.mutable_data<float>();
     const int64_t each = weight.elements() / weight.size(0);
     for (int64_t o = 0; o < weight.size(0); ++o) {
@@ -116,15 +88,15 @@ class Fuser {
   }
 
   void fuse_add(int index) {
-    Node& node = graph_.nodes[index];
-    if (node.op->name() != "add" || node.inputs.size() != 2 || dead_.count(&node)) return;
-    if (!(graph_.spec(node.inputs[0]) == graph_.spec(node.inputs[1]))) return;  // broadcasting stays an addition
+    Node& node = graph.nodes[index];
+    if (node.op->name() != "add" || node.inputs.size() != 2 || absorbed(index)) return;
+    if (!(graph.spec(node.inputs[0]) == graph.spec(node.inputs[1]))) return;  // broadcasting stays an addition
     for (const int which : {1, 0}) {
       const FusedConv* conv = fused(node.inputs[which]);
       const Operand skip = node.inputs[1 - which];
       const bool available = skip.kind == Operand::Kind::node || skip.kind == Operand::Kind::input;
       if (conv == nullptr || !available || !read_once(node.inputs[which].index)) continue;
-      Node& target = graph_.nodes[node.inputs[which].index];
+      Node& target = graph.nodes[node.inputs[which].index];
       if (conv->attributes.activation != "none" || target.inputs.size() != 3 || conv->attributes.linear) continue;
       target.inputs.push_back(skip);
       absorb(index, node.inputs[which].index);
@@ -133,20 +105,17 @@ class Fuser {
   }
 
   void fuse_activation(int index) {
-    Node& node = graph_.nodes[index];
+    Node& node = graph.nodes[index];
     const std::string kind(node.op->name());
-    if ((kind != "relu" && kind != "relu6") || dead_.count(&node)) return;
+    if ((kind != "relu" && kind != "relu6") || absorbed(index)) return;
     const FusedConv* conv = fused(node.inputs[0]);
     if (conv == nullptr || conv->attributes.activation != "none" || !read_once(node.inputs[0].index)) return;
     FusedConvAttributes a = conv->attributes;
     a.activation = kind;
     const int target = node.inputs[0].index;
-    graph_.nodes[target].op = std::make_shared<FusedConv>(a);
+    graph.nodes[target].op = std::make_shared<FusedConv>(a);
     absorb(index, target);
   }
-
-  Graph graph_;
-  std::map<const Node*, bool> dead_;  // absorbed; they go when the graph is made canonical
 };
 
 }  // namespace

@@ -1,0 +1,64 @@
+#include "fuse.h"
+
+#include "ops/batch_norm.h"
+#include "rewrite.h"
+
+namespace sinter {
+
+namespace {
+
+// A copy of a graph would have parameters of its own.
+Graph share(const Graph& graph) {
+  Graph same;
+  same.inputs = graph.inputs;
+  same.nodes = graph.nodes;
+  for (const NamedParameter& parameter : graph.parameters)
+    same.parameters.push_back({parameter.name, parameter.value.share()});
+  same.constants = graph.constants;
+  same.outputs = graph.outputs;
+  return same;
+}
+
+constexpr size_t kWithSkip = 6;  // inputs of a batch normalisation that adds
+
+const ops::BatchNorm* open_batch_norm(const Graph& graph, int node) {
+  const auto* norm = dynamic_cast<const ops::BatchNorm*>(graph.nodes[node].op.get());
+  return norm != nullptr && !norm->attributes.relu ? norm : nullptr;
+}
+
+void fuse_add(Rewriter& r, int node) {
+  if (r.absorbed(node) || open_batch_norm(r.graph, node) == nullptr || !r.read_once(node)) return;
+  const int reader = r.reader(node);
+  Node &norm = r.graph.nodes[node], &add = r.graph.nodes[reader];
+  if (add.op->name() != "add" || norm.inputs.size() == kWithSkip) return;
+  const bool first = add.inputs[0].kind == Operand::Kind::node && add.inputs[0].index == node;
+  const Operand skip = add.inputs[first ? 1 : 0];
+  const bool activation = skip.kind == Operand::Kind::node || skip.kind == Operand::Kind::input;
+  if (!activation || !(r.graph.spec(skip) == norm.outputs[0])) return;  // a constant's batch may not grow with x
+  norm.inputs.push_back(skip);
+  r.absorb(reader, node);
+}
+
+void fuse_relu(Rewriter& r, int node) {
+  const ops::BatchNorm* norm = open_batch_norm(r.graph, node);
+  if (r.absorbed(node) || norm == nullptr || !r.read_once(node)) return;
+  const int reader = r.reader(node);
+  if (r.graph.nodes[reader].op->name() != "relu") return;
+  BatchNormAttributes attributes = norm->attributes;
+  attributes.relu = true;
+  r.graph.nodes[node].op = std::make_shared<ops::BatchNorm>(attributes);
+  r.absorb(reader, node);
+}
+
+}  // namespace
+
+Graph fuse_batch_norm(const Graph& graph) {
+  Rewriter r(share(graph));
+  const int nodes = static_cast<int>(r.graph.nodes.size());
+  // From the back: of two normalisations that are added, the later one takes the sum.
+  for (int i = nodes - 1; i >= 0; --i) fuse_add(r, i);
+  for (int i = 0; i < nodes; ++i) fuse_relu(r, i);
+  return r.finish();
+}
+
+}  // namespace sinter
