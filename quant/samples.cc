@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "../core/error.h"
+#include "../core/kernel/elementwise.h"
 
 namespace sinter::quant {
 
@@ -27,38 +28,9 @@ struct Partial {
   bool nan = false;
 };
 
-// Several lanes: one chain of comparisons would be as slow as its latency.
-constexpr int kLanes = 16;
-
 void find_range(Partial& p, const float* x, int64_t count) {
-  float low[kLanes], high[kLanes], sum[kLanes] = {};
-  for (int j = 0; j < kLanes; ++j) {
-    low[j] = p.min;
-    high[j] = p.max;
-  }
-  int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes)
-    for (int j = 0; j < kLanes; ++j) {
-      const float v = x[i + j];
-      low[j] = v < low[j] ? v : low[j];
-      high[j] = v > high[j] ? v : high[j];
-      sum[j] += v * 0.0f;  // NaN for a NaN (and an infinity)
-    }
-  for (; i < count; ++i) {
-    low[0] = std::min(low[0], x[i]);
-    high[0] = std::max(high[0], x[i]);
-    sum[0] += x[i] * 0.0f;
-  }
-  float total = 0;
-  for (int j = 0; j < kLanes; ++j) {
-    p.min = std::min(p.min, low[j]);
-    p.max = std::max(p.max, high[j]);
-    total += sum[j];
-  }
-  if (std::isnan(total)) {
-    p.nan = std::any_of(x, x + count, [](float v) { return std::isnan(v); });
-    if (!p.nan) p.min = *std::min_element(x, x + count), p.max = *std::max_element(x, x + count);
-  }
+  if (kernel::elementwise_kernels().range(x, count, &p.min, &p.max))
+    p.nan = p.nan || std::any_of(x, x + count, [](float v) { return std::isnan(v); });
 }
 
 void find_moments(Partial& p, const float* x, int64_t count) {

@@ -23,9 +23,22 @@ struct RequantizeArguments {
   double below = 0;
 };
 
+/// The real values of accumulators: (acc + bias) unit + skip skip_unit, limited to low..high.
+struct RealArguments {
+  const int32_t* acc = nullptr;
+  const int8_t* skip = nullptr;  // or null
+  const double* bias = nullptr;  // per channel, integers
+  const double* unit = nullptr;  // per channel
+  double skip_unit = 0;
+  int64_t channels = 0;
+  float low = 0, high = 0;
+};
+
 struct RequantizeKernels {
   /// Rows begin..end-1 of [rows, channels].
   void (*run)(const RequantizeArguments& a, int64_t begin, int64_t end);
+  /// Values begin..end-1, which may start inside a row.
+  void (*real)(const RealArguments& a, int64_t begin, int64_t end, float* out);
 };
 
 SINTER_DECLARE_KERNELS(RequantizeKernels, requantize_kernels)

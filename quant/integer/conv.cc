@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "../../core/autograd.h"
+#include "../../core/kernel/elementwise.h"
 #include "../../core/parallel.h"
 
 namespace sinter::quant {
@@ -14,16 +15,6 @@ constexpr int64_t kAccumulatorLimit = (int64_t{1} << 31) - 1 - (int64_t{1} << 30
 
 int64_t reach_of(const Bounds& x) {
   return std::max(std::abs(static_cast<int64_t>(x.low)), std::abs(static_cast<int64_t>(x.high)));
-}
-
-Tensor to_float(const Tensor& x) {
-  Tensor result = Tensor::empty(x.shape());
-  const int8_t* in = x.data<int8_t>();
-  float* out = result.mutable_data<float>();
-  parallel_for(x.elements(), 1 << 15, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) out[i] = in[i];
-  });
-  return result;
 }
 
 // One part: by oneDNN's int8 kernels where they accumulate in 32 bits, else by a float convolution of the integers,
@@ -44,6 +35,16 @@ void convolve(const onednn::Convolution& c, const Tensor& x, const Tensor& weigh
 }
 
 }  // namespace
+
+Tensor to_float(const Tensor& x) {
+  Tensor result = Tensor::empty(x.shape());
+  const int8_t* in = x.data<int8_t>();
+  float* out = result.mutable_data<float>();
+  const auto& kernels = kernel::elementwise_kernels();
+  parallel_for(x.elements(), 1 << 15,
+               [&](int64_t begin, int64_t end) { kernels.widen(in + begin, end - begin, out + begin); });
+  return result;
+}
 
 IntegerWeights integer_weights(const Tensor& weight, const Bounds& x, bool keep, const char* what) {
   IntegerWeights result{{}, 0, keep};

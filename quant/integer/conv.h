@@ -17,6 +17,9 @@ struct IntegerWeights {
   bool keep = false;  ///< the weights stay the same over many calls: their reordered form is worth keeping
 };
 
+/// int8 values as float32.
+Tensor to_float(const Tensor& x);
+
 /// Throws Error, naming `what`, where a channel's accumulator could leave int32 (bias included, as |qb| <= 2^30).
 IntegerWeights integer_weights(const Tensor& weight, const Bounds& x, bool keep, const char* what);
 

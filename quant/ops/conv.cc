@@ -14,16 +14,6 @@ Specs real_specs(std::span<const Spec> inputs) {
   return specs;
 }
 
-Tensor floats_of(const Tensor& q) {
-  Tensor result = Tensor::empty(q.shape());
-  const int8_t* in = q.data<int8_t>();
-  float* out = result.mutable_data<float>();
-  parallel_for(q.elements(), 1 << 15, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) out[i] = in[i];
-  });
-  return result;
-}
-
 }  // namespace
 
 std::vector<double> accumulator_units(const QuantizedWeights& weights, float x_scale) {
@@ -81,7 +71,7 @@ void QuantizedConv::backward(const Context& context, Outputs dy, Gradients& dx) 
   if (dx.wanted(1) || dx.wanted(2)) {
     // The convolution of the integers; their scale comes after, on the few weights.
     Tensor dweight = Tensor::empty(qw.shape()), dbias = Tensor::empty({c.out});
-    onednn::convolution_backward_weights(c, floats_of(qx), dv, dweight, dbias);
+    onednn::convolution_backward_weights(c, to_float(qx), dv, dweight, dbias);
     float* out = dweight.mutable_data<float>();
     for (int64_t i = 0; i < dweight.elements(); ++i) out[i] *= x.scale;
     if (context.kept_count() > masks) {
@@ -93,7 +83,7 @@ void QuantizedConv::backward(const Context& context, Outputs dy, Gradients& dx) 
     if (dx.wanted(2)) dx.set(2, dbias);
   }
   if (dx.wanted(0)) {
-    Tensor real = floats_of(qw);
+    Tensor real = to_float(qw);
     float* w = real.mutable_data<float>();
     const float* s = scales.data<float>();
     for (int64_t i = 0; i < real.elements(); ++i) w[i] *= s[i / each];

@@ -1,5 +1,7 @@
 #include "output.h"
 
+#include "../../core/kernel/elementwise.h"
+#include "../../core/kernel/requantize.h"
 #include "../../core/parallel.h"
 
 namespace sinter::quant {
@@ -9,29 +11,22 @@ namespace {
 // The real values of a layer before they are quantised, as its observer sees them: computed from the accumulators block
 // by block, never through a multiplier.
 Samples real_values(const Accumulators& a) {
-  const auto channels = static_cast<int64_t>(a.unit.size());
   std::vector<double> unit(a.unit), bias(a.bias.begin(), a.bias.end());
   for (double& u : unit) u /= static_cast<double>(a.divisor);
-  const auto* acc = a.acc.data<int32_t>();
-  const int8_t* skip = a.skip.defined() ? a.skip.data<int8_t>() : nullptr;
-  const float skip_scale = a.skip_grid.scale;
-  const float low = a.activation == Activation::none ? -INFINITY : 0.0f;
-  const float high = a.activation == Activation::relu6 ? 6.0f : INFINITY;
-  return {a.acc.elements(),
-          [=, unit = std::move(unit), bias = std::move(bias)](int64_t begin, int64_t end, float* out) {
-            int64_t c = begin % channels;
-            for (int64_t i = begin; i < end;) {
-              const int64_t run = std::min(channels - c, end - i);
-              for (int64_t k = 0; k < run; ++k) {
-                double v = (acc[i + k] + bias[c + k]) * unit[c + k];
-                if (skip != nullptr) v += static_cast<double>(skip[i + k]) * skip_scale;
-                float f = static_cast<float>(v);
-                f = f < low ? low : f;
-                out[i - begin + k] = f > high ? high : f;
-              }
-              i += run;
-              c = 0;
-            }
+  kernel::RealArguments arguments;
+  arguments.acc = a.acc.data<int32_t>();
+  arguments.skip = a.skip.defined() ? a.skip.data<int8_t>() : nullptr;
+  arguments.skip_unit = static_cast<double>(a.skip_grid.scale);
+  arguments.channels = static_cast<int64_t>(unit.size());
+  arguments.low = a.activation == Activation::none ? -INFINITY : 0.0f;
+  arguments.high = a.activation == Activation::relu6 ? 6.0f : INFINITY;
+  const auto& kernels = kernel::requantize_kernels();
+  return {a.acc.elements(), [arguments, &kernels, unit = std::move(unit), bias = std::move(bias)](
+                                int64_t begin, int64_t end, float* out) {
+            kernel::RealArguments here = arguments;
+            here.bias = bias.data();
+            here.unit = unit.data();
+            kernels.real(here, begin, end, out);
             return static_cast<const float*>(out);
           }};
 }
@@ -81,9 +76,9 @@ Tensor through_mask(const Context& context, size_t i, const Tensor& dy) {
   const uint8_t* m = mask.data<uint8_t>();
   const float* g = dy.data<float>();
   float* out = result.mutable_data<float>();
-  parallel_for(result.elements(), 1 << 14, [&](int64_t begin, int64_t end) {
-    for (int64_t k = begin; k < end; ++k) out[k] = m[k] != 0 ? g[k] : 0.0f;
-  });
+  const auto& kernels = kernel::elementwise_kernels();
+  parallel_for(result.elements(), 1 << 14,
+               [&](int64_t begin, int64_t end) { kernels.masked(m + begin, g + begin, end - begin, out + begin); });
   return result;
 }
 
