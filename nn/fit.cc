@@ -111,9 +111,13 @@ void Run::load(const Archive& archive) {
 
 using Forward = std::function<Tensor(const Tensor&)>;
 
+Forward untraced(const Module& model) {
+  return [&model](const Tensor& x) { return model(x); };
+}
+
 // A model runs as its graph, which the trace checks and the fusion makes faster, unless it is one that no trace shows.
 Forward forward_of(const Module& model, const Spec& batch) {
-  if (!model.traceable()) return [&model](const Tensor& x) { return model(x); };
+  if (!model.traceable()) return untraced(model);
   auto graph = std::make_shared<const Graph>(fuse_batch_norm(trace(model, Specs{batch})));
   return [graph = std::move(graph)](const Tensor& x) { return (*graph)(x); };
 }
@@ -217,7 +221,9 @@ void Training::end_epoch() {
                      .seconds = run_.seconds,
                      .images = run_.sums.images};
   if (options_.validation != nullptr)
-    report.validation = evaluate(model_, *options_.validation, {.workers = options_.workers});
+    report.validation =
+        detail::evaluate(options_.validation->image_shape() == dataset_.image_shape() ? forward_ : untraced(model_),
+                         *options_.validation, {.workers = options_.workers});
   ProgressLine::Fields line{text("epoch ", run_.epoch + 1, "/", options_.epochs), format("loss %.4f", report.loss),
                             format("accuracy %.2f %%", report.accuracy)};
   if (report.validation) line.push_back(format("validation %.2f %%", report.validation->accuracy));

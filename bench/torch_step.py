@@ -1,0 +1,145 @@
+"""PyTorch's side of compare_torch: the protocol and the work of step.cc."""
+import copy
+import sys
+import time
+
+import torch
+from torch import nn
+from torch.ao import quantization
+from torch.nn import functional as F
+
+BATCH = 128
+WARM_UP = 5
+torch.set_num_threads(2)
+
+
+class Shortcut(nn.Sequential):
+    def __init__(self, i, o, stride):
+        if i == o and stride == 1:
+            super().__init__()
+        else:
+            super().__init__(nn.Conv2d(i, o, 1, stride, bias=False), nn.BatchNorm2d(o))
+
+
+class Block(nn.Module):
+    def __init__(self, i, o, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(i, o, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(o)
+        self.relu1 = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(o, o, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(o)
+        self.shortcut = Shortcut(i, o, stride)
+        self.add = nn.quantized.FloatFunctional()
+        self.relu2 = nn.ReLU(inplace=True)
+
+    def forward(self, x):
+        y = self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x)))))
+        return self.relu2(self.add.add(y, self.shortcut(x)))
+
+
+class ResNet20(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.quant = quantization.QuantStub()
+        self.conv = nn.Conv2d(3, 16, 3, 1, 1, bias=False)
+        self.bn = nn.BatchNorm2d(16)
+        self.relu = nn.ReLU(inplace=True)
+        sizes = [(16, 16, 1)] * 3 + [(16, 32, 2)] + [(32, 32, 1)] * 2 + [(32, 64, 2)] + [(64, 64, 1)] * 2
+        self.body = nn.Sequential(*(Block(*size) for size in sizes))
+        self.head = nn.Linear(64, 10)
+        self.dequant = quantization.DeQuantStub()
+
+    def forward(self, x):
+        y = self.body(self.relu(self.bn(self.conv(self.quant(x)))))
+        return self.dequant(self.head(F.adaptive_avg_pool2d(y, 1).flatten(1)))
+
+
+def make_batch():
+    torch.manual_seed(1)
+    images = torch.randn(BATCH, 3, 32, 32).contiguous(memory_format=torch.channels_last)
+    return images, torch.arange(BATCH) % 10
+
+
+def training(model):
+    images, labels = make_batch()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
+    model.train()
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        F.cross_entropy(model(images), labels).backward()
+        optimizer.step()
+
+    return step
+
+
+def inference(model):
+    images, _ = make_batch()
+    model.eval()
+
+    def run():
+        with torch.no_grad():
+            model(images)
+
+    return run
+
+
+def float_model():
+    torch.manual_seed(1)
+    return ResNet20().to(memory_format=torch.channels_last)
+
+
+def qat_model():
+    """Eager FakeQuantize (not the fused kind), weights per channel, layers fused as a deployment would have them."""
+    model = float_model()
+    model.train()
+    names = [["conv", "bn", "relu"]]
+    for i, block in enumerate(model.body):
+        names += [[f"body.{i}.conv1", f"body.{i}.bn1", f"body.{i}.relu1"], [f"body.{i}.conv2", f"body.{i}.bn2"]]
+        if len(block.shortcut):
+            names.append([f"body.{i}.shortcut.0", f"body.{i}.shortcut.1"])
+    quantization.fuse_modules_qat(model, names, inplace=True)
+    activation = quantization.FakeQuantize.with_args(
+        observer=quantization.MovingAverageMinMaxObserver, quant_min=-128, quant_max=127, dtype=torch.qint8,
+        qscheme=torch.per_tensor_symmetric)
+    weight = quantization.FakeQuantize.with_args(
+        observer=quantization.MovingAveragePerChannelMinMaxObserver, quant_min=-128, quant_max=127, dtype=torch.qint8,
+        qscheme=torch.per_channel_symmetric, ch_axis=0)
+    model.qconfig = quantization.QConfig(activation=activation, weight=weight)
+    return quantization.prepare_qat(model, inplace=True).to(memory_format=torch.channels_last)
+
+
+def validation():
+    """The trained-for-quantisation model with frozen scales: what PyTorch calls fake-quantised evaluation."""
+    model = qat_model()
+    training(model)()
+    model.apply(quantization.disable_observer)
+    return inference(model)
+
+
+WORK = {
+    "float_step": lambda: training(float_model()),
+    "float_inference": lambda: inference(float_model()),
+    "qat_step": lambda: training(qat_model()),
+    "validation": validation,
+}
+
+
+def main():
+    ready = {}
+    for line in sys.stdin:
+        name, count = line.split()
+        if name not in ready:
+            ready[name] = WORK[name]()
+            for _ in range(WARM_UP):
+                ready[name]()
+        wall, processor = time.perf_counter(), time.process_time()
+        for _ in range(int(count)):
+            ready[name]()
+        scale = 1e3 / max(int(count), 1)
+        print(f"{(time.perf_counter() - wall) * scale:.3f} {(time.process_time() - processor) * scale:.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
