@@ -244,7 +244,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "stopped; the same command with --resume goes on from %s\n", options.output.c_str());
     return 130;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "fashion_mnist: %s\n", error.what());
+    std::fprintf(stderr, "error: %s\n", error.what());
     return 1;
   }
 }
