@@ -5,7 +5,7 @@
 
 namespace sinter::nn {
 
-Shortcut::Shortcut(const ResidualOptions& o) {
+Shortcut::Shortcut(ResidualOptions o) {
   if (o.in == o.out && o.stride == 1) return;
   conv.emplace(Conv2dOptions{.in = o.in, .out = o.out, .kernel = 1, .stride = o.stride, .bias = false});
   bn.emplace(o.out);
@@ -13,7 +13,7 @@ Shortcut::Shortcut(const ResidualOptions& o) {
 
 Tensor Shortcut::forward(const Tensor& x) const { return conv ? (*bn)((*conv)(x)) : x; }
 
-BasicBlock::BasicBlock(const ResidualOptions& o)
+BasicBlock::BasicBlock(ResidualOptions o)
     : conv1({.in = o.in, .out = o.out, .kernel = 3, .stride = o.stride, .padding = 1, .bias = false}),
       bn1(o.out),
       conv2({.in = o.out, .out = o.out, .kernel = 3, .padding = 1, .bias = false}),

@@ -19,7 +19,7 @@ struct Shortcut : Module {
   std::optional<BatchNorm2d> bn;
   SINTER_CHILDREN(conv, bn)
 
-  Shortcut(const ResidualOptions& options);
+  Shortcut(ResidualOptions options);
   Tensor forward(const Tensor& x) const override;
 };
 
@@ -32,7 +32,7 @@ struct BasicBlock : Module {
   Shortcut shortcut;
   SINTER_CHILDREN(conv1, bn1, conv2, bn2, shortcut)
 
-  BasicBlock(const ResidualOptions& options);
+  BasicBlock(ResidualOptions options);
   Tensor forward(const Tensor& x) const override;
 };
 

@@ -2,7 +2,7 @@
 
 namespace sinter::nn {
 
-BatchNorm2d::BatchNorm2d(int64_t channels, const BatchNorm2dOptions& options)
+BatchNorm2d::BatchNorm2d(int64_t channels, BatchNorm2dOptions options)
     : attributes{.eps = options.eps, .momentum = options.momentum} {
   check(channels >= 1, "BatchNorm2d: it has ", channels, " channels, expected at least 1");
   check(options.eps > 0, "BatchNorm2d: eps is ", options.eps, ", expected more than 0");

@@ -14,7 +14,7 @@ struct BatchNorm2dOptions {
 class BatchNorm2d : public Module {
  public:
   /// Throws Error unless channels >= 1, eps > 0 and momentum is in 0..1.
-  BatchNorm2d(int64_t channels, const BatchNorm2dOptions& options = {});
+  BatchNorm2d(int64_t channels, BatchNorm2dOptions options = {});
 
   Tensor forward(const Tensor& x) const override;
   std::string title() const override;

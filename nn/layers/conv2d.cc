@@ -4,7 +4,7 @@
 
 namespace sinter::nn {
 
-Conv2d::Conv2d(const Conv2dOptions& o)
+Conv2d::Conv2d(Conv2dOptions o)
     : attributes{.stride = o.stride, .padding = o.padding, .dilation = o.dilation, .groups = o.groups} {
   const auto at_least = [](const char* what, const Pair& value, int64_t least) {
     check(value.h >= least && value.w >= least, "Conv2d: ", what, " is ", value, ", expected at least ", least);

@@ -21,7 +21,7 @@ struct Conv2dOptions {
 class Conv2d : public Module {
  public:
   /// Throws Error for sizes below 1 and groups that do not divide the channels.
-  Conv2d(const Conv2dOptions& options);
+  Conv2d(Conv2dOptions options);
 
   Tensor forward(const Tensor& x) const override;
   std::string title() const override;

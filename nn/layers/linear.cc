@@ -7,7 +7,7 @@
 
 namespace sinter::nn {
 
-Linear::Linear(const LinearOptions& o) {
+Linear::Linear(LinearOptions o) {
   check(o.in >= 1 && o.out >= 1, "Linear: it has ", o.in.value(), " inputs and ", o.out.value(),
         " outputs, expected at least 1 of each");
   const double bound = 1 / std::sqrt(static_cast<double>(o.in));

@@ -14,7 +14,7 @@ struct LinearOptions {
 class Linear : public Module {
  public:
   /// Throws Error for sizes below 1.
-  Linear(const LinearOptions& options);
+  Linear(LinearOptions options);
 
   Tensor forward(const Tensor& x) const override;
   std::string title() const override;

@@ -1,0 +1,279 @@
+#include "../../nn/fit.h"
+
+#include <unistd.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "../../core/ops/arithmetic.h"
+#include "../../core/ops/reduce.h"
+#include "../../core/ops/relu.h"
+#include "../../core/random.h"
+#include "../../nn/checkpoint.h"
+#include "../../nn/layers/batch_norm2d.h"
+#include "../../nn/layers/conv2d.h"
+#include "../../nn/layers/linear.h"
+#include "../../nn/optim/adamw.h"
+#include "../support.h"
+
+using namespace sinter;
+
+namespace {
+
+struct Net : nn::Module {
+  nn::Conv2d conv{{.in = 1, .out = 4, .kernel = 3, .padding = 1, .bias = false}};
+  nn::BatchNorm2d bn{4};
+  nn::Linear head{{.in = 4, .out = 2}};
+  SINTER_CHILDREN(conv, bn, head)
+  Tensor forward(const Tensor& x) const override { return head(mean(relu(bn(conv(x))), {1, 2})); }
+};
+
+// Vertical or horizontal stripes with noise: 5x5 pixels, two classes.
+data::ImageDataset stripes(int64_t count, uint64_t seed = 1) {
+  Tensor images = Tensor::empty({count, 5, 5}, DType::uint8), labels = Tensor::empty({count}, DType::int64);
+  Random random(seed);
+  for (int64_t n = 0; n < count; ++n) {
+    const int64_t label = random.below(2);
+    labels.mutable_data<int64_t>()[n] = label;
+    for (int64_t i = 0; i < 25; ++i) {
+      const bool bright = (label == 0 ? i / 5 : i % 5) % 2 == 0;
+      images.mutable_data<uint8_t>()[n * 25 + i] = static_cast<uint8_t>(random.below(100) + (bright ? 150 : 0));
+    }
+  }
+  data::ImageDatasetOptions centred;
+  centred.mean = centred.std = std::vector<double>(1, 0.5);
+  return {images, labels, centred};
+}
+
+Net fresh() {
+  manual_seed(3);
+  return Net();
+}
+
+nn::FitOptions options(int64_t epochs = 3) {
+  return {.epochs = epochs,
+          .batch = 16,
+          .optimizer = optim::SGD{{.lr = 0.1, .momentum = 0.9}},
+          .augment = {data::pad_crop(1)},
+          .seed = 5,
+          .progress = false};
+}
+
+void check_same(const nn::Module& a, const nn::Module& b) {
+  const auto x = a.named_state(), y = b.named_state();
+  REQUIRE(x.size() == y.size());
+  for (size_t i = 0; i < x.size(); ++i) {
+    INFO(x[i].name);
+    CHECK_SAME(x[i].value.tensor(), y[i].value.tensor());
+  }
+}
+
+struct File {
+  std::string path = (std::filesystem::temp_directory_path() / text("fit_test.", int64_t{::getpid()})).string();
+  ~File() { std::filesystem::remove(path); }
+};
+
+}  // namespace
+
+TEST_CASE("a small problem is learned, and reported epoch by epoch") {
+  const auto train = stripes(200), test = stripes(100, 2);
+  Net net = fresh();
+  std::vector<int64_t> seen;
+  auto o = options();
+  o.validation = &test;
+  o.on_epoch = [&](const nn::EpochReport& report) { seen.push_back(report.epoch); };
+  const nn::History history = nn::fit(net, train, o);
+  CHECK(!history.stopped);
+  CHECK(seen == std::vector<int64_t>{0, 1, 2});
+  REQUIRE(history.epochs.size() == 3);
+  CHECK(history.epochs[2].images == 200);
+  CHECK(history.epochs[2].loss < history.epochs[0].loss);
+  CHECK(history.epochs[2].validation->images == 100);
+  const nn::Evaluation e = nn::evaluate(net, test);
+  CHECK(e.accuracy == history.epochs[2].validation->accuracy);
+  CHECK(e.accuracy > 90);
+  CHECK(net.training());
+  CHECK(!net.parameters()[0].value.tensor().grad().defined());
+}
+
+TEST_CASE("the same seed gives the same bits, whatever the workers") {
+  const auto train = stripes(100);
+  Net a = fresh(), b = fresh(), c = fresh();
+  auto o = options();
+  nn::fit(a, train, o);
+  o.workers = 3;
+  nn::fit(b, train, o);
+  check_same(a, b);
+  o.seed = 6;
+  nn::fit(c, train, o);
+  CHECK(!test::difference(a.head.weight, c.head.weight, 0, 0).empty());
+}
+
+TEST_CASE("a run that is stopped anywhere and resumed ends with the bits of one that was not") {
+  const auto train = stripes(100);  // 7 steps an epoch
+  const std::vector<optim::AnyOptimizer> optimizers{optim::SGD{{.lr = 0.1, .momentum = 0.9}},
+                                                    optim::AdamW{{.lr = 0.01}}};
+  const std::vector<int> stops{3, 7, 16};
+  for (const auto& optimizer : optimizers) {
+    auto o = options();
+    o.optimizer = optimizer;
+    Net whole = fresh();
+    const auto expected = nn::fit(whole, train, o);
+    for (const int stop_at : stops) {
+      const File file;
+      o.checkpoint = file.path;
+      int steps = 0;
+      auto stopping = o;
+      // An augmentation runs once an image: a hook that is called in the middle of an epoch.
+      stopping.workers = 0;
+      stopping.augment.push_back([&](const data::Image&, Random&) {
+        if (++steps == stop_at * 16) nn::request_stop();
+      });
+      auto going_on = o;
+      going_on.resume = true;
+      going_on.augment.push_back([](const data::Image&, Random&) {});
+      Net net = fresh();
+      CHECK(nn::fit(net, train, stopping).stopped);
+      nn::request_stop(false);
+      Net resumed = fresh();
+      const auto history = nn::fit(resumed, train, going_on);
+      CHECK(!history.stopped);
+      check_same(resumed, whole);
+      REQUIRE(history.epochs.size() == expected.epochs.size());
+      for (size_t i = 0; i < history.epochs.size(); ++i) {
+        CHECK(history.epochs[i].loss == expected.epochs[i].loss);
+        CHECK(history.epochs[i].accuracy == expected.epochs[i].accuracy);
+        CHECK(history.epochs[i].lr == expected.epochs[i].lr);
+      }
+    }
+    o.checkpoint.clear();
+  }
+}
+
+TEST_CASE("a finished run is resumed to itself, and one without a checkpoint starts") {
+  const auto train = stripes(50);
+  const File file;
+  auto o = options(1);
+  o.checkpoint = file.path;
+  o.resume = true;
+  Net a = fresh(), b = fresh();
+  nn::fit(a, train, o);
+  CHECK(nn::fit(b, train, o).epochs.size() == 1);
+  check_same(a, b);
+}
+
+TEST_CASE("a checkpoint of another run is refused with what differs") {
+  const auto train = stripes(50);
+  const File file;
+  auto o = options(1);
+  o.checkpoint = file.path;
+  Net net = fresh();
+  nn::fit(net, train, o);
+  o.resume = true;
+  o.batch = 8;
+  o.seed = 9;
+  CHECK_ERROR(nn::fit(net, train, o), "batch is 16 there and 8 here");
+  CHECK_ERROR(nn::fit(net, train, o), "seed is 5 there and 9 here");
+  auto bytes = std::filesystem::file_size(file.path);
+  std::filesystem::resize_file(file.path, bytes / 2);
+  CHECK_ERROR(nn::fit(net, train, o), file.path);
+}
+
+TEST_CASE("a parameter that is used but not listed is named") {
+  struct Forgot : nn::Module {
+    nn::Linear head{{.in = 1, .out = 2}};
+    Parameter scale{Tensor::ones({1})};
+    SINTER_CHILDREN(head)
+    Tensor forward(const Tensor& x) const override { return head(mean(x, {1, 2}) * scale.tensor()); }
+  };
+  Forgot net;
+  CHECK_ERROR(nn::fit(net, stripes(20), options()), "parameter of shape [1] used in mul but not in the module tree");
+}
+
+TEST_CASE("training that diverges is stopped with advice") {
+  Net net = fresh();
+  auto o = options();
+  o.optimizer = optim::SGD{{.lr = 1e38}};
+  CHECK_ERROR(nn::fit(net, stripes(50), o), "training has diverged; a lower learning rate, a warm-up or clip_norm");
+}
+
+TEST_CASE("clipping, smoothing and fewer batches are what they say") {
+  const auto train = stripes(100);
+  Net net = fresh(), plain = fresh();
+  auto o = options(1);
+  o.batches = 2;
+  CHECK(nn::fit(net, train, o).epochs[0].images == 32);
+  nn::fit(plain, train, options(1));
+  auto smooth = options(1);
+  smooth.label_smoothing = 0.2;
+  Net smoothed = fresh();
+  nn::fit(smoothed, train, smooth);
+  CHECK(!test::difference(smoothed.head.weight, plain.head.weight, 0, 0).empty());
+
+  // A clipped step of rate 1 moves all parameters together by at most the norm.
+  Net before = fresh(), after = fresh();
+  auto clipped = options(1);
+  clipped.batches = 1;
+  clipped.optimizer = optim::SGD{{.lr = 1}};
+  clipped.schedule = optim::constant();
+  clipped.clip_norm = 1e-3;
+  nn::fit(after, train, clipped);
+  double moved = 0;
+  const auto x = before.parameters(), y = after.parameters();
+  for (size_t i = 0; i < x.size(); ++i)
+    for (int64_t k = 0; k < x[i].value.tensor().elements(); ++k)
+      moved += std::pow(x[i].value.tensor().data<float>()[k] - y[i].value.tensor().data<float>()[k], 2);
+  CHECK(std::sqrt(moved) == doctest::Approx(1e-3).epsilon(1e-2));
+}
+
+TEST_CASE("evaluation is in evaluation behaviour and changes nothing") {
+  Net net = fresh();
+  net.train();
+  const Net before = net;
+  const auto test = stripes(30);
+  const nn::Evaluation a = nn::evaluate(net, test, {.batch = 7}), b = nn::evaluate(net, test);
+  CHECK(a.accuracy == b.accuracy);
+  CHECK(a.loss == doctest::Approx(b.loss));
+  CHECK(a.images == 30);
+  check_same(net, before);
+  CHECK(nn::evaluate(
+            [](const Tensor& x) {
+              return Tensor::zeros({x.size(0), 2});
+            },
+            test)
+            .loss == doctest::Approx(std::log(2)));
+}
+
+TEST_CASE("fit refuses options that make no sense") {
+  Net net = fresh();
+  const auto train = stripes(20);
+  const auto refused = [&](auto change, const char* message) {
+    auto o = options();
+    change(o);
+    CHECK_ERROR(nn::fit(net, train, o), message);
+  };
+  refused([](auto& o) { o.epochs = -1; }, "fit: epochs is -1, expected 0 or more");
+  refused([](auto& o) { o.batch = 0; }, "batch is 0, expected at least 1");
+  refused([](auto& o) { o.label_smoothing = 1; }, "fit: label_smoothing is 1");
+  refused([](auto& o) { o.resume = true; }, "need a checkpoint to name the file");
+}
+
+TEST_CASE("a model is saved and loaded, and a damaged or foreign file leaves it as it was") {
+  const File file;
+  Net a = fresh(), b;
+  nn::save(a, file.path);
+  nn::load(b, file.path);
+  check_same(a, b);
+
+  nn::Linear other{{.in = 3, .out = 2}};
+  const nn::Linear before = other;
+  CHECK_ERROR(nn::load(other, file.path), file.path);
+  CHECK_ERROR(nn::load(other, file.path), "conv.weight");
+  check_same(other, before);
+
+  std::filesystem::resize_file(file.path, std::filesystem::file_size(file.path) - 5);
+  Net c;
+  const Net untouched = c;
+  CHECK_ERROR(nn::load(c, file.path), "it was cut or altered");
+  check_same(c, untouched);
+}

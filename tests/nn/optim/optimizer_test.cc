@@ -1,0 +1,134 @@
+#include "../../../nn/optim/optimizer.h"
+
+#include "../../../nn/optim/adamw.h"
+#include "../../../nn/optim/sgd.h"
+#include "../../support.h"
+
+using namespace sinter;
+
+namespace {
+
+// Every step of a golden case, with the gradients it gives.
+template <class O>
+void check_steps(const test::GoldenCase& c, O optimizer) {
+  const int64_t steps = c.input("gradients").size(0), size = c.input("gradients").size(1);
+  const std::vector<NamedParameter> parameters{{"value", Parameter(c.input("value").clone())}};
+  Tensor value = parameters[0].value.tensor();
+  for (int64_t step = 0; step < steps; ++step) {
+    const float* gradient = c.input("gradients").data<float>() + step * size;
+    value.set_grad(Tensor::from({size}, std::vector<float>(gradient, gradient + size)));
+    optimizer.step(parameters);
+    optim::zero_grad(parameters);
+    const float* expected = c.output("values").data<float>() + step * size;
+    INFO(c.name, ", step ", step);
+    CHECK_CLOSE(value.detach(), Tensor::from({size}, std::vector<float>(expected, expected + size)), 1e-5, 1e-6);
+  }
+}
+
+std::vector<NamedParameter> two(float gradient = 1) {
+  std::vector<NamedParameter> parameters{{"a.weight", Parameter(Tensor::ones({2, 3}))},
+                                         {"a.bias", Parameter(Tensor::ones({3}))}};
+  for (auto& p : parameters) p.value.tensor().set_grad(Tensor::full(p.value.tensor().shape(), gradient));
+  return parameters;
+}
+
+}  // namespace
+
+TEST_CASE("SGD and AdamW take PyTorch's steps") {
+  int sgd = 0, adamw = 0;
+  for (const auto& c : test::golden("optim")) {
+    const auto number = [&](const char* key) { return c.attribute<double>(key); };
+    if (c.name.starts_with("sgd")) {
+      ++sgd;
+      check_steps(c, optim::SGD{{.lr = number("lr"),
+                                 .momentum = number("momentum"),
+                                 .nesterov = c.attribute<bool>("nesterov"),
+                                 .weight_decay = number("weight_decay"),
+                                 .dampening = number("dampening")}});
+    } else if (c.name.starts_with("adamw")) {
+      ++adamw;
+      check_steps(c, optim::AdamW{{.lr = number("lr"),
+                                   .beta1 = number("beta1"),
+                                   .beta2 = number("beta2"),
+                                   .eps = number("eps"),
+                                   .weight_decay = number("weight_decay")}});
+    }
+  }
+  CHECK(sgd == 8);
+  CHECK(adamw == 4);
+}
+
+TEST_CASE("rules change the rate and decay of the parameters they match, the last one winning") {
+  optim::SGD optimizer{{.lr = 1,
+                        .weight_decay = 0.5,
+                        .rules = {{.match = "*", .lr_scale = 0.5},
+                                  {.match = optim::is_vector, .weight_decay = 0},
+                                  {.match = "b.*", .lr_scale = 7}}}};
+  const auto parameters = two(0);
+  CHECK(optimizer.settings(parameters[0]) == std::pair(0.5, 0.5));
+  CHECK(optimizer.settings(parameters[1]) == std::pair(1.0, 0.0));
+  optimizer.step(parameters);
+  CHECK_CLOSE(parameters[0].value.tensor().detach(), Tensor::full({2, 3}, 0.75));
+  CHECK_CLOSE(parameters[1].value.tensor().detach(), Tensor::ones({3}));
+}
+
+TEST_CASE("what has no gradient, and buffers, stay as they are") {
+  optim::SGD optimizer{{.lr = 1}};
+  auto parameters = two();
+  parameters[0].value.tensor().set_grad({});
+  parameters.push_back({"buffer", Parameter(Tensor::ones({2}), false)});
+  optimizer.step(parameters);
+  CHECK_SAME(parameters[0].value.tensor().detach(), Tensor::ones({2, 3}));
+  CHECK_SAME(parameters[1].value.tensor().detach(), Tensor::zeros({3}));
+  CHECK_SAME(parameters[2].value.tensor(), Tensor::ones({2}));
+}
+
+TEST_CASE("an optimiser's state goes into a file and back, to the same steps") {
+  optim::AdamW a{{.lr = 0.1}};
+  const auto parameters = two();
+  a.step(parameters);
+  Archive archive("test");
+  a.save(archive, "optimizer");
+
+  const auto copy = two();
+  for (size_t i = 0; i < 2; ++i) copy[i].value.tensor().detach().copy_from(parameters[i].value.tensor());
+  optim::AdamW b{{.lr = 0.3}};
+  b.load(archive, "optimizer");
+  CHECK(b.lr() == 0.1);
+  a.step(parameters);
+  b.step(copy);
+  for (size_t i = 0; i < 2; ++i) CHECK_SAME(copy[i].value.tensor().detach(), parameters[i].value.tensor().detach());
+
+  optim::SGD other{{.momentum = 0.9}};
+  CHECK_ERROR(other.load(archive, "optimizer"), "momentum");
+}
+
+TEST_CASE("a parameter whose shape changes under its name is an error") {
+  optim::SGD optimizer{{.lr = 1, .momentum = 0.9}};
+  optimizer.step(two());
+  std::vector<NamedParameter> other{{"a.weight", Parameter(Tensor::ones({5}))}};
+  other[0].value.tensor().set_grad(Tensor::ones({5}));
+  CHECK_ERROR(optimizer.step(other), "parameter a.weight is [5], its state from before is [2,3]");
+}
+
+TEST_CASE("copies of an optimiser have their own state") {
+  optim::AnyOptimizer first = optim::SGD{{.lr = 1, .momentum = 0.5}};
+  const auto parameters = two();
+  first->step(parameters);
+  optim::AnyOptimizer second = first;
+  const auto others = two();
+  first->step(parameters);  // momentum 1.5
+  second->step(others);     // likewise, from the copied state
+  CHECK_SAME(others[1].value.tensor().detach(), Tensor::full({3}, -0.5));
+  second->step(others);
+  CHECK_SAME(others[1].value.tensor().detach(), Tensor::full({3}, -2.25));
+}
+
+TEST_CASE("optimisers refuse options that make no sense") {
+  CHECK_ERROR((optim::SGD{{.lr = -1}}), "optimizer: lr is -1, expected 0 or more");
+  CHECK_ERROR((optim::SGD{{.weight_decay = -1}}), "optimizer: weight_decay is -1");
+  CHECK_ERROR((optim::SGD{{.momentum = 1}}), "SGD: momentum is 1, expected 0 <= momentum < 1");
+  CHECK_ERROR((optim::SGD{{.nesterov = true}}), "SGD: nesterov needs a momentum");
+  CHECK_ERROR((optim::AdamW{{.beta1 = 1}}), "beta1");
+  CHECK_ERROR((optim::AdamW{{.eps = -1}}), "eps");
+}
