@@ -1,11 +1,15 @@
 #include "onednn.h"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <memory>
 #include <mutex>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <optional>
 #include <unordered_map>
 
 #include "autograd.h"
@@ -61,9 +65,9 @@ dnnl::stream& stream() {
   return instance;
 }
 
-PrimitiveKey key_of(Kind kind, const Convolution& c, bool has_bias) {
+PrimitiveKey key_of(Kind kind, const Convolution& c, bool has_bias, int64_t team = threads()) {
   return {static_cast<int64_t>(kind) * 2 + has_bias,
-          threads(),
+          team,
           c.batch,
           c.height,
           c.width,
@@ -179,7 +183,23 @@ memory at(const memory::desc& desc, const void* data) { return {desc, library().
 
 Tensor bytes(size_t count) { return Tensor::empty({static_cast<int64_t>(count)}, DType::uint8); }
 
+// While alive, oneDNN uses the calling thread alone: in what it makes and in what it runs.
+class OneThread {
+ public:
+  OneThread() { omp_set_num_threads(1); }
+  ~OneThread() { omp_set_num_threads(before_); }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_ = omp_get_max_threads();
+};
+
+constexpr size_t kSmallReorder = 1 << 18;  // bytes; waking threads costs more than they save
+
 void run_reorder(const Primitive& p, const void* from, void* to, bool outward) {
+  std::optional<OneThread> alone;
+  if (p.weight.get_size() < kSmallReorder) alone.emplace();
   memory source = at(outward ? p.weight : p.weight_as_given, from);
   memory destination = at(outward ? p.weight_as_given : p.weight, to);
   p.reorder.execute(stream(), source, destination);
@@ -280,19 +300,133 @@ void convolution_backward_data(const Convolution& c, const Tensor& dy, const Ten
   });
 }
 
+int64_t slice_images(const Convolution& c) {
+  constexpr int64_t kFloats = 1 << 16;  // of an image in or out: what a slice touches stays in a second-level cache
+  constexpr int64_t kLeastFloats = 1 << 14;  // out: a block of batch normalisation
+  constexpr int64_t kWeights = 1 << 21;      // floats of all slices' gradients together, unless there are few slices
+  constexpr int64_t kFewSlices = 8;
+  const int64_t in = c.height * c.width * c.in, out = c.out_height * c.out_width * c.out;
+  const int64_t weights = c.out * (c.in / c.groups) * c.kernel_h * c.kernel_w;
+  const int64_t most_slices = std::max(kFewSlices, kWeights / weights);
+  const auto images = static_cast<uint64_t>(std::max({int64_t{1}, kFloats / std::max(in, out), kLeastFloats / out}));
+  return static_cast<int64_t>(std::max(
+      std::bit_floor(images), std::bit_ceil(static_cast<uint64_t>((c.batch + most_slices - 1) / most_slices))));
+}
+
+struct ConvolutionSlices::State {
+  Convolution geometry;  // of a whole slice
+  int64_t batch;
+  std::shared_ptr<const Primitive> whole, rest;  // the last slice may be smaller
+  Tensor whole_weight, rest_weight;              // as the primitives want them
+  int64_t each = 0;                              // floats of a slice's gradients: weight, then bias
+  Tensor gradients;
+
+  int64_t count() const { return (batch + geometry.batch - 1) / geometry.batch; }
+  int64_t images(int64_t slice) const { return std::min(geometry.batch, batch - slice * geometry.batch); }
+  bool is_whole(int64_t slice) const { return images(slice) == geometry.batch; }
+  const Primitive& primitive(int64_t slice) const { return is_whole(slice) ? *whole : *rest; }
+  const Tensor& weight(int64_t slice) const { return is_whole(slice) ? whole_weight : rest_weight; }
+  int64_t weight_floats() const { return static_cast<int64_t>(whole->weight.get_size() / sizeof(float)); }
+};
+
+ConvolutionSlices::ConvolutionSlices(Kind kind, const Convolution& c, const Tensor& weight, bool bias)
+    : state_(std::make_unique<State>()) {
+  State& state = *state_;
+  const auto of = [&](int64_t images, std::shared_ptr<const Primitive>& primitive, Tensor& prepared) {
+    Convolution slice = c;
+    slice.batch = images;
+    const auto of_onednn = kind == Kind::forward         ? onednn::Kind::forward
+                           : kind == Kind::backward_data ? onednn::Kind::backward_data
+                                                         : onednn::Kind::backward_weights;
+    const PrimitiveKey key = key_of(of_onednn, slice, bias, 1);
+    const OneThread alone;
+    primitive = find_or_make(key, of_onednn, slice, bias);
+    if (kind != Kind::backward_weights) prepared = prepared_weight(*primitive, key, slice, weight, true);
+  };
+  explained("conv2d", c, [&] {
+    state.batch = c.batch;
+    state.geometry = c;
+    state.geometry.batch = std::min(slice_images(c), c.batch);
+    const int64_t rest = c.batch % state.geometry.batch;
+    of(state.geometry.batch, state.whole, state.whole_weight);
+    if (rest != 0) of(rest, state.rest, state.rest_weight);
+  });
+  if (kind != Kind::backward_weights) return;
+  constexpr int64_t kLine = 16;  // slices on cache lines of their own
+  state.each = (state.weight_floats() + (bias ? c.out : 0) + kLine - 1) / kLine * kLine;
+  state.gradients = Tensor::empty({state.count(), state.each});
+}
+
+ConvolutionSlices::~ConvolutionSlices() = default;
+
+int64_t ConvolutionSlices::count() const { return state_->count(); }
+int64_t ConvolutionSlices::first(int64_t slice) const { return slice * state_->geometry.batch; }
+int64_t ConvolutionSlices::images(int64_t slice) const { return state_->images(slice); }
+
+void ConvolutionSlices::forward(int64_t slice, const float* x, float* y) const {
+  const Primitive& p = state_->primitive(slice);
+  execute(p, {{DNNL_ARG_SRC, at(p.x, x)},
+              {DNNL_ARG_WEIGHTS, at(p.weight, address(state_->weight(slice)))},
+              {DNNL_ARG_DST, at(p.y, y)}});
+}
+
+void ConvolutionSlices::backward_data(int64_t slice, const float* dy, float* dx) const {
+  const Primitive& p = state_->primitive(slice);
+  execute(p, {{DNNL_ARG_DIFF_DST, at(p.y, dy)},
+              {DNNL_ARG_WEIGHTS, at(p.weight, address(state_->weight(slice)))},
+              {DNNL_ARG_DIFF_SRC, at(p.x, dx)}});
+}
+
+void ConvolutionSlices::backward_weights(int64_t slice, const float* x, const float* dy) {
+  const Primitive &p = state_->primitive(slice), &whole = *state_->whole;
+  float* dweight = static_cast<float*>(const_cast<void*>(address(state_->gradients))) + slice * state_->each;
+  const auto run = [&](const void* weights) {
+    Arguments arguments{
+        {DNNL_ARG_SRC, at(p.x, x)}, {DNNL_ARG_DIFF_DST, at(p.y, dy)}, {DNNL_ARG_DIFF_WEIGHTS, at(p.weight, weights)}};
+    if (p.has_bias) arguments.emplace(DNNL_ARG_DIFF_BIAS, at(p.bias, dweight + state_->weight_floats()));
+    execute(p, std::move(arguments));
+  };
+  if (p.weight == whole.weight) return run(dweight);
+  const Tensor raw = bytes(p.weight.get_size());
+  run(address(raw));
+  memory from = at(p.weight, address(raw)), to = at(whole.weight, dweight);
+  dnnl::reorder(from, to).execute(stream(), from, to);
+  stream().wait();
+}
+
+void ConvolutionSlices::finish(Tensor& dweight, Tensor& dbias) const {
+  const Primitive& p = *state_->whole;
+  const int64_t slices = count(), each = state_->each;
+  Tensor sum = Tensor::empty({each});
+  const float* parts = state_->gradients.data<float>();
+  float* total = sum.mutable_data<float>();
+  const int64_t used = state_->weight_floats() + (p.has_bias ? state_->geometry.out : 0);
+  parallel_for(used, 1 << 12, [&](int64_t begin, int64_t end) {
+    std::copy(parts + begin, parts + end, total + begin);
+    for (int64_t slice = 1; slice < slices; ++slice) {
+      const float* part = parts + slice * each;
+      for (int64_t i = begin; i < end; ++i) total[i] += part[i];
+    }
+  });
+  float* out = dweight.mutable_data<float>();
+  if (p.reorders)
+    run_reorder(p, total, out, true);
+  else
+    std::copy_n(total, dweight.elements(), out);
+  if (p.has_bias) std::copy_n(total + state_->weight_floats(), dbias.elements(), dbias.mutable_data<float>());
+}
+
 void convolution_backward_weights(const Convolution& c, const Tensor& x, const Tensor& dy, Tensor& dweight,
                                   Tensor& dbias) {
+  ConvolutionSlices slices(ConvolutionSlices::Kind::backward_weights, c, dweight, dbias.defined());
+  const int64_t x_image = c.height * c.width * c.in, y_image = c.out_height * c.out_width * c.out;
+  const float *from = x.data<float>(), *gradient = dy.data<float>();
   explained("conv2d backward", c, [&] {
-    const bool has_bias = dbias.defined();
-    const auto p = find_or_make(key_of(Kind::backward_weights, c, has_bias), Kind::backward_weights, c, has_bias);
-    Tensor raw = p->reorders ? bytes(p->weight.get_size()) : dweight;
-    Arguments arguments{{DNNL_ARG_SRC, at(p->x, address(x))},
-                        {DNNL_ARG_DIFF_DST, at(p->y, address(dy))},
-                        {DNNL_ARG_DIFF_WEIGHTS, at(p->weight, address(raw))}};
-    if (has_bias) arguments.emplace(DNNL_ARG_DIFF_BIAS, at(p->bias, dbias.mutable_data<float>()));
-    execute(*p, std::move(arguments));
-    float* out = dweight.mutable_data<float>();
-    if (p->reorders) run_reorder(*p, address(raw), out, true);
+    parallel_for(slices.count(), 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i)
+        slices.backward_weights(i, from + slices.first(i) * x_image, gradient + slices.first(i) * y_image);
+    });
+    slices.finish(dweight, dbias);
   });
 }
 

@@ -60,7 +60,11 @@ template <bool kMask, bool kSkip>
 void gradient_as(const float* dy, const float* y, const float* x, const float* scale, const float* slope,
                  const float* offset, int64_t count, int64_t period, float* dx, float* dskip) {
   for (int64_t i = 0; i < count; ++i) {
+#ifdef __clang__
+#pragma clang loop vectorize(assume_safety)
+#else
 #pragma GCC ivdep
+#endif
     for (int64_t j = 0; j < period; ++j) {
       const int64_t at = i * period + j;
       float g = dy[at];
