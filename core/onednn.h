@@ -28,12 +28,17 @@ void convolution_backward_weights(const Convolution& c, const Tensor& x, const T
 
 /// A convolution (float32) or one of its gradients, some images at a time and each call by the calling thread alone, so
 /// that several threads work at once on images that stay in their caches. How the batch is cut depends on the geometry
-/// alone, and so do the results. Calls are safe from any number of threads.
+/// alone, and so do the results. Calls are safe from any number of threads. 3x3 convolutions of many channels run as
+/// Winograd's, whose results are not exact for integers, as those of `convolution_forward` are.
 class ConvolutionSlices {
  public:
   enum class Kind { forward, backward_data, backward_weights };
-  /// `weight` only gives its shape to backward_weights, and only backward_weights knows a bias.
-  ConvolutionSlices(Kind kind, const Convolution& c, const Tensor& weight, bool bias = false);
+  struct Options {
+    bool bias = false;  ///< of backward_weights; the others have none
+    bool keep = true;   ///< as above
+  };
+  /// `weight` only gives its shape to backward_weights.
+  ConvolutionSlices(Kind kind, const Convolution& c, const Tensor& weight, const Options& options);
   ~ConvolutionSlices();
 
   int64_t count() const;
@@ -52,6 +57,8 @@ class ConvolutionSlices {
   struct State;
   std::unique_ptr<State> state_;
 };
+/// All slices of a forward pass without a bias.
+void convolution_forward_sliced(const Convolution& c, const Tensor& x, const Tensor& weight, Tensor& y);
 /// Images of a slice: a power of two.
 int64_t slice_images(const Convolution& c);
 

@@ -137,14 +137,15 @@ double projected(const TensorFunction& f, const std::vector<Tensor>& x, const Te
 double slope(const TensorFunction& f, std::vector<Tensor>& x, size_t input, int64_t element, const Tensor& weights,
              double step) {
   const auto at = [&](double h) {
-    float* value = x[input].mutable_data<float>() + element;
-    const float before = *value;
+    const float before = x[input].data<float>()[element];
     const float above = static_cast<float>(before + h), below = static_cast<float>(before - h);
-    *value = above;
+    // Every write takes the pointer again: reordered weights are kept until their tensor's version changes.
+    const auto write = [&](float value) { x[input].mutable_data<float>()[element] = value; };
+    write(above);
     const double high = projected(f, x, weights);
-    *value = below;
+    write(below);
     const double low = projected(f, x, weights);
-    *value = before;
+    write(before);
     return (high - low) / (static_cast<double>(above) - below);
   };
   return (4 * at(step / 2) - at(step)) / 3;
