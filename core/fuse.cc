@@ -1,6 +1,6 @@
 #include "fuse.h"
 
-#include "ops/batch_norm.h"
+#include "ops/conv2d_batch_norm.h"
 #include "rewrite.h"
 
 namespace sinter {
@@ -50,6 +50,25 @@ void fuse_relu(Rewriter& r, int node) {
   r.absorb(reader, node);
 }
 
+void fuse_conv(Rewriter& r, int node) {
+  const auto* conv = dynamic_cast<const ops::Conv2d*>(r.graph.nodes[node].op.get());
+  if (conv == nullptr || r.graph.nodes[node].inputs.size() != 2 || !r.read_once(node)) return;
+  const int reader = r.reader(node);
+  const Node& after = r.graph.nodes[reader];
+  const auto* norm = dynamic_cast<const ops::BatchNorm*>(after.op.get());
+  const Operand self{Operand::Kind::node, node};
+  if (norm == nullptr || !(after.inputs[0] == self)) return;
+  const ConvAttributes& c = conv->attributes;
+  const BatchNormAttributes& b = norm->attributes;
+  std::vector<Operand> inputs = r.graph.nodes[node].inputs;
+  inputs.insert(inputs.end(), after.inputs.begin() + 1, after.inputs.end());
+  auto op = std::make_shared<ops::Conv2dBatchNorm>(
+      Conv2dBatchNormAttributes{c.stride, c.padding, c.dilation, c.groups, b.eps, b.momentum, b.relu});
+  r.absorb(reader, node);
+  r.graph.nodes[node].op = std::move(op);
+  r.graph.nodes[node].inputs = std::move(inputs);
+}
+
 }  // namespace
 
 Graph fuse_batch_norm(const Graph& graph) {
@@ -58,6 +77,7 @@ Graph fuse_batch_norm(const Graph& graph) {
   // From the back: of two normalisations that are added, the later one takes the sum.
   for (int i = nodes - 1; i >= 0; --i) fuse_add(r, i);
   for (int i = 0; i < nodes; ++i) fuse_relu(r, i);
+  for (int i = 0; i < nodes; ++i) fuse_conv(r, i);
   return r.finish();
 }
 

@@ -2,6 +2,7 @@
 // Private: the one file of glue to oneDNN. Everything is NHWC and OHWI; primitives and reordered weights are cached.
 
 #include <cstdint>
+#include <memory>
 
 #include "tensor.h"
 
@@ -24,6 +25,42 @@ void convolution_backward_data(const Convolution& c, const Tensor& dy, const Ten
 /// dbias may be undefined.
 void convolution_backward_weights(const Convolution& c, const Tensor& x, const Tensor& dy, Tensor& dweight,
                                   Tensor& dbias);
+
+/// A convolution (float32) or one of its gradients, some images at a time and each call by the calling thread alone, so
+/// that several threads work at once on images that stay in their caches. How the batch is cut depends on the geometry
+/// alone, and so do the results. Calls are safe from any number of threads. 3x3 convolutions of many channels run as
+/// Winograd's, whose results are not exact for integers, as those of `convolution_forward` are.
+class ConvolutionSlices {
+ public:
+  enum class Kind { forward, backward_data, backward_weights };
+  struct Options {
+    bool bias = false;  ///< of backward_weights; the others have none
+    bool keep = true;   ///< as above
+  };
+  /// `weight` only gives its shape to backward_weights.
+  ConvolutionSlices(Kind kind, const Convolution& c, const Tensor& weight, const Options& options);
+  ~ConvolutionSlices();
+
+  int64_t count() const;
+  /// The images of a slice.
+  int64_t first(int64_t slice) const;
+  int64_t images(int64_t slice) const;
+
+  /// One slice; the addresses are those of its first image, where not `dweight` and `dbias`.
+  void forward(int64_t slice, const float* x, float* y) const;
+  void backward_data(int64_t slice, const float* dy, float* dx) const;
+  /// Keeps the slice's share of the gradient of the weights; `finish` adds them up, in order.
+  void backward_weights(int64_t slice, const float* x, const float* dy);
+  void finish(Tensor& dweight, Tensor& dbias) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+/// All slices of a forward pass without a bias.
+void convolution_forward_sliced(const Convolution& c, const Tensor& x, const Tensor& weight, Tensor& y);
+/// Images of a slice: a power of two.
+int64_t slice_images(const Convolution& c);
 
 /// acc = conv(x, weight) in int32 by one call of oneDNN's int8 kernels: x int8, or uint8; weight int8. Exact only
 /// within the bounds of SPEC.md, "Exact accumulators", and only with `has_vnni()`; callers split.

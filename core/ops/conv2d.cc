@@ -60,8 +60,11 @@ void Conv2d::forward(Inputs x, Outputs y, Context& context) const {
   context.keep(x[0]);
   context.keep(x[1]);
   if (y[0].elements() == 0) return;
-  onednn::convolution_forward(geometry(attributes, x[0].shape(), x[1].shape(), y[0].shape()), x[0], x[1],
-                              x.size() == 3 ? x[2] : Tensor(), y[0]);
+  const auto c = geometry(attributes, x[0].shape(), x[1].shape(), y[0].shape());
+  if (x.size() == 3)
+    onednn::convolution_forward(c, x[0], x[1], x[2], y[0]);
+  else
+    onednn::convolution_forward_sliced(c, x[0], x[1], y[0]);
 }
 
 void Conv2d::backward(const Context& context, Outputs dy, Gradients& dx) const {

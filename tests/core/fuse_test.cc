@@ -2,7 +2,7 @@
 
 #include "../../core/ops/arithmetic.h"
 #include "../../core/ops/batch_norm.h"
-#include "../../core/ops/conv2d.h"
+#include "../../core/ops/conv2d_batch_norm.h"
 #include "../../core/ops/reduce.h"
 #include "../../core/ops/relu.h"
 #include "../support.h"
@@ -94,6 +94,10 @@ std::string fused(const Model& model) {
       if (node.inputs.size() == 6) out += "+add";
       if (norm->attributes.relu) out += "+relu";
     }
+    if (const auto* both = dynamic_cast<const ops::Conv2dBatchNorm*>(node.op.get())) {
+      if (node.inputs.size() == 7) out += "+add";
+      if (both->attributes.relu) out += "+relu";
+    }
   }
   return out;
 }
@@ -102,16 +106,16 @@ std::string fused(const Model& model) {
 
 TEST_CASE("fuse_batch_norm: a ReLU goes into the batch normalisation before it") {
   CHECK(fused([](Net& net, const Tensor& x) { return relu(net.norm(net.conv(x, "a"), "b")); }) ==
-        "conv2d batch_norm+relu");
+        "conv2d_batch_norm+relu");
 }
 
 TEST_CASE("fuse_batch_norm: an addition and the ReLU after it go into the batch normalisation") {
   CHECK(fused([](Net& net, const Tensor& x) {
           const Tensor y = relu(net.norm(net.conv(x, "a"), "b"));
           return relu(net.norm(net.conv(y, "c"), "d") + y);
-        }) == "conv2d batch_norm+relu conv2d batch_norm+add+relu");
+        }) == "conv2d_batch_norm+relu conv2d_batch_norm+add+relu");
   CHECK(fused([](Net& net, const Tensor& x) { return x + net.norm(net.conv(x, "a"), "b"); }) ==
-        "conv2d batch_norm+add");
+        "conv2d_batch_norm+add");
 }
 
 TEST_CASE("fuse_batch_norm: of two batch normalisations the last takes the addition") {
@@ -119,37 +123,50 @@ TEST_CASE("fuse_batch_norm: of two batch normalisations the last takes the addit
   const Model model = [](Net& n, const Tensor& x) {
     return relu(n.norm(n.conv(x, "a"), "first") + n.norm(n.conv(x, "b"), "last"));
   };
-  CHECK(fused(model) == "conv2d conv2d batch_norm batch_norm+add+relu");
+  CHECK(fused(model) == "conv2d_batch_norm conv2d_batch_norm+add+relu");
   const Graph graph = fuse_batch_norm(traced(net, model));
   const Node& node = graph.nodes.back();
-  CHECK(graph.parameters[node.inputs[1].index].name == "last.weight");
-  CHECK(node.aliases == std::vector<std::string>{"add", "relu"});
-  CHECK(graph.find("relu") == static_cast<int>(graph.nodes.size()) - 1);
+  CHECK(graph.parameters[node.inputs[2].index].name == "last.weight");
+  CHECK(node.aliases.size() == 3);
+  for (const char* name : {"add", "relu"}) CHECK(graph.find(name) == static_cast<int>(graph.nodes.size()) - 1);
 }
 
 TEST_CASE("fuse_batch_norm: what something else reads stays") {
   CHECK(fused([](Net& net, const Tensor& x) {
           const Tensor y = net.norm(net.conv(x, "a"), "b");
           return relu(y) * y;
-        }) == "conv2d batch_norm relu mul");
+        }) == "conv2d_batch_norm relu mul");
   CHECK(fused([](Net& net, const Tensor& x) {
           const Tensor y = net.norm(net.conv(x, "a"), "b");
           return y + y;
-        }) == "conv2d batch_norm add");
+        }) == "conv2d_batch_norm add");
   CHECK(fused([](Net& net, const Tensor& x) {
           const Tensor y = net.norm(net.conv(x, "a"), "b");
           return y + mean(y, {0, 1, 2});
-        }) == "conv2d batch_norm mean add");
+        }) == "conv2d_batch_norm mean add");
 }
 
 TEST_CASE("fuse_batch_norm: a broadcast addition, a ReLU that comes first and a second addition stay") {
   CHECK(fused([](Net& net, const Tensor& x) {
           return net.norm(net.conv(x, "a"), "b") + mean(x, {1, 2}, true);
-        }) == "conv2d batch_norm mean add");
+        }) == "conv2d_batch_norm mean add");
   CHECK(fused([](Net& net, const Tensor& x) { return relu(net.norm(net.conv(x, "a"), "b")) + x; }) ==
-        "conv2d batch_norm+relu add");
-  CHECK(fused([](Net& net, const Tensor& x) { return (net.norm(net.conv(x, "a"), "b") + x) + x; }) ==
-        "conv2d batch_norm+add add");
+        "conv2d_batch_norm+relu add");
+  CHECK(fused([](Net& net, const Tensor& x) {
+          const Tensor a = relu(x), b = relu(x);
+          return (net.norm(net.conv(a, "a"), "b") + a) + b;
+        }) == "relu conv2d_batch_norm+add relu add");
+}
+
+TEST_CASE("fuse_batch_norm: a convolution stays by itself when it has a bias or other readers, as does one after") {
+  CHECK(fused([](Net& net, const Tensor& x) {
+          return relu(net.norm(conv2d(x, Tensor::ones({3, 1, 1, 3}), Tensor::ones({3})), "b"));
+        }) == "conv2d batch_norm+relu");
+  CHECK(fused([](Net& net, const Tensor& x) {
+          const Tensor y = net.conv(x, "a");
+          return net.norm(y, "b") * y;
+        }) == "conv2d batch_norm mul");
+  CHECK(fused([](Net& net, const Tensor& x) { return net.conv(net.norm(x, "b"), "a"); }) == "batch_norm conv2d");
 }
 
 TEST_CASE("fuse_batch_norm: the parameters are the argument's") {

@@ -1,0 +1,140 @@
+#include "conv2d_batch_norm.h"
+
+#include "batch_norm_parts.h"
+#include "conv2d_geometry.h"
+
+namespace sinter::ops {
+
+namespace {
+
+using Slices = onednn::ConvolutionSlices;
+
+enum Input { kX, kFilter, kWeight, kBias, kMean, kVar, kSkip };
+
+const float* values_or_null(const Tensor& t) { return t.defined() ? t.data<float>() : nullptr; }
+
+// f(slice, its first image), on all threads.
+template <class F>
+void for_each(const Slices& slices, const F& f) {
+  parallel_for(slices.count(), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t slice = begin; slice < end; ++slice) f(slice, slices.first(slice));
+  });
+}
+
+// f(block) for the blocks of a slice's images.
+template <class F>
+void for_blocks(const Blocks& blocks, const Slices& slices, int64_t slice, int64_t image_rows, const F& f) {
+  const int64_t first = slices.first(slice), end = blocks.at_row((first + slices.images(slice)) * image_rows);
+  for (int64_t block = blocks.at_row(first * image_rows); block < end; ++block) f(block);
+}
+
+}  // namespace
+
+Specs Conv2dBatchNorm::infer(std::span<const Spec> x) const {
+  check(x.size() == 6 || x.size() == 7, "conv2d_batch_norm: got ", x.size(),
+        " inputs, expected input, convolution's weight, weight, bias, running mean and variance, and perhaps a tensor "
+        "to add");
+  Specs rest = Conv2d(attributes.conv()).infer(x.first(2));
+  rest.insert(rest.end(), x.begin() + kWeight, x.end());
+  return BatchNorm(attributes.batch_norm()).infer(rest);
+}
+
+void Conv2dBatchNorm::forward(Inputs x, Outputs y, Context& context) const {
+  const Shape& shape = y[0].shape();
+  const Blocks blocks(shape);
+  if (context.training()) check_batch(shape);
+  if (y[0].elements() == 0) return;
+  const Slices slices(Slices::Kind::forward, geometry(attributes.conv(), x[kX].shape(), x[kFilter].shape(), shape),
+                      x[kFilter], {});
+  const int64_t image_rows = shape[1] * shape[2], out_image = image_rows * shape[3];
+  const int64_t in_image = x[kX].elements() / shape[0];
+  const float* in = x[kX].data<float>();
+  const float* skip = x.size() == 7 ? x[kSkip].data<float>() : nullptr;
+  float* out = y[0].mutable_data<float>();
+
+  // The convolution's result is only kept for backward; otherwise it becomes the output in place.
+  Tensor result = context.recording() ? Tensor::empty(shape) : y[0];
+  float* convolved = result.mutable_data<float>();
+  const auto convolve = [&](int64_t slice, int64_t image) {
+    slices.forward(slice, in + image * in_image, convolved + image * out_image);
+  };
+  Statistics s;
+  if (context.training()) {
+    BatchStatistics batch(blocks);
+    for_each(slices, [&](int64_t slice, int64_t image) {
+      convolve(slice, image);
+      for_blocks(blocks, slices, slice, image_rows, [&](int64_t block) { batch.add(convolved, block); });
+    });
+    s = batch.merged(attributes.momentum, x[kMean], x[kVar]);
+  } else {
+    s = {doubles(x[kMean]), doubles(x[kVar])};
+  }
+  const Normalization normalization(blocks, s, attributes.eps, x[kWeight], x[kBias]);
+  const auto normalize = [&](int64_t block) { normalization.apply(convolved, skip, attributes.relu, block, out); };
+  if (context.training()) {
+    blocks.for_each(normalize);
+  } else {
+    for_each(slices, [&](int64_t slice, int64_t image) {
+      convolve(slice, image);
+      for_blocks(blocks, slices, slice, image_rows, normalize);
+    });
+  }
+
+  if (!context.recording()) return;
+  context.keep(x[kX]);
+  context.keep(x[kFilter]);
+  context.keep(result);
+  context.keep(x[kWeight]);
+  context.keep(floats(s.mean));
+  context.keep(floats(normalization.inverse()));
+  if (attributes.relu) context.keep(y[0]);
+}
+
+void Conv2dBatchNorm::backward(const Context& context, Outputs dy, Gradients& dx) const {
+  const Shape& shape = dy[0].shape();
+  if (dy[0].elements() == 0) {
+    for (size_t i = 0; i < dx.size(); ++i)
+      if (dx.wanted(i)) dx.set(i, Tensor::zeros(context.input(i).shape));
+    return;
+  }
+  const Tensor x = context.kept(0), filter = context.kept(1), convolved = context.kept(2);
+  const Tensor y = attributes.relu ? context.kept(6) : Tensor();
+  const Blocks blocks(shape);
+  NormalizationGradient gradient(blocks, context.kept(3), context.kept(4), context.kept(5));
+  const float *in = convolved.data<float>(), *out = values_or_null(y), *g = dy[0].data<float>();
+  blocks.for_each([&](int64_t block) { gradient.add(g, out, in, block); });
+  gradient.merge(context.training());
+
+  if (dx.wanted(kWeight)) dx.set(kWeight, gradient.dweight());
+  if (dx.wanted(kBias)) dx.set(kBias, gradient.dbias());
+  for (const int i : {kMean, kVar})
+    if (dx.wanted(i)) fail("batch_norm: the running statistics have no gradient");
+
+  const bool skips = dx.size() == 7 && dx.wanted(kSkip);
+  Tensor dskip = skips ? reuse_or_empty(dy[0]) : Tensor();
+  float* to_skip = skips ? dskip.mutable_data<float>() : nullptr;
+  const auto c = geometry(attributes.conv(), x.shape(), filter.shape(), shape);
+  const Slices data(Slices::Kind::backward_data, c, filter, {});
+  Slices weights(Slices::Kind::backward_weights, c, filter, {});
+  const int64_t image_rows = shape[1] * shape[2], out_image = image_rows * shape[3];
+  const int64_t in_image = x.elements() / shape[0];
+  float* to = dx.wanted(kX) ? dx.create(kX).mutable_data<float>() : nullptr;
+  for_each(weights, [&](int64_t slice, int64_t image) {
+    const int64_t origin = image * out_image;
+    Tensor part = Tensor::empty({weights.images(slice), shape[1], shape[2], shape[3]});
+    float* dconvolved = part.mutable_data<float>();
+    for_blocks(blocks, weights, slice, image_rows,
+               [&](int64_t block) { gradient.apply(g, out, in, block, dconvolved, to_skip, origin); });
+    if (dx.wanted(kFilter)) weights.backward_weights(slice, x.data<float>() + image * in_image, dconvolved);
+    if (to != nullptr) data.backward_data(slice, dconvolved, to + image * in_image);
+  });
+  if (dx.wanted(kFilter)) {
+    Tensor none;
+    weights.finish(dx.create(kFilter), none);
+  }
+  if (skips) dx.set(kSkip, std::move(dskip));
+}
+
+int64_t Conv2dBatchNorm::macs(std::span<const Spec> x) const { return Conv2d(attributes.conv()).macs(x.first(2)); }
+
+}  // namespace sinter::ops
