@@ -48,7 +48,9 @@ TEST_CASE("quantise rounds ties as the march does") {
   const std::vector<std::pair<float, std::pair<int, int>>> ties{
       {0.5f, {0, 1}},    {1.5f, {2, 2}},    {2.5f, {2, 3}},       {-0.5f, {0, 0}},
       {-1.5f, {-2, -1}}, {-2.5f, {-2, -2}}, {126.5f, {126, 127}}, {-127.5f, {-128, -127}}};
-  for (const auto& [x, expected] : ties) {
+  for (const auto& tie : ties) {
+    const auto& expected = tie.second;
+    const float x = tie.first;
     CAPTURE(x);
     CHECK(quantize(x, 1, kInt8, Rounding::half_to_even) == expected.first);
     CHECK(quantize(x, 1, kInt8, Rounding::half_up) == expected.second);

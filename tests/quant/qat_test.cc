@@ -161,9 +161,10 @@ TEST_CASE("a QAT step has the values and gradients of PyTorch's fake quantisatio
                                                                  {"conv2.weight", "w2"}, {"conv2.bias", "b2"},
                                                                  {"head.weight", "w3"},  {"head.bias", "b3"}};
     for (const auto& parameter : model.parameters())
-      for (const auto& [ours, theirs] : names) {
-        CAPTURE(ours);
-        if (parameter.name == ours) CHECK_CLOSE(parameter.value.tensor().grad(), c.gradient(theirs), 1e-4, 1e-4);
+      for (const auto& name : names) {
+        CAPTURE(name.first);
+        if (parameter.name == name.first)
+          CHECK_CLOSE(parameter.value.tensor().grad(), c.gradient(name.second), 1e-4, 1e-4);
       }
     CHECK(model.parameters().size() == names.size());
     return;
