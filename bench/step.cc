@@ -87,11 +87,19 @@ std::function<void()> validation() {
   };
 }
 
+std::function<void()> simulator() {
+  const auto model = prepared();
+  training([model](const Tensor& x) { return (*model)(x); }, model->parameters())();
+  const auto simulator = std::make_shared<const bpu::Simulator>(bpu::compile(*model));
+  return [simulator, batch = make_batch()] { (*simulator)(batch.images); };
+}
+
 const std::map<std::string, std::function<std::function<void()>()>> kWork{
     {"float_step", float_step},
     {"float_inference", float_inference},
     {"qat_step", qat_step},
     {"validation", validation},
+    {"simulator", simulator},
 };
 
 double seconds(clockid_t clock) {

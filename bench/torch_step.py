@@ -90,16 +90,21 @@ def float_model():
     return ResNet20().to(memory_format=torch.channels_last)
 
 
-def qat_model():
-    """Eager FakeQuantize (not the fused kind), weights per channel, layers fused as a deployment would have them."""
-    model = float_model()
-    model.train()
+def layers(model):
+    """What a deployment fuses."""
     names = [["conv", "bn", "relu"]]
     for i, block in enumerate(model.body):
         names += [[f"body.{i}.conv1", f"body.{i}.bn1", f"body.{i}.relu1"], [f"body.{i}.conv2", f"body.{i}.bn2"]]
         if len(block.shortcut):
             names.append([f"body.{i}.shortcut.0", f"body.{i}.shortcut.1"])
-    quantization.fuse_modules_qat(model, names, inplace=True)
+    return names
+
+
+def qat_model():
+    """Eager FakeQuantize (not the fused kind), weights per channel."""
+    model = float_model()
+    model.train()
+    quantization.fuse_modules_qat(model, layers(model), inplace=True)
     activation = quantization.FakeQuantize.with_args(
         observer=quantization.MovingAverageMinMaxObserver, quant_min=-128, quant_max=127, dtype=torch.qint8,
         qscheme=torch.per_tensor_symmetric)
@@ -118,11 +123,23 @@ def validation():
     return inference(model)
 
 
+def simulator():
+    """The integer model of PyTorch's oneDNN engine."""
+    torch.backends.quantized.engine = "onednn"
+    model = float_model().eval()
+    quantization.fuse_modules(model, layers(model), inplace=True)
+    model.qconfig = quantization.get_default_qconfig("onednn")
+    quantization.prepare(model, inplace=True)
+    inference(model)()
+    return inference(quantization.convert(model, inplace=True))
+
+
 WORK = {
     "float_step": lambda: training(float_model()),
     "float_inference": lambda: inference(float_model()),
     "qat_step": lambda: training(qat_model()),
     "validation": validation,
+    "simulator": simulator,
 }
 
 
