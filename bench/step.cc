@@ -95,10 +95,8 @@ std::function<void()> simulator() {
 }
 
 const std::map<std::string, std::function<std::function<void()>()>> kWork{
-    {"float_step", float_step},
-    {"float_inference", float_inference},
-    {"qat_step", qat_step},
-    {"validation", validation},
+    {"float_step", float_step}, {"float_inference", float_inference},
+    {"qat_step", qat_step},     {"validation", validation},
     {"simulator", simulator},
 };
 

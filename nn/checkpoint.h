@@ -14,8 +14,8 @@ namespace sinter::nn {
 /// Writes a model's parameters and buffers, and what its modules add, to a file.
 void save(const Module& model, const std::string& path);
 
-/// Reads them back, also from a checkpoint of `fit`. Throws Error, saying what differs, for a file that is damaged or of
-/// another model, which leaves the model as it was.
+/// Reads them back, also from a checkpoint of `fit`. Throws Error, saying what differs, for a file that is damaged or
+/// of another model, which leaves the model as it was.
 void load(Module& model, const std::string& path);
 
 namespace detail {
