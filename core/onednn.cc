@@ -319,8 +319,8 @@ template <bool kBack>
 void block_channels(const float* from, int64_t images, int64_t pixels, int64_t channels, float* to) {
   const int64_t blocks = channels / kBlock;
   for (int64_t n = 0; n < images; ++n)
-    for (int64_t b = 0; b < blocks; ++b)
-      for (int64_t p = 0; p < pixels; ++p) {
+    for (int64_t p = 0; p < pixels; ++p)
+      for (int64_t b = 0; b < blocks; ++b) {
         const int64_t plain = (n * pixels + p) * channels + b * kBlock,
                       blocked = ((n * blocks + b) * pixels + p) * kBlock;
         std::memcpy(to + (kBack ? plain : blocked), from + (kBack ? blocked : plain), kBlock * sizeof(float));
