@@ -1,5 +1,5 @@
 """PyTorch's side of compare_torch: the protocol and the work of step.cc."""
-import copy
+import os
 import sys
 import time
 
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 BATCH = 128
 WARM_UP = 5
-torch.set_num_threads(2)
+torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 
 class Shortcut(nn.Sequential):

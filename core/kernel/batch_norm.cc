@@ -37,28 +37,41 @@ void affine(const float* x, const float* scale, const float* shift, const float*
     (relu ? affine_as<false, true> : affine_as<false, false>)(x, scale, shift, skip, count, period, y);
 }
 
-template <bool kMask>
-void gradient_sums_as(const float* dy, const float* y, const float* x, const float* mean, int64_t count, int64_t period,
-                      float* __restrict acc_g, float* __restrict acc_gx) {
+enum class Mask { none, output, affine };
+
+template <Mask kMask>
+float masked(const ReluMask& mask, float dy, float x, int64_t at, int64_t j) {
+  if constexpr (kMask == Mask::output) return mask.y[at] > 0 ? dy : 0;
+  if constexpr (kMask == Mask::affine) return x * mask.scale[j] + mask.shift[j] > 0 ? dy : 0;
+  return dy;
+}
+
+template <Mask kMask>
+void gradient_sums_as(const float* dy, const ReluMask& m, const float* x, const float* mean, int64_t count,
+                      int64_t period, float* __restrict acc_g, float* __restrict acc_gx) {
+  const ReluMask mask = m;
   for (int64_t i = 0; i < count; ++i)
     for (int64_t j = 0; j < period; ++j) {
       const int64_t at = i * period + j;
-      float g = dy[at];
-      if constexpr (kMask) g = y[at] > 0 ? g : 0;
+      const float g = masked<kMask>(mask, dy[at], x[at], at, j);
       acc_g[j] += g;
       acc_gx[j] += g * (x[at] - mean[j]);
     }
 }
 
-void gradient_sums(const float* dy, const float* y, const float* x, const float* mean, int64_t count, int64_t period,
-                   float* acc_g, float* acc_gx) {
-  (y != nullptr ? gradient_sums_as<true> : gradient_sums_as<false>)(dy, y, x, mean, count, period, acc_g, acc_gx);
+void gradient_sums(const float* dy, const ReluMask& mask, const float* x, const float* mean, int64_t count,
+                   int64_t period, float* acc_g, float* acc_gx) {
+  const auto f = mask.y != nullptr       ? gradient_sums_as<Mask::output>
+                 : mask.scale != nullptr ? gradient_sums_as<Mask::affine>
+                                         : gradient_sums_as<Mask::none>;
+  f(dy, mask, x, mean, count, period, acc_g, acc_gx);
 }
 
 // Each element is read before it is written and depends on no other: dx or dskip may be dy.
-template <bool kMask, bool kSkip>
-void gradient_as(const float* dy, const float* y, const float* x, const float* scale, const float* slope,
+template <Mask kMask, bool kSkip>
+void gradient_as(const float* dy, const ReluMask& m, const float* x, const float* scale, const float* slope,
                  const float* offset, int64_t count, int64_t period, float* dx, float* dskip) {
+  const ReluMask mask = m;
   for (int64_t i = 0; i < count; ++i) {
 #ifdef __clang__
 #pragma clang loop vectorize(assume_safety)
@@ -67,22 +80,26 @@ void gradient_as(const float* dy, const float* y, const float* x, const float* s
 #endif
     for (int64_t j = 0; j < period; ++j) {
       const int64_t at = i * period + j;
-      float g = dy[at];
-      if constexpr (kMask) g = y[at] > 0 ? g : 0;
+      const float g = masked<kMask>(mask, dy[at], x[at], at, j);
       if constexpr (kSkip) dskip[at] = g;
       dx[at] = g * scale[j] + (x[at] * slope[j] + offset[j]);
     }
   }
 }
 
-void gradient(const float* dy, const float* y, const float* x, const float* scale, const float* slope,
+template <Mask kMask>
+void gradient_of(const float* dy, const ReluMask& mask, const float* x, const float* scale, const float* slope,
+                 const float* offset, int64_t count, int64_t period, float* dx, float* dskip) {
+  (dskip != nullptr ? gradient_as<kMask, true> : gradient_as<kMask, false>)(dy, mask, x, scale, slope, offset, count,
+                                                                            period, dx, dskip);
+}
+
+void gradient(const float* dy, const ReluMask& mask, const float* x, const float* scale, const float* slope,
               const float* offset, int64_t count, int64_t period, float* dx, float* dskip) {
-  if (dskip != nullptr)
-    (y != nullptr ? gradient_as<true, true> : gradient_as<false, true>)(dy, y, x, scale, slope, offset, count, period,
-                                                                        dx, dskip);
-  else
-    (y != nullptr ? gradient_as<true, false> : gradient_as<false, false>)(dy, y, x, scale, slope, offset, count, period,
-                                                                          dx, dskip);
+  const auto f = mask.y != nullptr       ? gradient_of<Mask::output>
+                 : mask.scale != nullptr ? gradient_of<Mask::affine>
+                                         : gradient_of<Mask::none>;
+  f(dy, mask, x, scale, slope, offset, count, period, dx, dskip);
 }
 
 }  // namespace

@@ -8,6 +8,12 @@
 
 namespace sinter::kernel {
 
+/// Where a ReLU let the gradient through: g = dy where y > 0, else 0. All null: no ReLU, g = dy.
+struct ReluMask {
+  const float* y = nullptr;                        // the output, or
+  const float *scale = nullptr, *shift = nullptr;  // what made it of x, when nothing was added: saves reading it
+};
+
 struct BatchNormKernels {
   /// acc[j] += sum of x[:, j]
   void (*sum)(const float* x, int64_t count, int64_t period, float* acc);
@@ -16,11 +22,11 @@ struct BatchNormKernels {
   /// y = x * scale + shift (+ skip), then max(., 0) if relu; skip may be null
   void (*affine)(const float* x, const float* scale, const float* shift, const float* skip, bool relu, int64_t count,
                  int64_t period, float* y);
-  /// g = y > 0 ? dy : 0, or dy where y is null; acc_g[j] += sum of g[:, j], acc_gx[j] += sum of g (x[:, j] - mean[j])
-  void (*gradient_sums)(const float* dy, const float* y, const float* x, const float* mean, int64_t count,
+  /// acc_g[j] += sum of g[:, j], acc_gx[j] += sum of g (x[:, j] - mean[j])
+  void (*gradient_sums)(const float* dy, const ReluMask& mask, const float* x, const float* mean, int64_t count,
                         int64_t period, float* acc_g, float* acc_gx);
   /// dx = g * scale + x * slope + offset; dskip = g where not null. dx or dskip may be dy.
-  void (*gradient)(const float* dy, const float* y, const float* x, const float* scale, const float* slope,
+  void (*gradient)(const float* dy, const ReluMask& mask, const float* x, const float* scale, const float* slope,
                    const float* offset, int64_t count, int64_t period, float* dx, float* dskip);
 };
 

@@ -9,8 +9,6 @@ namespace {
 
 enum Input { kX, kWeight, kBias, kMean, kVar, kSkip };
 
-const float* values_or_null(const Tensor& t) { return t.defined() ? t.data<float>() : nullptr; }
-
 }  // namespace
 
 Specs BatchNorm::infer(std::span<const Spec> x) const {
@@ -45,20 +43,16 @@ void BatchNorm::forward(Inputs x, Outputs y, Context& context) const {
   float* out = y[0].mutable_data<float>();
   blocks.for_each([&](int64_t block) { normalization.apply(in, skip, attributes.relu, block, out); });
 
-  if (!context.recording()) return;
-  context.keep(x[kX]);
-  context.keep(x[kWeight]);
-  context.keep(floats(s.mean));
-  context.keep(floats(normalization.inverse()));
-  if (attributes.relu) context.keep(y[0]);
+  if (context.recording())
+    NormalizationGradient::keep(context, x[kX], x[kWeight], s, normalization, attributes.relu, skip != nullptr, y[0]);
 }
 
 void BatchNorm::backward(const Context& context, Outputs dy, Gradients& dx) const {
-  const Tensor x = context.kept(0), y = attributes.relu ? context.kept(4) : Tensor();
-  const Blocks blocks(x.shape());
-  NormalizationGradient gradient(blocks, context.kept(1), context.kept(2), context.kept(3));
-  const float *in = x.data<float>(), *out = values_or_null(y), *g = dy[0].data<float>();
-  blocks.for_each([&](int64_t block) { gradient.add(g, out, in, block); });
+  const Shape& shape = context.input(kX).shape;
+  const Blocks blocks(shape);
+  NormalizationGradient gradient(blocks, context, 0, attributes.relu, dx.size() == 6);
+  const float* g = dy[0].data<float>();
+  blocks.for_each([&](int64_t block) { gradient.add(g, block); });
   gradient.merge(context.training());
 
   if (dx.wanted(kWeight)) dx.set(kWeight, gradient.dweight());
@@ -67,11 +61,11 @@ void BatchNorm::backward(const Context& context, Outputs dy, Gradients& dx) cons
     if (dx.wanted(i)) fail("batch_norm: the running statistics have no gradient");
   const bool skips = dx.size() == 6 && dx.wanted(kSkip);
   if (!dx.wanted(kX) && !skips) return;
-  Tensor result = skips ? Tensor::empty(x.shape()) : reuse_or_empty(dy[0]);
+  Tensor result = skips ? Tensor::empty(shape) : reuse_or_empty(dy[0]);
   Tensor dskip = skips ? reuse_or_empty(dy[0]) : Tensor();
   float* to = result.mutable_data<float>();
   float* to_skip = skips ? dskip.mutable_data<float>() : nullptr;
-  blocks.for_each([&](int64_t block) { gradient.apply(g, out, in, block, to, to_skip); });
+  blocks.for_each([&](int64_t block) { gradient.apply(g, block, to, to_skip); });
   if (dx.wanted(kX)) dx.set(kX, std::move(result));
   if (skips) dx.set(kSkip, std::move(dskip));
 }

@@ -2,8 +2,6 @@
 
 #include <cmath>
 
-#include "../kernel/batch_norm.h"
-
 namespace sinter::ops {
 
 Blocks::Blocks(const Shape& shape)
@@ -25,13 +23,15 @@ Blocks::Blocks(const Shape& shape)
 Tensor Blocks::spread(const std::vector<double>& values) const {
   Tensor result = Tensor::empty({period});
   float* out = result.mutable_data<float>();
-  for (int64_t j = 0; j < period; ++j) out[j] = static_cast<float>(values[j % channels]);
+  for (int64_t j = 0; j < period; j += channels)
+    for (int64_t c = 0; c < channels; ++c) out[j + c] = static_cast<float>(values[c]);
   return result;
 }
 
 void Blocks::fold(const float* acc, double* out) const {
   for (int64_t c = 0; c < channels; ++c) out[c] = 0;
-  for (int64_t j = 0; j < period; ++j) out[j % channels] += acc[j];
+  for (int64_t j = 0; j < period; j += channels)
+    for (int64_t c = 0; c < channels; ++c) out[c] += acc[j + c];
 }
 
 void check_batch(const Shape& shape) {
@@ -61,7 +61,8 @@ void BatchStatistics::add(const float* x, int64_t block) {
   blocks_.parts(block, [&](int64_t at, int64_t count, int64_t width) { k.sum(x + at, count, width, acc.data()); });
   blocks_.fold(acc.data(), block_mean);
   for (int64_t c = 0; c < channels; ++c) block_mean[c] = static_cast<float>(block_mean[c] / rows);
-  for (int64_t j = 0; j < blocks_.period; ++j) mean[j] = static_cast<float>(block_mean[j % channels]);
+  for (int64_t j = 0; j < blocks_.period; j += channels)
+    for (int64_t c = 0; c < channels; ++c) mean[j + c] = static_cast<float>(block_mean[c]);
   std::fill(acc.begin(), acc.end(), 0.0f);
   blocks_.parts(block, [&](int64_t at, int64_t count, int64_t width) {
     k.sum_squares(x + at, mean.data(), count, width, acc.data());
@@ -124,22 +125,51 @@ void Normalization::apply(const float* x, const float* skip, bool relu, int64_t 
   });
 }
 
-NormalizationGradient::NormalizationGradient(const Blocks& blocks, const Tensor& weight, const Tensor& mean,
-                                             const Tensor& inverse)
+void NormalizationGradient::keep(Context& context, const Tensor& x, const Tensor& weight, const Statistics& s,
+                                 const Normalization& normalization, bool relu, bool skips, const Tensor& y) {
+  context.keep(x);
+  context.keep(weight);
+  context.keep(floats(s.mean));
+  context.keep(floats(normalization.inverse()));
+  if (!relu) return;
+  if (skips) return context.keep(y);
+  context.keep(normalization.scales());
+  context.keep(normalization.shifts());
+}
+
+NormalizationGradient::NormalizationGradient(const Blocks& blocks, const Context& context, size_t first, bool relu,
+                                             bool skips)
     : blocks_(blocks),
-      weight_(weight),
-      mean_(doubles(mean)),
-      inverse_(doubles(inverse)),
+      x_(context.kept(first)),
+      weight_(context.kept(first + 1)),
+      mean_(doubles(context.kept(first + 2))),
+      inverse_(doubles(context.kept(first + 3))),
       partial_(2 * blocks.count * blocks.channels),
       sum_(blocks.channels),
       sum_x_(blocks.channels),
-      means_(blocks.spread(mean_)) {}
+      means_(blocks.spread(mean_)) {
+  if (relu && skips) y_ = context.kept(first + 4);
+  if (!relu || skips) return;
+  mask_scales_ = context.kept(first + 4);
+  mask_shifts_ = context.kept(first + 5);
+}
 
-void NormalizationGradient::add(const float* dy, const float* y, const float* x, int64_t block) {
+kernel::ReluMask NormalizationGradient::mask(int64_t at) const {
+  kernel::ReluMask mask;
+  if (y_.defined()) mask.y = y_.data<float>() + at;
+  if (mask_scales_.defined()) {
+    mask.scale = mask_scales_.data<float>();
+    mask.shift = mask_shifts_.data<float>();
+  }
+  return mask;
+}
+
+void NormalizationGradient::add(const float* dy, int64_t block) {
   const auto& k = kernel::batch_norm_kernels();
   std::vector<float> acc(2 * blocks_.period);
+  const float* x = x_.data<float>();
   blocks_.parts(block, [&](int64_t at, int64_t count, int64_t width) {
-    k.gradient_sums(dy + at, y == nullptr ? nullptr : y + at, x + at, means_.data<float>(), count, width, acc.data(),
+    k.gradient_sums(dy + at, mask(at), x + at, means_.data<float>(), count, width, acc.data(),
                     acc.data() + blocks_.period);
   });
   blocks_.fold(acc.data(), &partial_[2 * block * blocks_.channels]);
@@ -177,12 +207,12 @@ Tensor NormalizationGradient::dweight() const {
 
 Tensor NormalizationGradient::dbias() const { return floats(sum_); }
 
-void NormalizationGradient::apply(const float* dy, const float* y, const float* x, int64_t block, float* dx,
-                                  float* dskip, int64_t origin) const {
+void NormalizationGradient::apply(const float* dy, int64_t block, float* dx, float* dskip, int64_t origin) const {
   const auto& k = kernel::batch_norm_kernels();
+  const float* x = x_.data<float>();
   blocks_.parts(block, [&](int64_t at, int64_t count, int64_t width) {
-    k.gradient(dy + at, y == nullptr ? nullptr : y + at, x + at, scales_.data<float>(), slopes_.data<float>(),
-               offsets_.data<float>(), count, width, dx + (at - origin), dskip == nullptr ? nullptr : dskip + at);
+    k.gradient(dy + at, mask(at), x + at, scales_.data<float>(), slopes_.data<float>(), offsets_.data<float>(), count,
+               width, dx + (at - origin), dskip == nullptr ? nullptr : dskip + at);
   });
 }
 

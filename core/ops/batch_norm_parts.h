@@ -6,8 +6,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "../kernel/batch_norm.h"
+#include "../op.h"
 #include "../parallel.h"
-#include "../tensor.h"
 
 namespace sinter::ops {
 
@@ -80,6 +81,8 @@ class Normalization {
   /// `skip` may be null, `y` may be `x`.
   void apply(const float* x, const float* skip, bool relu, int64_t block, float* y) const;
   const std::vector<double>& inverse() const { return inverse_; }  // 1 / sqrt(var + eps)
+  const Tensor& scales() const { return scales_; }                 // y = x * scale + shift, over a period
+  const Tensor& shifts() const { return shifts_; }
 
  private:
   const Blocks& blocks_;
@@ -87,21 +90,29 @@ class Normalization {
   Tensor scales_, shifts_;
 };
 
-/// The gradient: first the sums over every block, then, merged, dx block by block. `y` masks with relu, or is null.
+/// The gradient: first the sums over every block, then, merged, dx block by block. What forward kept decides where a
+/// ReLU's mask comes from.
 class NormalizationGradient {
  public:
-  NormalizationGradient(const Blocks& blocks, const Tensor& weight, const Tensor& mean, const Tensor& inverse);
-  void add(const float* dy, const float* y, const float* x, int64_t block);
+  /// Keeps what the gradient needs: x, and the output `y` for a ReLU's mask where something was added before it.
+  static void keep(Context& context, const Tensor& x, const Tensor& weight, const Statistics& s,
+                   const Normalization& normalization, bool relu, bool skips, const Tensor& y);
+  /// Reads it back, from the context's `first` kept tensor on.
+  NormalizationGradient(const Blocks& blocks, const Context& context, size_t first, bool relu, bool skips);
+
+  /// `dy` is the whole gradient of the output.
+  void add(const float* dy, int64_t block);
   void merge(bool training);
   Tensor dweight() const;
   Tensor dbias() const;
   /// dx and, where it is not null, the gradient of skip; either may be dy. dx starts at element `origin` of the whole.
-  void apply(const float* dy, const float* y, const float* x, int64_t block, float* dx, float* dskip,
-             int64_t origin = 0) const;
+  void apply(const float* dy, int64_t block, float* dx, float* dskip, int64_t origin = 0) const;
 
  private:
+  kernel::ReluMask mask(int64_t at) const;
+
   const Blocks& blocks_;
-  Tensor weight_;
+  Tensor x_, weight_, y_, mask_scales_, mask_shifts_;
   std::vector<double> mean_, inverse_, partial_, sum_, sum_x_;  // sums of g, and of g (x - mean)
   Tensor means_, scales_, slopes_, offsets_;
 };

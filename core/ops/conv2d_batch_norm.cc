@@ -11,8 +11,6 @@ using Slices = onednn::ConvolutionSlices;
 
 enum Input { kX, kFilter, kWeight, kBias, kMean, kVar, kSkip };
 
-const float* values_or_null(const Tensor& t) { return t.defined() ? t.data<float>() : nullptr; }
-
 // f(slice, its first image), on all threads.
 template <class F>
 void for_each(const Slices& slices, const F& f) {
@@ -83,11 +81,7 @@ void Conv2dBatchNorm::forward(Inputs x, Outputs y, Context& context) const {
   if (!context.recording()) return;
   context.keep(x[kX]);
   context.keep(x[kFilter]);
-  context.keep(result);
-  context.keep(x[kWeight]);
-  context.keep(floats(s.mean));
-  context.keep(floats(normalization.inverse()));
-  if (attributes.relu) context.keep(y[0]);
+  NormalizationGradient::keep(context, result, x[kWeight], s, normalization, attributes.relu, skip != nullptr, y[0]);
 }
 
 void Conv2dBatchNorm::backward(const Context& context, Outputs dy, Gradients& dx) const {
@@ -97,12 +91,11 @@ void Conv2dBatchNorm::backward(const Context& context, Outputs dy, Gradients& dx
       if (dx.wanted(i)) dx.set(i, Tensor::zeros(context.input(i).shape));
     return;
   }
-  const Tensor x = context.kept(0), filter = context.kept(1), convolved = context.kept(2);
-  const Tensor y = attributes.relu ? context.kept(6) : Tensor();
+  const Tensor x = context.kept(0), filter = context.kept(1);
   const Blocks blocks(shape);
-  NormalizationGradient gradient(blocks, context.kept(3), context.kept(4), context.kept(5));
-  const float *in = convolved.data<float>(), *out = values_or_null(y), *g = dy[0].data<float>();
-  blocks.for_each([&](int64_t block) { gradient.add(g, out, in, block); });
+  NormalizationGradient gradient(blocks, context, 2, attributes.relu, dx.size() == 7);
+  const float* g = dy[0].data<float>();
+  blocks.for_each([&](int64_t block) { gradient.add(g, block); });
   gradient.merge(context.training());
 
   if (dx.wanted(kWeight)) dx.set(kWeight, gradient.dweight());
@@ -124,7 +117,7 @@ void Conv2dBatchNorm::backward(const Context& context, Outputs dy, Gradients& dx
     Tensor part = Tensor::empty({weights.images(slice), shape[1], shape[2], shape[3]});
     float* dconvolved = part.mutable_data<float>();
     for_blocks(blocks, weights, slice, image_rows,
-               [&](int64_t block) { gradient.apply(g, out, in, block, dconvolved, to_skip, origin); });
+               [&](int64_t block) { gradient.apply(g, block, dconvolved, to_skip, origin); });
     if (dx.wanted(kFilter)) weights.backward_weights(slice, x.data<float>() + image * in_image, dconvolved);
     if (to != nullptr) data.backward_data(slice, dconvolved, to + image * in_image);
   });
