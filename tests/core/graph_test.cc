@@ -91,7 +91,7 @@ TEST_CASE("graphs print, and summarise parameters and multiply-accumulates") {
   const Net net;
   const Graph graph = trace(net, kExample);
   const std::string printed = to_string(graph), table = summary(graph);
-  CHECK(printed.find("stem = conv2d(input0, stem.weight, stem.bias; stride=[1,1], padding=[1,1]") != std::string::npos);
+  CHECK(printed.find("stem = conv2d(input0, stem.weight, stem.bias; stride=[1,1]; padding=[1,1]") != std::string::npos);
   CHECK(printed.find("return head") != std::string::npos);
   const int64_t macs = 2 * 36 * 9 * (4 + 16 + 16) + 2 * 8;
   const int64_t parameters = 36 + 4 + 2 * 144 + 2 * 8 + 10;

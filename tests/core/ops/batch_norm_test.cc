@@ -6,19 +6,19 @@ using namespace sinter;
 
 namespace {
 
-Tensor apply(const std::vector<Tensor>& x, const BatchNormAttributes& a) {
+Tensor normalized(const std::vector<Tensor>& x, const BatchNormAttributes& a) {
   if (x.size() == 6) return call(ops::BatchNorm{a}, x[0], x[1], x[2], x[3], x[4], x[5]);
   return batch_norm(x[0], x[1], x[2], x[3], x[4], a);
 }
 
 // Batch normalisation of x, weight and bias (and a tensor to add) with fresh running statistics.
 test::TensorFunction fresh(bool training, const BatchNormAttributes& a = {}) {
-  return [training, a](const std::vector<Tensor>& x) {
+  return [training, a](const std::vector<Tensor>& x) -> Tensor {
     const TrainingMode mode(training);
-    const int64_t channels = x[1].size(0);
-    std::vector<Tensor> inputs{x[0], x[1], x[2], Tensor::zeros({channels}), Tensor::ones({channels})};
+    const Shape channels{x[1].size(0)};
+    std::vector<Tensor> inputs{x[0], x[1], x[2], Tensor::zeros(channels), Tensor::ones(channels)};
     if (x.size() == 4) inputs.push_back(x[3]);
-    return apply(inputs, a);
+    return normalized(inputs, a);
   };
 }
 
@@ -37,7 +37,7 @@ TEST_CASE("batch_norm computes what PyTorch's computes, with its gradients and r
     for (const size_t i : {size_t{0}, size_t{1}, size_t{2}, size_t{5}})
       if (i < x.size()) x[i].set_requires_grad(true);
     const TrainingMode mode(c.attribute<bool>("training"));
-    const Tensor y = apply(x, {.relu = c.attribute<bool>("relu")});
+    const Tensor y = normalized(x, {.relu = c.attribute<bool>("relu")});
     CHECK_CLOSE(y.detach(), c.output("y"), 1e-5, 1e-5);
     CHECK_CLOSE(x[3], c.output("mean"), 1e-5, 1e-6);
     CHECK_CLOSE(x[4], c.output("var"), 1e-5, 1e-6);
@@ -81,5 +81,5 @@ TEST_CASE("batch_norm says what does not fit") {
   CHECK_ERROR(batch_norm(Tensor::zeros({3}), c, c, c, c), "batch_norm: input is [3], expected [...,C]");
   CHECK_ERROR(batch_norm(Tensor::zeros({1, 3}), c, c, c.clone(), c.clone()),
               "batch_norm: training on [1,3] would divide by zero, expected more than one value a channel");
-  CHECK_ERROR(apply({x, c, c, c, c, Tensor::zeros({1, 3})}, {}), "batch_norm: tensor to add is [1,3], input is [2,3]");
+  CHECK_ERROR(normalized({x, c, c, c, c, Tensor::zeros({1, 3})}, {}), "batch_norm: tensor to add is [1,3], input is [2,3]");
 }
