@@ -78,19 +78,19 @@ void record_on_tape(std::shared_ptr<const Op> op, Context context, const std::ve
   }
 }
 
-// A chain of nodes is taken apart in a loop: left to itself, one destructor inside the other would exhaust the stack
-// of a deep network.
+// Nodes are taken apart in a loop: left to itself, one destructor inside the other would exhaust the stack of a deep
+// network. Edges are taken from a node whether or not others lead to the same producer, as those may go next.
 TapeNode::~TapeNode() {
-  std::vector<std::shared_ptr<TapeNode>> orphans;
-  const auto adopt = [&orphans](TapeNode& node) {
+  std::vector<std::shared_ptr<TapeNode>> producers;
+  const auto take = [&producers](TapeNode& node) {
     for (auto& edge : node.inputs)
-      if (edge.producer != nullptr && edge.producer.use_count() == 1) orphans.push_back(std::move(edge.producer));
+      if (edge.producer != nullptr) producers.push_back(std::move(edge.producer));
   };
-  adopt(*this);
-  while (!orphans.empty()) {
-    const std::shared_ptr<TapeNode> node = std::move(orphans.back());
-    orphans.pop_back();
-    adopt(*node);
+  take(*this);
+  while (!producers.empty()) {
+    const std::shared_ptr<TapeNode> node = std::move(producers.back());
+    producers.pop_back();
+    if (node.use_count() == 1) take(*node);
   }
 }
 
@@ -186,12 +186,14 @@ void Tensor::set_grad(Tensor grad) {
 }
 
 void Tensor::backward(bool retain) const {
+  check(requires_grad(), "backward: the tensor depends on nothing that requires a gradient");
   check(elements() == 1, "backward: tensor is ", shape(), "; one that has several elements needs a seed gradient");
   backward(ones(shape()), retain);
 }
 
 void Tensor::backward(const Tensor& seed, bool retain) const {
   check(requires_grad(), "backward: the tensor depends on nothing that requires a gradient");
+  check(seed.defined(), "backward: seed is an undefined tensor, expected float32 ", shape());
   check(seed.shape() == shape() && seed.dtype() == DType::float32, "backward: seed is ", seed.spec(),
         ", expected float32 ", shape());
   if (autograd_->producer == nullptr)

@@ -97,18 +97,18 @@ const Spec& Graph::spec(const Operand& operand) const {
   fail("graph: unknown kind of operand");
 }
 
-void Graph::canonicalize() {
-  std::vector<int> order, place(nodes.size(), -1);
+std::vector<int> detail::canonical_order(const Graph& graph) {
+  const std::vector<Node>& nodes = graph.nodes;
+  std::vector<int> order;
   std::vector<bool> entered(nodes.size(), false);
   std::vector<std::pair<int, size_t>> stack;  // node, next operand to visit
-  for (const Operand& output : outputs) {
+  for (const Operand& output : graph.outputs) {
     if (output.kind != Operand::Kind::node || entered[output.index]) continue;
     entered[output.index] = true;
     stack.push_back({output.index, 0});
     while (!stack.empty()) {
       auto& [index, next] = stack.back();
       if (next == nodes[index].inputs.size()) {
-        place[index] = static_cast<int>(order.size());
         order.push_back(index);
         stack.pop_back();
         continue;
@@ -120,38 +120,47 @@ void Graph::canonicalize() {
       }
     }
   }
+  return order;
+}
 
-  std::vector<Node> sorted;
-  std::vector<int> parameter_place(parameters.size(), -1), constant_place(constants.size(), -1);
-  std::vector<NamedParameter> used_parameters;
-  std::vector<Tensor> used_constants;
-  for (const int index : order) {
-    sorted.push_back(std::move(nodes[index]));
-    for (Operand& operand : sorted.back().inputs) {
-      if (operand.kind == Operand::Kind::node) operand.index = place[operand.index];
-      if (operand.kind == Operand::Kind::parameter) {
-        int& at = parameter_place[operand.index];
-        if (at < 0) {
-          at = static_cast<int>(used_parameters.size());
-          used_parameters.push_back(std::move(parameters[operand.index]));
-        }
-        operand.index = at;
-      }
-      if (operand.kind == Operand::Kind::constant) {
-        int& at = constant_place[operand.index];
-        if (at < 0) {
-          at = static_cast<int>(used_constants.size());
-          used_constants.push_back(std::move(constants[operand.index]));
-        }
-        operand.index = at;
-      }
+namespace {
+
+// Moves the items that are asked for to a new list, in the order in which they first are.
+template <class Item>
+struct Selection {
+  std::vector<Item>& from;
+  std::vector<int> places = std::vector<int>(from.size(), -1);
+  std::vector<Item> chosen{};
+
+  int place(int index) {
+    int& at = places[index];
+    if (at < 0) {
+      at = static_cast<int>(chosen.size());
+      chosen.push_back(std::move(from[index]));
     }
+    return at;
   }
-  for (Operand& output : outputs)
-    if (output.kind == Operand::Kind::node) output.index = place[output.index];
-  nodes = std::move(sorted);
-  parameters = std::move(used_parameters);
-  constants = std::move(used_constants);
+};
+
+}  // namespace
+
+void Graph::canonicalize() {
+  Selection<Node> used_nodes{nodes};
+  Selection<NamedParameter> used_parameters{parameters};
+  Selection<Tensor> used_constants{constants};
+  const auto move = [&](Operand& operand) {
+    if (operand.kind == Operand::Kind::node) operand.index = used_nodes.place(operand.index);
+    if (operand.kind == Operand::Kind::parameter) operand.index = used_parameters.place(operand.index);
+    if (operand.kind == Operand::Kind::constant) operand.index = used_constants.place(operand.index);
+  };
+  for (const int index : detail::canonical_order(*this)) {
+    Node& node = used_nodes.chosen[used_nodes.place(index)];
+    for (Operand& operand : node.inputs) move(operand);
+  }
+  for (Operand& output : outputs) move(output);
+  nodes = std::move(used_nodes.chosen);
+  parameters = std::move(used_parameters.chosen);
+  constants = std::move(used_constants.chosen);
 }
 
 namespace {

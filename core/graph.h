@@ -23,7 +23,7 @@ struct Operand {
 
 /// One operation of a graph.
 struct Node {
-  std::string name;                  ///< module path, operation, `#n` for the n-th call
+  std::string name;                  ///< module path, operation, `#n` for the n-th in canonical order
   std::vector<std::string> aliases;  ///< names of the nodes that were fused into this one
   std::shared_ptr<const Op> op;
   std::vector<Operand> inputs;
@@ -91,6 +91,8 @@ class ModuleScope {
 };
 /// Inside `trace`: records a call instead of running it.
 bool tracing();
+/// Post-order from the outputs by operand index: the nodes that an output depends on, as `canonicalize` orders them.
+std::vector<int> canonical_order(const Graph& graph);
 std::vector<Tensor> record(std::shared_ptr<const Op> op, const std::vector<Tensor>& inputs, const Specs& outputs);
 }  // namespace detail
 

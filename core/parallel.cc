@@ -21,7 +21,7 @@ namespace detail {
 
 void parallel_for(int64_t count, int64_t grain, BlockFunction function, const void* closure) {
   if (count <= 0) return;
-  const int64_t wanted = (count + std::max<int64_t>(grain, 1) - 1) / std::max<int64_t>(grain, 1);
+  const int64_t wanted = std::max<int64_t>(count / std::max<int64_t>(grain, 1), 1);
   const auto team = static_cast<int>(std::min<int64_t>(threads(), wanted));
   if (team <= 1 || omp_in_parallel() != 0) {
     function(closure, 0, count);

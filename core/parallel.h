@@ -15,8 +15,9 @@ using BlockFunction = void (*)(const void* closure, int64_t begin, int64_t end);
 void parallel_for(int64_t count, int64_t grain, BlockFunction function, const void* closure);
 }  // namespace detail
 
-/// Calls `f(begin, end)` for ranges that cover 0..count-1, at least `grain` long except the last, on all threads.
-/// Which ranges depends on the number of threads: results must not. Exceptions in `f` are passed on to the caller.
+/// Calls `f(begin, end)` for ranges that cover 0..count-1, at least `grain` long unless there is but one, on all
+/// threads. Which ranges depends on the number of threads: results must not. Exceptions in `f` are passed on to the
+/// caller.
 template <class F>
 void parallel_for(int64_t count, int64_t grain, const F& f) {
   detail::parallel_for(

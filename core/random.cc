@@ -1,5 +1,6 @@
 #include "random.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -74,9 +75,12 @@ void fill(std::span<float> out, Random& random, const F& f) {
 }  // namespace
 
 void fill_uniform(std::span<float> out, Random& random, double low, double high) {
+  // Rounding to float may reach `high`, which is not in the range.
+  const float last =
+      high > low ? std::nextafter(static_cast<float>(high), static_cast<float>(low)) : static_cast<float>(low);
   fill(out, random, [&](const std::array<uint32_t, 4>& words, std::span<float> four) {
     for (size_t i = 0; i < four.size(); ++i)
-      four[i] = static_cast<float>(low + (high - low) * ((words[i] >> 8) * 0x1p-24));
+      four[i] = std::min(last, static_cast<float>(low + (high - low) * ((words[i] >> 8) * 0x1p-24)));
   });
 }
 

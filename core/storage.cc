@@ -12,6 +12,15 @@
 
 #include "error.h"
 
+// g++ tells of AddressSanitizer by a macro, clang by a feature.
+#if defined(__SANITIZE_ADDRESS__)
+#define SINTER_ADDRESS_SANITIZER
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SINTER_ADDRESS_SANITIZER
+#endif
+#endif
+
 namespace sinter {
 
 namespace {
@@ -19,6 +28,7 @@ namespace {
 constexpr int64_t kAlignment = 64;
 constexpr int64_t kPage = 4096;
 constexpr int64_t kHugePage = int64_t{2} << 20;
+constexpr int64_t kMaxBytes = int64_t{1} << 62;  // rounded up, 64 bits still hold it
 
 // Sizes are rounded up to a quarter of their power of two, so that tensors of slightly different sizes (a last,
 // smaller batch) share blocks, at a cost of at most 25 % of memory.
@@ -35,28 +45,39 @@ struct Allocator {
   std::atomic<uint64_t> next_id{1};
 
   std::byte* allocate(int64_t requested) {
+    check(requested <= kMaxBytes, "out of memory: a tensor of ", requested, " bytes could not be allocated");
     const int64_t bytes = round_up(requested);
-    {
-      const std::lock_guard lock(mutex);
-      stats.live_bytes += bytes;
-      stats.peak_bytes = std::max(stats.peak_bytes, stats.live_bytes);
-      if (const auto it = cached.find(bytes); it != cached.end() && !it->second.empty()) {
-        std::byte* block = it->second.back();
-        it->second.pop_back();
-        stats.cached_bytes -= bytes;
-        return block;
-      }
-      if (bytes >= kPage) ++stats.system_allocations;
+    std::byte* block = take_cached(bytes);
+    const bool fresh = block == nullptr;
+    if (fresh) block = fetch(bytes);
+    if (block == nullptr) {
+      release();  // blocks of other sizes may be what is missing
+      block = fetch(bytes);
     }
+    check(block != nullptr, "out of memory: a tensor of ", requested, " bytes could not be allocated");
+    const std::lock_guard lock(mutex);
+    if (fresh && bytes >= kPage) ++stats.system_allocations;
+    stats.live_bytes += bytes;
+    stats.peak_bytes = std::max(stats.peak_bytes, stats.live_bytes);
+    return block;
+  }
+
+  std::byte* take_cached(int64_t bytes) {
+    const std::lock_guard lock(mutex);
+    const auto it = cached.find(bytes);
+    if (it == cached.end() || it->second.empty()) return nullptr;
+    std::byte* block = it->second.back();
+    it->second.pop_back();
+    stats.cached_bytes -= bytes;
+    return block;
+  }
+
+  static std::byte* fetch(int64_t bytes) {
     const int64_t alignment = bytes >= kHugePage ? kHugePage : kAlignment;
     const int64_t padded = (bytes + alignment - 1) / alignment * alignment;
     auto* block = static_cast<std::byte*>(std::aligned_alloc(alignment, padded));
-    if (block == nullptr) {
-      const std::lock_guard lock(mutex);
-      stats.live_bytes -= bytes;
-      fail("out of memory: a tensor of ", requested, " bytes could not be allocated");
-    }
-    if (bytes >= kHugePage) madvise(block, padded, MADV_HUGEPAGE);  // a hint: failure changes nothing but speed
+    // A hint: failure changes nothing but speed.
+    if (block != nullptr && bytes >= kHugePage) madvise(block, padded, MADV_HUGEPAGE);
     return block;
   }
 
@@ -64,7 +85,7 @@ struct Allocator {
     const int64_t bytes = round_up(requested);
     const std::lock_guard lock(mutex);
     stats.live_bytes -= bytes;
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SINTER_ADDRESS_SANITIZER
     std::free(block);  // so that the sanitizer sees a use after free
 #else
     stats.cached_bytes += bytes;

@@ -62,6 +62,8 @@ To convert(From value) {
 std::string to_string(const Spec& spec) { return text(spec.dtype, " ", spec.shape); }
 
 Tensor Tensor::empty(const Shape& shape, DType dtype) {
+  check(shape.elements() <= std::numeric_limits<int64_t>::max() / size_of(dtype), "out of memory: a tensor of ",
+        Spec{dtype, shape}, " has more bytes than 64 bits count");
   Tensor tensor;
   tensor.spec_ = {dtype, shape};
   tensor.storage_ = std::make_shared<Storage>(tensor.bytes());
@@ -76,8 +78,9 @@ Tensor Tensor::full(const Shape& shape, double value, DType dtype) {
   dispatch(dtype, [&](auto zero) {
     using T = decltype(zero);
     if constexpr (!std::is_same_v<T, float>)
+      // The bound as a power of two, which a double holds: 2^63 - 1 would round up.
       check(value == std::floor(value) && value >= static_cast<double>(std::numeric_limits<T>::min()) &&
-                value <= static_cast<double>(std::numeric_limits<T>::max()),
+                value < std::ldexp(1.0, std::numeric_limits<T>::digits),
             "full: ", value, " is no ", dtype);
     T* out = tensor.mutable_data<T>();
     const T fill = static_cast<T>(value);

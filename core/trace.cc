@@ -1,5 +1,6 @@
 #include <cstring>
 #include <map>
+#include <set>
 
 #include "autograd.h"
 #include "graph.h"
@@ -10,12 +11,25 @@ namespace detail {
 
 namespace {
 
+// Where a call was made.
+struct Place {
+  const TracedModule* module;  // the innermost one that the model lists, or null
+  uint64_t run;                // which run of the module
+};
+
+// Of traces, runs of modules: never used again.
+uint64_t next_number() {
+  thread_local uint64_t number = 0;
+  return ++number;
+}
+
 struct Tracer {
   const Traceable& model;
+  const uint64_t number = next_number();
   Graph graph;
   std::unordered_map<const Storage*, int> known_parameters;
   std::unordered_map<const Storage*, int> known_constants;
-  std::map<std::string, int> name_counts;
+  std::vector<Place> places;  // of the nodes
 
   explicit Tracer(const Traceable& traced) : model(traced) {
     for (const NamedParameter& parameter : model.parameters) {
@@ -28,7 +42,7 @@ struct Tracer {
 
 struct Scope {
   const void* module;
-  int operations = 0;
+  uint64_t run;
 };
 
 thread_local Tracer* current_tracer = nullptr;
@@ -38,36 +52,46 @@ thread_local std::vector<Scope> scopes;
 
 /// A tensor of a traced model: which value of which trace.
 struct Symbol {
-  const Tracer* tracer;
+  uint64_t trace;
   Operand operand;
 };
 
-ModuleScope::ModuleScope(const void* module) { scopes.push_back({module}); }
+ModuleScope::ModuleScope(const void* module) { scopes.push_back({module, next_number()}); }
 ModuleScope::~ModuleScope() { scopes.pop_back(); }
 
 bool tracing() { return current_tracer != nullptr; }
 
 namespace {
 
-// The path of the innermost module that the model lists, then the operation; the first operation of a module that has
-// none inside takes the bare path.
-std::string node_name(Tracer& tracer, std::string_view op) {
-  std::string name(op);
-  for (auto scope = scopes.rbegin(); scope != scopes.rend(); ++scope) {
-    const auto found = tracer.model.modules.find(scope->module);
-    if (found == tracer.model.modules.end()) continue;
-    const auto& [path, leaf] = found->second;
-    const bool first = scope->operations++ == 0;
-    if (!path.empty()) name = leaf && first ? path : text(path, ".", op);
-    break;
+Place current_place(const Tracer& tracer) {
+  for (auto scope = scopes.rbegin(); scope != scopes.rend(); ++scope)
+    if (const auto found = tracer.model.modules.find(scope->module); found != tracer.model.modules.end())
+      return {&found->second, scope->run};
+  return {nullptr, 0};
+}
+
+// A node's name is the path of its module, then the operation; in each run of a module that has none inside, the first
+// operation takes the bare path. First and n-th are meant in canonical order: the compiler may choose the order in
+// which the operands of an expression are evaluated.
+void name_nodes(Tracer& tracer) {
+  std::set<uint64_t> begun;
+  std::map<std::string, int> counts;
+  for (const int index : canonical_order(tracer.graph)) {
+    Node& node = tracer.graph.nodes[index];
+    const auto& [module, run] = tracer.places[index];
+    node.name = node.op->name();
+    if (module != nullptr) {
+      const bool first = begun.insert(run).second;
+      if (!module->path.empty()) node.name = module->leaf && first ? module->path : text(module->path, ".", node.name);
+    }
+    const int count = ++counts[node.name];
+    if (count > 1) node.name += text("#", count);
   }
-  const int count = ++tracer.name_counts[name];
-  return count == 1 ? name : text(name, "#", count);
 }
 
 Operand operand_of(Tracer& tracer, const Tensor& tensor, std::string_view op) {
   if (const auto& symbol = Access::symbol(tensor); symbol != nullptr) {
-    check(symbol->tracer == &tracer, op, ": a tensor of another trace was used");
+    check(symbol->trace == tracer.number, op, ": a tensor of another trace was used");
     return symbol->operand;
   }
   const Storage* storage = Access::storage(tensor).get();
@@ -90,7 +114,7 @@ std::vector<Tensor> record(std::shared_ptr<const Op> op, const std::vector<Tenso
   Tracer& tracer = *current_tracer;
   Node node;
   for (const Tensor& x : inputs) node.inputs.push_back(operand_of(tracer, x, op->name()));
-  node.name = node_name(tracer, op->name());
+  tracer.places.push_back(current_place(tracer));
   node.op = std::move(op);
   node.outputs = outputs;
   const int index = static_cast<int>(tracer.graph.nodes.size());
@@ -98,7 +122,7 @@ std::vector<Tensor> record(std::shared_ptr<const Op> op, const std::vector<Tenso
   std::vector<Tensor> made;
   for (size_t i = 0; i < outputs.size(); ++i) {
     const Operand operand{Operand::Kind::node, index, static_cast<int>(i)};
-    made.push_back(Access::make_symbol(std::make_shared<const Symbol>(Symbol{&tracer, operand}), outputs[i]));
+    made.push_back(Access::make_symbol(std::make_shared<const Symbol>(Symbol{tracer.number, operand}), outputs[i]));
   }
   return made;
 }
@@ -112,7 +136,7 @@ Graph trace_once(const Traceable& model, const Specs& inputs, bool training) {
   std::vector<Tensor> x;
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Operand operand{Operand::Kind::input, static_cast<int>(i)};
-    x.push_back(Access::make_symbol(std::make_shared<const Symbol>(Symbol{&tracer, operand}), inputs[i]));
+    x.push_back(Access::make_symbol(std::make_shared<const Symbol>(Symbol{tracer.number, operand}), inputs[i]));
   }
   struct Active {
     explicit Active(Tracer* tracer) { current_tracer = tracer; }
@@ -129,6 +153,7 @@ Graph trace_once(const Traceable& model, const Specs& inputs, bool training) {
     check(output.defined(), "trace: the model returned an undefined tensor");
     tracer.graph.outputs.push_back(operand_of(tracer, output, "the result"));
   }
+  name_nodes(tracer);
   tracer.graph.canonicalize();
   return std::move(tracer.graph);
 }
@@ -153,6 +178,10 @@ std::string difference(const Graph& a, const Graph& b) {
   if (a.nodes.size() != b.nodes.size())
     return text("one has ", a.nodes.size(), " operations, the other ", b.nodes.size());
   if (!(a.outputs == b.outputs)) return "the outputs differ";
+  // Equal operands are equal places in lists of equal length.
+  for (size_t i = 0; i < a.parameters.size(); ++i)
+    if (a.parameters[i].name != b.parameters[i].name)
+      return text("one uses parameter ", a.parameters[i].name, " where the other uses ", b.parameters[i].name);
   for (size_t i = 0; i < a.constants.size(); ++i)
     if (!same_values(a.constants[i], b.constants[i]))
       return text("a constant of shape ", a.constants[i].shape(), " is ", b.constants[i].spec(),

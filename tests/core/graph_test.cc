@@ -1,9 +1,10 @@
 #include "../../core/graph.h"
 
 #include "../../core/ops/arithmetic.h"
+#include "../../core/ops/conv2d.h"
+#include "../../core/ops/linear.h"
 #include "../../core/ops/reduce.h"
 #include "../../core/ops/relu.h"
-#include "../../core/ops/reshape.h"
 #include "../../nn/layers/basic_block.h"
 #include "../../nn/layers/linear.h"
 #include "../support.h"
@@ -12,128 +13,258 @@ using namespace sinter;
 
 namespace {
 
+using Kind = Operand::Kind;
+
 struct Net : nn::Module {
-  nn::Conv2d stem{{.in = 1, .out = 4, .kernel = 3, .padding = 1}};
-  nn::BasicBlock block{{.in = 4, .out = 4}};
-  nn::Linear head{{.in = 4, .out = 2}};
-  SINTER_CHILDREN(stem, block, head)
-  Tensor forward(const Tensor& x) const override { return head(mean(block(relu(stem(x))), {1, 2})); }
+  nn::Conv2d stem{{.in = 3, .out = 4, .kernel = 3, .padding = 1, .bias = false}};
+  std::vector<nn::BasicBlock> body{{{.in = 4, .out = 4}}, {{.in = 4, .out = 8, .stride = 2}}};
+  nn::Linear head{{.in = 8, .out = 5}};
+  SINTER_CHILDREN(stem, body, head)
+
+  Tensor forward(const Tensor& x) const override {
+    Tensor y = relu(stem(x));
+    for (const auto& block : body) y = block(y);
+    return head(mean(y, {1, 2}));
+  }
 };
 
-// A module around a function of a tensor.
-struct Wrapped : nn::Module {
-  std::function<Tensor(const Tensor&)> f;
-  explicit Wrapped(std::function<Tensor(const Tensor&)> function) : f(std::move(function)) {}
-  SINTER_CHILDREN()
-  Tensor forward(const Tensor& x) const override { return f(x); }
+Node node(const char* name, std::shared_ptr<const Op> op, std::vector<Operand> inputs, Specs outputs) {
+  return {name, {}, std::move(op), std::move(inputs), std::move(outputs)};
+}
+
+// x and 2 x, as two outputs.
+struct Both final : Op {
+  std::string_view name() const override { return "both"; }
+  Specs infer(std::span<const Spec> x) const override { return {x[0], x[0]}; }
+  void forward(Inputs x, Outputs y, Context&) const override {
+    y[0].copy_from(x[0]);
+    y[1].copy_from(x[0] * 2.0);
+  }
 };
 
-const Tensor kExample = Tensor::zeros({2, 6, 6, 1});
+const Spec kRow{DType::float32, {1, 2}};
+const auto kRelu = std::make_shared<const ops::Relu>();
+const auto kAdd = std::make_shared<const ops::Add>();
 
 }  // namespace
 
-TEST_CASE("a graph's nodes are named by module, operation and call, in canonical order") {
-  const Net net;
-  const Graph graph = trace(net, kExample);
-  std::vector<std::string> names;
-  for (const Node& node : graph.nodes) names.push_back(node.name);
-  CHECK(names == std::vector<std::string>{"stem", "relu", "block.conv1", "block.bn1", "block.relu", "block.conv2",
-                                          "block.bn2", "block.add", "block.relu#2", "mean", "head"});
-  CHECK(graph.find("block.conv2") == 5);
-  CHECK(graph.find("nothing") == -1);
-  for (const Node& node : graph.nodes)
-    for (const Operand& operand : node.inputs)
-      if (operand.kind == Operand::Kind::node) CHECK(operand.index < graph.find(node.name));
-  CHECK(graph.consumers()[1].size() == 2);  // conv1 and the shortcut
-  CHECK(graph.spec(graph.outputs[0]).shape == Shape{2, 2});
-}
-
-TEST_CASE("the order does not depend on the order of the calls") {
-  const Wrapped a([](const Tensor& x) {
-    const Tensor left = relu(x), right = x * 2;
-    return left + right;
-  });
-  const Wrapped b([](const Tensor& x) {
-    const Tensor right = x * 2, left = relu(x);
-    return left + right;
-  });
-  CHECK(to_string(trace(a, kExample)) == to_string(trace(b, kExample)));
-}
-
-TEST_CASE("a graph computes what its model computes, bit for bit, and shares its parameters") {
+TEST_CASE("a graph computes the model's bits, at every batch size") {
   Net net;
-  const Graph graph = trace(net, kExample);
-  const Tensor x = test::normal({3, 6, 6, 1});
-  for (const bool training : {false, true}) {
-    const nn::ModeOverride module_mode(training);
-    const TrainingMode graph_mode(training);
+  net.eval();
+  const Graph graph = trace(net, Tensor::zeros({2, 8, 8, 3}));
+  for (const int64_t batch : {1, 2, 5}) {
+    CAPTURE(batch);
+    const Tensor x = test::normal({batch, 8, 8, 3}, 3);
     CHECK_SAME(graph(x), net(x));
   }
-  net.head.bias.tensor().mutable_data<float>()[0] += 1;
-  const nn::ModeOverride evaluation(false);
-  CHECK_SAME(graph(x), net(x));
-  CHECK_ERROR(graph(Tensor::zeros({3, 6, 5, 1})),
-              "graph: input 0 is float32 [3,6,5,1], expected float32 [2,6,6,1] with any first axis");
 }
 
-TEST_CASE("a graph shows every node's output to a hook") {
+TEST_CASE("in training a graph has the model's bits, statistics and gradients") {
+  Net net;
+  Net copy = net;
+  const Graph graph = trace(copy, Tensor::zeros({4, 8, 8, 3}));
+  const Tensor x = test::normal({4, 8, 8, 3}, 4);
+  const TrainingMode training(true);
+  const Tensor expected = net(x), actual = graph(x);
+  CHECK_SAME(actual, expected);
+  sum(expected).backward();
+  sum(actual).backward();
+  const auto state = net.named_state(), copied = copy.named_state();
+  for (size_t i = 0; i < state.size(); ++i) {
+    CAPTURE(state[i].name);
+    CHECK_SAME(copied[i].value.tensor().detach(), state[i].value.tensor().detach());
+    CHECK_SAME(copied[i].value.tensor().grad(), state[i].value.tensor().grad());
+  }
+}
+
+TEST_CASE("a graph takes what fits its inputs, with any first axis") {
+  const Graph graph = trace(Net(), Tensor::zeros({2, 8, 8, 3}));
+  CHECK_ERROR(graph(Tensor::zeros({2, 8, 9, 3})),
+              "graph: input 0 is float32 [2,8,9,3], expected float32 [2,8,8,3] with any first axis");
+  CHECK_ERROR(graph(Tensor::zeros({2, 8, 3})), "graph: input 0 is float32 [2,8,3], expected");
+  CHECK_ERROR(graph(Tensor::zeros({2, 8, 8, 3}, DType::int8)), "graph: input 0 is int8 [2,8,8,3], expected float32");
+  CHECK_ERROR(graph(Tensor()), "graph: input 0 is undefined, expected float32 [2,8,8,3]");
+  CHECK_ERROR(graph.run({}), "graph: got 0 inputs, expected 1");
+}
+
+TEST_CASE("an error inside names the node") {
+  Graph graph;
+  graph.inputs = {kRow};
+  graph.constants = {Tensor::ones({3})};
+  graph.nodes = {node("body.add", kAdd, {{Kind::input, 0}, {Kind::constant, 0}}, {kRow})};
+  graph.outputs = {{Kind::node, 0}};
+  CHECK_ERROR(graph(Tensor::zeros({1, 2})), "(in body.add)");
+}
+
+TEST_CASE("copying a graph copies its parameters") {
   const Net net;
-  const Graph graph = trace(net, kExample);
-  std::vector<size_t> seen;
-  graph.run({kExample}, [&](size_t node, const std::vector<Tensor>& outputs) {
-    seen.push_back(node);
-    CHECK(outputs[0].shape() == graph.nodes[node].outputs[0].shape);
+  const Graph graph = trace(net, Tensor::zeros({1, 8, 8, 3}));
+  CHECK(graph.parameters[0].value.tensor().data<float>() == net.stem.weight.tensor().data<float>());
+  const Graph copy = graph;
+  CHECK(copy.parameters[0].value.tensor().data<float>() != net.stem.weight.tensor().data<float>());
+  const Tensor x = test::normal({1, 8, 8, 3});
+  CHECK_SAME(copy(x), graph(x));
+}
+
+TEST_CASE("a hook sees every node's outputs, and may keep them") {
+  const Graph graph = trace(Net(), Tensor::zeros({2, 8, 8, 3}));
+  const Tensor x = test::normal({2, 8, 8, 3});
+  std::vector<Tensor> seen, copies;
+  const auto y = graph.run({x}, [&](size_t i, const std::vector<Tensor>& outputs) {
+    CHECK(i == seen.size());
+    CHECK(outputs[0].shape() == graph.nodes[i].outputs[0].shape);
+    seen.push_back(outputs[0]);
+    copies.push_back(outputs[0].clone());
   });
   CHECK(seen.size() == graph.nodes.size());
+  for (size_t i = 0; i < seen.size(); ++i) CHECK_SAME(seen[i], copies[i]);  // not overwritten by the next node
+  CHECK_SAME(y[0], graph(x));
 }
 
-TEST_CASE("graphs print, and summarise parameters and multiply-accumulates") {
-  const Net net;
-  const Graph graph = trace(net, kExample);
-  const std::string printed = to_string(graph), table = summary(graph);
-  CHECK(printed.find("stem = conv2d(input0, stem.weight, stem.bias; stride=[1,1]; padding=[1,1]") != std::string::npos);
-  CHECK(printed.find("return head") != std::string::npos);
-  const int64_t macs = 2 * 36 * 9 * (4 + 16 + 16) + 2 * 8;
-  const int64_t parameters = 36 + 4 + 2 * 144 + 2 * 8 + 10;
-  CHECK(table.find(text("total", "")) != std::string::npos);
-  CHECK(table.find(text(parameters)) != std::string::npos);
-  CHECK(table.find(text(macs)) != std::string::npos);
+TEST_CASE("intermediate results are freed after their last use") {
+  constexpr int64_t kElements = 1 << 18, kBytes = kElements * 4;
+  const Spec spec{DType::float32, {1, kElements}};
+  Graph graph;
+  graph.inputs = {spec};
+  Operand last{Kind::input, 0};
+  for (int i = 0; i < 20; ++i) {
+    graph.nodes.push_back(node("mul", std::make_shared<const ops::Mul>(), {last, last}, {spec}));
+    last = {Kind::node, i};
+  }
+  graph.outputs = {last};
+  const Tensor x = Tensor::ones(spec.shape);
+  reset_peak_bytes();
+  const int64_t base = allocator_stats().live_bytes;
+  CHECK(graph(x).at({0, 5}) == 1);
+  CHECK(allocator_stats().peak_bytes - base <= 2 * kBytes);
+  CHECK(allocator_stats().live_bytes == base);
 }
 
-TEST_CASE("flow that depends on data, mode or batch size is an error") {
-  CHECK_ERROR(trace(Wrapped([](const Tensor& x) {
-                      return x.at({0, 0, 0, 0}) > 0 ? relu(x) : x * 2;
-                    }),
-                    kExample),
-              "the flow of a traced model may not depend on data");
-  CHECK_ERROR(trace(Wrapped([](const Tensor& x) { return training_mode() ? relu(x) : x * 2; }), kExample),
-              "trace: the model differs between evaluation and training: node 0 is");
-  CHECK_ERROR(trace(Wrapped([](const Tensor& x) { return x.size(0) > 2 ? relu(x) : x * 2; }), kExample),
-              "trace: the model depends on the batch size (first axis 2 or 3)");
-  CHECK_ERROR(trace(Wrapped([](const Tensor& x) {
-                      return reshape(x, {2, 36});
-                    }),
-                    kExample),
-              "trace: the model depends on the batch size");
+TEST_CASE("what a caller holds, and what a graph returns twice, is not overwritten") {
+  Graph graph;
+  graph.inputs = {kRow};
+  graph.nodes = {node("a", kRelu, {{Kind::input, 0}}, {kRow}),
+                 node("b", kAdd, {{Kind::node, 0}, {Kind::node, 0}}, {kRow})};
+  graph.outputs = {{Kind::node, 0}, {Kind::node, 1}, {Kind::node, 0}, {Kind::input, 0}};
+  const Tensor x = Tensor::from({1, 2}, {-1, 2});
+  const auto y = graph.run({x});
+  CHECK_SAME(x, Tensor::from({1, 2}, {-1, 2}));
+  CHECK_SAME(y[0], Tensor::from({1, 2}, {0, 2}));
+  CHECK_SAME(y[1], Tensor::from({1, 2}, {0, 4}));
+  CHECK_SAME(y[2], y[0]);
+  CHECK_SAME(y[3], x);
+  CHECK_ERROR(graph(x), "graph: it has 4 outputs; call run");
 }
 
-TEST_CASE("a parameter that the model does not list is named by its shape") {
-  Tensor hidden = Tensor::ones({1});
-  hidden.set_requires_grad(true);
-  CHECK_ERROR(trace(Wrapped([&](const Tensor& x) { return x * hidden; }), kExample),
-              "parameter of shape [1] used in mul but not in the module tree: list it in SINTER_CHILDREN");
+TEST_CASE("nodes are found by name and alias") {
+  Graph graph;
+  graph.nodes = {node("a", kRelu, {{Kind::input, 0}}, {kRow}), node("b", kRelu, {{Kind::node, 0}}, {kRow})};
+  graph.nodes[1].aliases = {"bn", "relu"};
+  CHECK(graph.find("a") == 0);
+  CHECK(graph.find("b") == 1);
+  CHECK(graph.find("relu") == 1);
+  CHECK(graph.find("c") == -1);
 }
 
-TEST_CASE("operations print their attributes and refuse undefined tensors") {
-  CHECK(to_string(Field{"stride", int64_t{2}}) == "stride=2");
-  CHECK(to_string(Field{"axes", std::vector<int64_t>{1, 2}}) == "axes=[1,2]");
-  CHECK(to_string(Field{"relu", true}) == "relu=true");
-  CHECK_ERROR(relu(Tensor()), "relu: input 0 is an undefined tensor");
+TEST_CASE("consumers and operands are looked up") {
+  const auto weight = Parameter(Tensor::ones({5}));
+  Graph graph;
+  graph.inputs = {kRow};
+  graph.parameters = {{"weight", weight}};
+  graph.constants = {Tensor::ones({7}, DType::int8)};
+  graph.nodes = {node("a", kRelu, {{Kind::input, 0}}, {kRow}), node("b", kRelu, {{Kind::node, 0}}, {kRow}),
+                 node("c", kAdd, {{Kind::node, 0}, {Kind::node, 1}}, {kRow})};
+  CHECK(graph.consumers() == std::vector<std::vector<int>>{{1, 2}, {2}, {}});
+  CHECK(graph.spec({Kind::input, 0}) == kRow);
+  CHECK(graph.spec({Kind::node, 2}) == kRow);
+  CHECK(graph.spec({Kind::parameter, 0}) == Spec{DType::float32, {5}});
+  CHECK(graph.spec({Kind::constant, 0}) == Spec{DType::int8, {7}});
 }
 
-TEST_CASE("an error inside a graph names the node") {
-  const Net net;
-  Graph graph = trace(net, kExample);
-  graph.parameters[0].value = Parameter(Tensor::zeros({4, 3, 3, 2}));
-  CHECK_ERROR(graph(kExample), "(in stem)");
+TEST_CASE("canonical order is post-order from the outputs, by operand") {
+  Graph graph;
+  graph.inputs = {kRow};
+  graph.parameters = {{"dead", Parameter(Tensor::ones({1}))},
+                      {"second", Parameter(Tensor::ones({2}))},
+                      {"first", Parameter(Tensor::ones({2}))},
+                      {"returned", Parameter(Tensor::ones({3}))}};
+  graph.constants = {Tensor::zeros({1}), Tensor::ones({1})};
+  graph.nodes = {
+      node("right", kAdd, {{Kind::input, 0}, {Kind::parameter, 1}}, {kRow}),
+      node("dead", kAdd, {{Kind::input, 0}, {Kind::parameter, 0}}, {kRow}),
+      node("left", kAdd, {{Kind::input, 0}, {Kind::parameter, 2}}, {kRow}),
+      node("top", kAdd, {{Kind::node, 2}, {Kind::node, 0}}, {kRow}),
+      node("more", kAdd, {{Kind::node, 0}, {Kind::constant, 1}}, {kRow}),
+  };
+  graph.outputs = {{Kind::node, 3}, {Kind::parameter, 3}, {Kind::node, 4}};
+  graph.canonicalize();
+  CHECK(to_string(graph) ==
+        "input0: float32 [1,2]\n"
+        "left = add(input0, first) -> float32 [1,2]\n"
+        "right = add(input0, second) -> float32 [1,2]\n"
+        "top = add(left, right) -> float32 [1,2]\n"
+        "more = add(right, constant0) -> float32 [1,2]\n"
+        "return top returned more\n");
+  CHECK(graph.parameters.size() == 3);
+  CHECK(graph.constants.size() == 1);
+  CHECK(graph.constants[0].item() == 1);
+  const std::string once = to_string(graph);
+  graph.canonicalize();
+  CHECK(to_string(graph) == once);
+}
+
+TEST_CASE("a graph prints its operations with attributes and shapes") {
+  struct Small : nn::Module {
+    nn::Conv2d conv{{.in = 3, .out = 4, .kernel = 3, .stride = 2, .padding = 1}};
+    nn::Linear head{{.in = 4, .out = 2}};
+    SINTER_CHILDREN(conv, head)
+    Tensor forward(const Tensor& x) const override { return head(mean(relu(conv(x)), {1, 2})); }
+  };
+  const Graph graph = trace(Small(), Tensor::zeros({2, 8, 8, 3}));
+  CHECK(to_string(graph) ==
+        "input0: float32 [2,8,8,3]\n"
+        "conv = conv2d(input0, conv.weight, conv.bias; stride=[2,2]; padding=[1,1]; dilation=[1,1]; groups=1) -> "
+        "float32 [2,4,4,4]\n"
+        "relu = relu(conv) -> float32 [2,4,4,4]\n"
+        "mean = mean(relu; axes=[1,2]; keep=false) -> float32 [2,4]\n"
+        "head = linear(mean, head.weight, head.bias) -> float32 [2,2]\n"
+        "return head\n");
+  CHECK(summary(graph) ==
+        "node   operation  output     parameters  MACs\n"
+        "conv   conv2d     [2,4,4,4]         112  3456\n"
+        "relu   relu       [2,4,4,4]           0     0\n"
+        "mean   mean       [2,4]               0     0\n"
+        "head   linear     [2,2]              10    16\n"
+        "total                               122  3472\n");
+}
+
+TEST_CASE("a summary counts a shared parameter once, and no buffers") {
+  const Parameter weight(Tensor::ones({2}));
+  Graph graph;
+  graph.inputs = {kRow};
+  graph.parameters = {{"weight", weight}, {"mean", Parameter(Tensor::ones({2}), false)}};
+  graph.nodes = {node("a", kAdd, {{Kind::input, 0}, {Kind::parameter, 0}}, {kRow}),
+                 node("b", kAdd, {{Kind::node, 0}, {Kind::parameter, 0}}, {kRow}),
+                 node("c", kAdd, {{Kind::node, 1}, {Kind::parameter, 1}}, {kRow})};
+  graph.outputs = {{Kind::node, 2}};
+  CHECK(summary(graph) ==
+        "node   operation  output  parameters  MACs\n"
+        "a      add        [1,2]            2     0\n"
+        "b      add        [1,2]            0     0\n"
+        "c      add        [1,2]            0     0\n"
+        "total                              2     0\n");
+}
+
+TEST_CASE("a printed operand says which output it is") {
+  Graph graph;
+  graph.inputs = {kRow};
+  graph.nodes = {node("pair", std::make_shared<const Both>(), {{Kind::input, 0}}, {kRow, kRow}),
+                 node("add", kAdd, {{Kind::node, 0, 1}, {Kind::node, 0, 0}}, {kRow})};
+  graph.outputs = {{Kind::node, 1}};
+  CHECK(to_string(graph) ==
+        "input0: float32 [1,2]\n"
+        "pair = both(input0) -> float32 [1,2] float32 [1,2]\n"
+        "add = add(pair:1, pair) -> float32 [1,2]\n"
+        "return add\n");
+  CHECK(graph(Tensor::ones({1, 2})).at({0, 0}) == 3);
 }

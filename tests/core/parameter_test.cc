@@ -1,0 +1,84 @@
+#include "../../core/parameter.h"
+
+#include "../support.h"
+
+using namespace sinter;
+
+namespace {
+Parameter ones() { return Parameter(Tensor::ones({2})); }
+const float* address(const Parameter& p) { return p.tensor().data<float>(); }
+}  // namespace
+
+TEST_CASE("a parameter is trained, a buffer is not") {
+  CHECK(ones().trained());
+  CHECK(ones().tensor().requires_grad());
+  const Parameter buffer(Tensor::zeros({2}, DType::int64), false);
+  CHECK(!buffer.trained());
+  CHECK(!buffer.tensor().requires_grad());
+  CHECK(!Parameter().defined());
+  CHECK(!Parameter(Parameter()).defined());
+  CHECK_ERROR(Parameter(Tensor::zeros({2}, DType::int8)), "set_requires_grad: tensor is int8 [2], expected float32");
+}
+
+TEST_CASE("a copy has its own values, gradient and kind") {
+  Parameter p = ones();
+  p.tensor().set_grad(Tensor::ones({2}));
+  Parameter copy = p;
+  CHECK(address(copy) != address(p));
+  CHECK_SAME(copy.tensor(), p.tensor());
+  CHECK(copy.tensor().requires_grad());
+  CHECK(!copy.tensor().grad().defined());
+  copy.tensor().set_grad(Tensor::zeros({2}));
+  CHECK(p.tensor().grad().at({0}) == 1);
+  const Parameter buffer(Tensor::ones({1}), false);
+  CHECK(!Parameter(buffer).trained());
+  CHECK(!Parameter(buffer).tensor().requires_grad());
+}
+
+TEST_CASE("moving keeps the elements") {
+  Parameter p = ones();
+  const float* at = address(p);
+  Parameter moved = std::move(p);
+  CHECK(address(moved) == at);
+  Parameter assigned;
+  assigned = std::move(moved);
+  CHECK(address(assigned) == at);
+  CHECK(assigned.tensor().requires_grad());
+}
+
+TEST_CASE("an owner that shares sees every write and the gradient") {
+  Parameter p = ones();
+  Parameter shared = p.share();
+  CHECK(address(shared) == address(p));
+  shared.tensor().mutable_data<float>()[0] = 7;
+  CHECK(p.tensor().at({0}) == 7);
+  shared.tensor().set_grad(Tensor::ones({2}));
+  CHECK(p.tensor().grad().defined());
+  CHECK(!Parameter(Tensor::ones({1}), false).share().trained());
+}
+
+TEST_CASE("assignment writes into the elements that others share, when the shape fits") {
+  Parameter q = ones();
+  const Parameter watcher = q.share();
+  const Parameter threes(Tensor::full({2}, 3));
+  q = threes;
+  CHECK(address(q) == address(watcher));
+  CHECK(watcher.tensor().at({1}) == 3);
+  CHECK(address(q) != address(threes));
+  q = *&q;
+  CHECK(q.tensor().at({1}) == 3);
+
+  const Parameter larger(Tensor::full({3}, 5));
+  q = larger;
+  CHECK(q.tensor().shape() == Shape{3});
+  CHECK(address(q) != address(larger));
+  CHECK(watcher.tensor().shape() == Shape{2});
+
+  const Parameter buffer(Tensor::full({3}, 6), false);
+  q = buffer;
+  CHECK(!q.trained());
+  CHECK(!q.tensor().requires_grad());
+  const Parameter none;
+  q = none;
+  CHECK(!q.defined());
+}

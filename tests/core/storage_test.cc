@@ -1,0 +1,144 @@
+#include "../../core/storage.h"
+
+#include <cstring>
+#include <optional>
+#include <thread>
+
+#include "../../core/ops/arithmetic.h"
+#include "../../core/ops/linear.h"
+#include "../../core/ops/reduce.h"
+#include "../../core/ops/relu.h"
+#include "../support.h"
+
+using namespace sinter;
+
+namespace {
+
+constexpr int64_t kMiB = int64_t{1} << 20;
+
+// Under AddressSanitizer nothing is kept, so that it sees each use after free.
+bool caches() {
+  const int64_t before = allocator_stats().cached_bytes;
+  { const Storage storage(5 * kMiB); }
+  const bool kept = allocator_stats().cached_bytes > before;
+  release_cached_memory();
+  return kept;
+}
+
+}  // namespace
+
+TEST_CASE("memory is aligned to 64 bytes, whatever its size") {
+  for (const int64_t bytes : {int64_t{0}, int64_t{1}, int64_t{63}, int64_t{65}, int64_t{4097}, kMiB + 1, 3 * kMiB}) {
+    CAPTURE(bytes);
+    const Storage storage(bytes);
+    CHECK(storage.data() != nullptr);
+    CHECK(reinterpret_cast<uintptr_t>(storage.data()) % 64 == 0);
+    CHECK(storage.bytes() == bytes);
+    std::memset(storage.data(), 1, static_cast<size_t>(bytes));  // a sanitizer's business
+  }
+}
+
+TEST_CASE("no two storages have one identity, even at one address") {
+  std::optional<Storage> storage(std::in_place, 100);
+  const uint64_t first = storage->id();
+  storage.reset();
+  storage.emplace(100);
+  CHECK(storage->id() != first);
+  CHECK(storage->version() == 0);
+}
+
+TEST_CASE("a freed block is used again, for about the same size") {
+  if (!caches()) return;
+  std::byte* address = nullptr;
+  {
+    const Storage storage(kMiB);
+    address = storage.data();
+  }
+  const AllocatorStats before = allocator_stats();
+  CHECK(before.cached_bytes >= kMiB);
+  {
+    const Storage storage(kMiB - 1000);
+    CHECK(storage.data() == address);
+  }
+  CHECK(allocator_stats().system_allocations == before.system_allocations);
+  CHECK(allocator_stats().cached_bytes == before.cached_bytes);
+}
+
+TEST_CASE("cached memory is given back") {
+  { const Storage storage(kMiB); }
+  release_cached_memory();
+  CHECK(allocator_stats().cached_bytes == 0);
+  const int64_t before = allocator_stats().system_allocations;
+  const Storage storage(kMiB);
+  CHECK(allocator_stats().system_allocations == before + 1);
+}
+
+TEST_CASE("live and peak bytes are counted") {
+  const int64_t base = allocator_stats().live_bytes;
+  reset_peak_bytes();
+  CHECK(allocator_stats().peak_bytes == base);
+  {
+    const Storage first(kMiB);
+    { const Storage second(2 * kMiB); }
+    CHECK(allocator_stats().live_bytes == base + kMiB);
+    CHECK(allocator_stats().peak_bytes == base + 3 * kMiB);
+  }
+  CHECK(allocator_stats().live_bytes == base);
+  CHECK(allocator_stats().peak_bytes == base + 3 * kMiB);
+  reset_peak_bytes();
+  CHECK(allocator_stats().peak_bytes == base);
+}
+
+TEST_CASE("memory that does not exist is an error, and counts for nothing") {
+  reset_peak_bytes();
+  const AllocatorStats before = allocator_stats();
+  CHECK_ERROR(Storage(int64_t{1} << 60), "out of memory: a tensor of 1152921504606846976 bytes could not be allocated");
+  const AllocatorStats after = allocator_stats();
+  CHECK(after.live_bytes == before.live_bytes);
+  CHECK(after.peak_bytes == before.peak_bytes);
+  CHECK(after.system_allocations == before.system_allocations);
+}
+
+TEST_CASE("bytes that no 64 bits count are an error, not a small block") {
+  for (const int64_t elements : {int64_t{1} << 61, int64_t{1} << 62}) {
+    CAPTURE(elements);
+    CHECK_ERROR(Tensor::empty({elements}), "out of memory: a tensor of float32");
+    CHECK_ERROR(Tensor::zeros({elements / 4, 4}, DType::int64), "out of memory: a tensor of int64");
+  }
+  CHECK_ERROR(Storage(std::numeric_limits<int64_t>::max()), "out of memory");
+}
+
+TEST_CASE("a loop in its steady state takes nothing from the system") {
+  if (!caches()) return;
+  Tensor weight = test::normal({64, 64}).set_requires_grad(true);
+  const Tensor x = test::normal({256, 64}, 2);
+  const auto step = [&] {
+    sum(relu(linear(x, weight) + 1.0)).backward();
+    weight.set_grad({});
+  };
+  step();
+  step();
+  const int64_t before = allocator_stats().system_allocations;
+  for (int i = 0; i < 5; ++i) step();
+  CHECK(allocator_stats().system_allocations == before);
+}
+
+TEST_CASE("threads allocate and free side by side") {
+  const int64_t base = allocator_stats().live_bytes;
+  std::vector<std::thread> threads;
+  std::vector<int> wrong(4, 0);
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([t, &wrong] {
+      for (int i = 0; i < 200; ++i) {
+        const Storage storage(64 * (1 + (i * 7 + t) % 100));
+        const auto mark = static_cast<int>(t + 1);
+        std::memset(storage.data(), mark, static_cast<size_t>(storage.bytes()));
+        std::this_thread::yield();
+        for (int64_t k = 0; k < storage.bytes(); ++k)
+          wrong[static_cast<size_t>(t)] += storage.data()[k] != std::byte(mark);
+      }
+    });
+  for (auto& thread : threads) thread.join();
+  CHECK(wrong == std::vector<int>(4, 0));
+  CHECK(allocator_stats().live_bytes == base);
+}
