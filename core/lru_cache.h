@@ -1,6 +1,7 @@
 #pragma once
 // Private: a bounded map that forgets what was used longest ago.
 
+#include <cstddef>
 #include <cstdint>
 #include <list>
 #include <map>
