@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "../core/autograd.h"
+#include "../core/ops/conv2d_geometry.h"
 #include "../core/parallel.h"
 #include "../quant/integer/conv.h"
 #include "../quant/integer/max_pool.h"
@@ -25,27 +26,6 @@ Tensor under_shape(const Tensor& x, const Shape& shape) {
 }
 
 Shape as_image(const Shape& shape) { return shape.rank() == 4 ? shape : Shape{shape[0], 1, 1, shape[1]}; }
-
-onednn::Convolution geometry(const Instruction& step, const Shape& x, const Shape& y) {
-  onednn::Convolution c;
-  c.batch = x[0];
-  c.height = x[1];
-  c.width = x[2];
-  c.in = x[3];
-  c.out = y[3];
-  c.groups = step.groups;
-  c.kernel_h = step.kernel.h;
-  c.kernel_w = step.kernel.w;
-  c.stride_h = step.stride.h;
-  c.stride_w = step.stride.w;
-  c.padding_h = step.padding.h;
-  c.padding_w = step.padding.w;
-  c.dilation_h = step.dilation.h;
-  c.dilation_w = step.dilation.w;
-  c.out_height = y[1];
-  c.out_width = y[2];
-  return c;
-}
 
 Tensor quantize_image(const Tensor& x, const Value& value, quant::Rounding rounding) {
   Tensor result = Tensor::empty(x.shape(), DType::int8);
@@ -122,8 +102,11 @@ struct Simulator::Prepared {
       case Opcode::conv: {
         acc = Tensor::empty(shape, DType::int32);
         const Value& in = program.values[instruction.inputs[0]];
-        quant::integer_convolution(geometry(instruction, as_image(x.shape()), as_image(shape)), x, {in.low, in.high},
-                                   step.weights, acc);
+        const ConvAttributes attributes{instruction.stride, instruction.padding, instruction.dilation,
+                                        instruction.groups};
+        quant::integer_convolution(
+            ops::geometry(attributes, as_image(x.shape()), instruction.weight.shape(), as_image(shape)), x,
+            {in.low, in.high}, step.weights, acc);
         if (value.dtype == DType::int32) {
           add_bias(instruction, acc);
           return acc;
