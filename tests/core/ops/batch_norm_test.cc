@@ -81,5 +81,6 @@ TEST_CASE("batch_norm says what does not fit") {
   CHECK_ERROR(batch_norm(Tensor::zeros({3}), c, c, c, c), "batch_norm: input is [3], expected [...,C]");
   CHECK_ERROR(batch_norm(Tensor::zeros({1, 3}), c, c, c.clone(), c.clone()),
               "batch_norm: training on [1,3] would divide by zero, expected more than one value a channel");
-  CHECK_ERROR(normalized({x, c, c, c, c, Tensor::zeros({1, 3})}, {}), "batch_norm: tensor to add is [1,3], input is [2,3]");
+  CHECK_ERROR(normalized({x, c, c, c, c, Tensor::zeros({1, 3})}, {}),
+              "batch_norm: tensor to add is [1,3], input is [2,3]");
 }
