@@ -73,9 +73,7 @@ void gradient_as(const float* dy, const ReluMask& m, const float* x, const float
                  const float* offset, int64_t count, int64_t period, float* dx, float* dskip) {
   const ReluMask mask = m;
   for (int64_t i = 0; i < count; ++i) {
-#ifdef __clang__
-#pragma clang loop vectorize(assume_safety)
-#else
+#ifndef __clang__  // which has no such pragma, and checks at run time
 #pragma GCC ivdep
 #endif
     for (int64_t j = 0; j < period; ++j) {

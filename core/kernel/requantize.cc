@@ -3,7 +3,8 @@
 #ifdef __AVX512F__
 #include <immintrin.h>
 #ifndef __clang__
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // g++ 12 says it of its own header
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // g++ 12 says both of its own header
+#pragma GCC diagnostic ignored "-Wuninitialized"
 #endif
 #endif
 
