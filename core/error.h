@@ -39,7 +39,7 @@ void append_part(std::string& out, const Part& part) {
 }
 }  // namespace detail
 
-/// The parts one after another as text; numbers in their shortest form that reads back to the same value.
+/// The parts as text; numbers in their shortest form that reads back to the same float, where it is one, or double.
 template <class... Parts>
 std::string text(const Parts&... parts) {
   std::string out;

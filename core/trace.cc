@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <set>
@@ -171,6 +172,7 @@ std::string difference(const Graph& a, const Graph& b) {
       return text("node ", i, " is ", m.name, " (", m.op->name(), ") in one and ", n.name, " (", n.op->name(),
                   ") in the other");
     const auto fields = m.op->fields(), others = n.op->fields();
+    if (fields.size() != others.size()) return text(m.name, " has attributes in one that the other has not");
     for (size_t k = 0; k < fields.size(); ++k)
       if (!(fields[k] == others[k]))
         return text(m.name, " has ", fields[k], " in one and ", others[k], " in the other");
@@ -198,6 +200,10 @@ Graph trace(const Traceable& model, const Specs& inputs) {
   const std::string by_mode = detail::difference(graph, detail::trace_once(model, inputs, true));
   check(by_mode.empty(), "trace: the model differs between evaluation and training: ", by_mode);
 
+  const auto batched =
+      std::find_if(inputs.begin(), inputs.end(), [](const Spec& spec) { return spec.shape.rank() > 0; });
+  if (batched == inputs.end()) return graph;
+  const int64_t batch = batched->shape[0];
   Specs larger = inputs;
   for (Spec& spec : larger)
     if (spec.shape.rank() > 0) spec.shape = spec.shape.with(0, spec.shape[0] + 1);
@@ -207,8 +213,8 @@ Graph trace(const Traceable& model, const Specs& inputs) {
   } catch (const Error& error) {
     by_batch = error.what();
   }
-  check(by_batch.empty(), "trace: the model depends on the batch size (first axis ", inputs[0].shape[0], " or ",
-        larger[0].shape[0], "): ", by_batch);
+  check(by_batch.empty(), "trace: the model depends on the batch size (first axis ", batch, " or ", batch + 1,
+        "): ", by_batch);
   return graph;
 }
 

@@ -26,6 +26,8 @@ TEST_CASE("real numbers print in their shortest form") {
   CHECK(text(0.1) == "0.1");
   CHECK(text(1.0 / 3) == "0.3333333333333333");
   CHECK(text(1.0f / 3) == "0.33333334");
+  CHECK(text(static_cast<double>(0.1f)) == "0.1");  // a float, whatever holds it
+  CHECK(text(0.1 + 0.2) == "0.30000000000000004");
   CHECK(text(-0.0) == "-0");
   CHECK(text(5.0) == "5");
   CHECK(text(1e300) == "1e+300");

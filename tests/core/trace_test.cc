@@ -19,6 +19,18 @@ NamedParameter parameter(const char* name, const std::vector<float>& values, boo
   return {name, Parameter(Tensor::from({static_cast<int64_t>(values.size())}, values), trained)};
 }
 
+// x, with one attribute or none.
+struct Same final : Op {
+  bool described;
+  explicit Same(bool with) : described(with) {}
+  std::string_view name() const override { return "same"; }
+  std::vector<Field> fields() const override {
+    return described ? std::vector<Field>{{"described", true}} : std::vector<Field>{};
+  }
+  Specs infer(std::span<const Spec> x) const override { return {x[0]}; }
+  void forward(Inputs x, Outputs y, Context&) const override { y[0].copy_from(x[0]); }
+};
+
 Traceable traceable(Function f, const std::vector<const NamedParameter*>& parameters = {}) {
   Traceable model;
   model.run = [f = std::move(f)](std::vector<Tensor> x) { return std::vector<Tensor>{f(x[0])}; };
@@ -132,6 +144,8 @@ TEST_CASE("a model that differs between evaluation and training is refused with 
               start + "sum has axes=[1] in one and axes=[0] in the other");
   CHECK_ERROR(traced([](const Tensor& x) { return x + (training_mode() ? 1.0 : 2.0); }),
               start + "a constant of shape [] is float32 [] or has other values");
+  CHECK_ERROR(traced([](const Tensor& x) { return call(Same{training_mode()}, x); }),
+              start + "same has attributes in one that the other has not");
   const auto a = parameter("a", {1, 2}), b = parameter("b", {3, 4});
   CHECK_ERROR(traced([&](const Tensor& x) { return x * (training_mode() ? a : b).value.tensor(); }, {&a, &b}),
               start + "one uses parameter b where the other uses a");
@@ -158,6 +172,24 @@ TEST_CASE("a batch size that is baked in is an error") {
   CHECK_ERROR(traced([](const Tensor& x) { return x + Tensor::ones(x.shape()); }),
               start + "a constant of shape [3,2] is float32 [4,2] or has other values");
   CHECK_ERROR(traced([](const Tensor& x) { return x.size(0) == 4 ? relu(x) : x + 1.0; }), start + "node 0 is add");
+}
+
+TEST_CASE("inputs without axes have no batch, others beside them do") {
+  const Spec number{DType::float32, {}};
+  CHECK(trace(traceable([](const Tensor& x) { return relu(x); }), {number}).nodes.size() == 1);
+
+  const auto scaled = [](bool baked_in) {
+    Traceable model;
+    model.run = [baked_in](std::vector<Tensor> x) {
+      const Tensor y = x[0] * x[1];
+      return std::vector<Tensor>{baked_in ? y + Tensor::ones(y.shape()) : y};
+    };
+    return model;
+  };
+  const Graph graph = trace(scaled(false), {number, kPairs[0]});
+  CHECK_SAME(graph.run({Tensor::full({}, 2), Tensor::ones({5, 2})})[0], Tensor::full({5, 2}, 2));
+  CHECK_ERROR(trace(scaled(true), {number, kPairs[0]}),
+              "trace: the model depends on the batch size (first axis 3 or 4): a constant of shape [3,2] is");
 }
 
 TEST_CASE("a parameter that is used but not listed is an error") {
