@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <map>
 #include <set>
@@ -18,9 +19,9 @@ struct Place {
   uint64_t run;                // which run of the module
 };
 
-// Of traces, runs of modules: never used again.
+// Of traces and runs of modules: never used again, by no thread.
 uint64_t next_number() {
-  thread_local uint64_t number = 0;
+  static std::atomic<uint64_t> number{0};
   return ++number;
 }
 

@@ -1,4 +1,7 @@
 #include "../../core/graph.h"
+
+#include <thread>
+
 #include "../../core/ops/arithmetic.h"
 #include "../../core/ops/batch_norm.h"
 #include "../../core/ops/linear.h"
@@ -224,6 +227,17 @@ TEST_CASE("a tensor of an earlier trace is an error") {
                 return x + stolen;
               }),
               "add: a tensor of another trace was used");
+}
+
+TEST_CASE("a tensor of another thread's trace is an error") {
+  Tensor stolen;
+  std::thread([&] {
+    traced([&](const Tensor& x) {
+      if (!stolen.defined()) stolen = relu(x);
+      return relu(x);
+    });
+  }).join();
+  CHECK_ERROR(traced([&](const Tensor& x) { return x + stolen; }), "add: a tensor of another trace was used");
 }
 
 TEST_CASE("traces do not nest, and models return something") {
