@@ -166,6 +166,8 @@ class Reader {
 
 Archive::Value value_from(const Reader& reader, const SectionHead& head, const std::vector<int64_t>& sizes,
                           std::span<const std::byte> payload) {
+  if (head.type != Type::tensor && (head.dtype != 0 || head.rank != 0))
+    reader.refuse(kTypes[static_cast<size_t>(head.type)], " with an element type or axes: the file was altered");
   const auto* words = reinterpret_cast<const char*>(payload.data());
   const auto number = [&]<class T>(T value) -> Archive::Value {
     if (payload.size() != sizeof value) reader.refuse("a number of ", payload.size(), " bytes");
@@ -290,6 +292,7 @@ Archive Archive::decode(std::span<const std::byte> content, std::string_view kin
   archive.source_ = source;
   in.check_seal();
   check(archive.kind_ == kind, source, ": is a \"", archive.kind_, "\" file, expected \"", kind, "\"");
+  if (count < 0) in.refuse("a count of ", count, " sections: the file was altered");
   check(version <= newest, source, ": its ", kind, " is version ", version, ", this library reads up to ", newest);
 
   std::string last;

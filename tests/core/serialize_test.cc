@@ -157,6 +157,11 @@ TEST_CASE("well-sealed nonsense is refused too") {
   CHECK(refusal(Forge().header(0, 1, 9)) == "f: its k is version 9, this library reads up to 1");
   CHECK(refusal(Forge().header(int64_t{1} << 60)) ==
         "f: section 1 of 1152921504606846976: needs 16 bytes where the file has 0 left: it was cut or altered");
+  CHECK(refusal(Forge().header(-1)) == "f: the header: a count of -1 sections: the file was altered");
+  CHECK(refusal(Forge().header(1).section(1, 2, {}, 0).seal()) ==
+        "f: section \"x\": text with an element type or axes: the file was altered");
+  CHECK(refusal(Forge().header(1).section(3, 0, {1}, 8).put(int64_t{5}).seal()) ==
+        "f: section \"x\": an integer with an element type or axes: the file was altered");
   CHECK(refusal(Forge().header(1).section(1, 0, {}, int64_t{1} << 60)) ==
         "f: section \"x\": needs 1152921504606846976 bytes where the file has 0 left: it was cut or altered");
   CHECK(refusal(Forge().header(1).section(1, 0, {}, -1)) ==
