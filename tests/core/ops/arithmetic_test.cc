@@ -1,0 +1,114 @@
+#include "../../../core/ops/arithmetic.h"
+
+#include "../../support.h"
+
+using namespace sinter;
+
+namespace {
+
+Tensor add(const Tensor& a, const Tensor& b) { return a + b; }
+Tensor sub(const Tensor& a, const Tensor& b) { return a - b; }
+Tensor mul(const Tensor& a, const Tensor& b) { return a * b; }
+Tensor div(const Tensor& a, const Tensor& b) { return a / b; }
+
+struct Operation {
+  std::string name;
+  Tensor (*f)(const Tensor&, const Tensor&);
+};
+const std::vector<Operation> kOperations{{"add", add}, {"sub", sub}, {"mul", mul}, {"div", div}};
+
+}  // namespace
+
+TEST_CASE("arithmetic computes what PyTorch's computes") {
+  for (const Operation& operation : kOperations) {
+    int cases = 0;
+    for (const auto& c : test::golden("arithmetic")) {
+      if (!c.name.starts_with(operation.name + " ")) continue;
+      ++cases;
+      CHECK_GOLDEN(c, operation.f);
+    }
+    CHECK(cases > 0);
+  }
+}
+
+TEST_CASE("arithmetic's gradient is that of finite differences") {
+  for (const Operation& operation : kOperations) {
+    INFO(operation.name);
+    const Tensor divisor = test::distinct({2, 1, 3}, 2, 0.3) * 2.0;  // at least 0.3 from zero
+    CHECK_GRADIENT(operation.f, {test::normal({2, 4, 3}), divisor});
+    CHECK_GRADIENT(operation.f, {test::normal({4, 1}), divisor});
+    CHECK_GRADIENT([&](const Tensor& x) { return operation.f(x, x); }, {divisor});
+  }
+}
+
+TEST_CASE("numbers are tensors without axes") {
+  const Tensor x = Tensor::from({3}, {1, -2, 4});
+  CHECK_SAME(x + 1.5, Tensor::from({3}, {2.5, -0.5, 5.5}));
+  CHECK_SAME(x - 1.5, Tensor::from({3}, {-0.5, -3.5, 2.5}));
+  CHECK_SAME(x * 1.5, Tensor::from({3}, {1.5, -3, 6}));
+  CHECK_SAME(x / 2.0, Tensor::from({3}, {0.5, -1, 2}));
+  CHECK_SAME(1.5 + x, Tensor::from({3}, {2.5, -0.5, 5.5}));
+  CHECK_SAME(1.5 - x, Tensor::from({3}, {0.5, 3.5, -2.5}));
+  CHECK_SAME(1.5 * x, Tensor::from({3}, {1.5, -3, 6}));
+  CHECK_SAME(2.0 / x, Tensor::from({3}, {2, -1, 0.5}));
+  CHECK_SAME(-x, Tensor::from({3}, {-1, 2, -4}));
+}
+
+TEST_CASE("expressions with numbers have their gradient") {
+  CHECK_GRADIENT([](const Tensor& x) { return 2.0 - (x * 3.0 + 1.0) / 4.0 - 1.0 / (x * x + 1.0) + -x; },
+                 {test::normal({7})});
+}
+
+TEST_CASE("a temporary on the left lends its elements, other tensors keep theirs") {
+  const Tensor x = Tensor::from({2}, {1, 2}), y = Tensor::from({2}, {3, 5});
+  for (const Operation& operation : kOperations) operation.f(x, y);
+  CHECK_SAME(x, Tensor::from({2}, {1, 2}));
+  CHECK_SAME(y, Tensor::from({2}, {3, 5}));
+
+  Tensor temporary = x.clone();
+  const float* before = temporary.data<float>();
+  const Tensor sum = std::move(temporary) + y;
+  CHECK(sum.data<float>() == before);
+  CHECK_SAME(sum, Tensor::from({2}, {4, 7}));
+
+  const Tensor wider = x.clone() + Tensor::from({2, 1}, {10, 20});  // the result is larger than the temporary
+  CHECK_SAME(wider, Tensor::from({2, 2}, {11, 12, 21, 22}));
+}
+
+TEST_CASE("a tensor that a gradient needs lends nothing") {
+  Tensor x = Tensor::from({2}, {1, 2});
+  x.set_requires_grad(true);
+  Tensor y = x * x;  // keeps x
+  const Tensor z = (std::move(y) + 1.0) * 2.0;
+  z.backward(Tensor::ones({2}));
+  CHECK_SAME(x.grad(), Tensor::from({2}, {4, 8}));
+  CHECK_SAME(x, Tensor::from({2}, {1, 2}));
+}
+
+TEST_CASE("arithmetic does not depend on the number of threads") {
+  for (const Operation& operation : kOperations) {
+    CHECK_THREADS(operation.f, {test::normal({300, 300}), test::normal({300}, 2)});
+    CHECK_THREADS(operation.f, {test::normal({300, 1}), test::normal({300}, 2)});
+  }
+}
+
+TEST_CASE("arithmetic with an empty tensor is empty") {
+  CHECK((Tensor::zeros({0, 3}) + Tensor::zeros({3})).shape() == Shape{0, 3});
+  CHECK((Tensor::zeros({2, 0}) * Tensor::zeros({2, 1})).shape() == Shape{2, 0});
+  Tensor bias = Tensor::zeros({3});
+  bias.set_requires_grad(true);
+  (Tensor::zeros({0, 3}) - bias).backward(Tensor::zeros({0, 3}));
+  CHECK_CLOSE(bias.grad(), Tensor::zeros({3}));
+}
+
+TEST_CASE("arithmetic says what does not fit") {
+  for (const Operation& operation : kOperations) {
+    CHECK_ERROR(operation.f(Tensor::zeros({2, 3}), Tensor::zeros({2})),
+                operation.name +
+                    ": [2,3] and [2] do not broadcast, expected sizes that are equal or 1, counted from the last axis");
+    CHECK_ERROR(operation.f(Tensor::zeros({2}), Tensor::zeros({2}, DType::int32)),
+                operation.name + ": input 1 is int32 [2], expected float32");
+    CHECK_ERROR(operation.f(Tensor::zeros({2}), Tensor()), operation.name + ": input 1 is an undefined tensor");
+  }
+  CHECK_ERROR(Tensor::zeros({0}) + Tensor::zeros({2}), "add: [0] and [2] do not broadcast");
+}
