@@ -1,6 +1,7 @@
 #include "../../../core/ops/linear.h"
 
 #include "../../support.h"
+#include "rounding.h"
 
 using namespace sinter;
 
@@ -25,9 +26,10 @@ TEST_CASE("linear's gradient is that of finite differences") {
   CHECK_GRADIENT(layer, {test::normal({2, 2, 3}), test::normal({2, 3}, 2)});
 }
 
-TEST_CASE("linear does not depend on the number of threads") {
-  CHECK_THREADS(layer, {test::normal({64, 200}), test::normal({100, 200}, 2), test::normal({100}, 3)});
-  CHECK_THREADS(layer, {test::normal({1000, 16}), test::normal({10, 16}, 2), test::normal({10}, 3)});
+// Without AVX-512, oneDNN cuts long sums by the number of threads.
+TEST_CASE("linear depends on the number of threads by rounding at most") {
+  CHECK_ROUNDING(layer, {test::normal({64, 200}), test::normal({100, 200}, 2), test::normal({100}, 3)});
+  CHECK_ROUNDING(layer, {test::normal({1000, 16}), test::normal({10, 16}, 2), test::normal({10}, 3)});
 }
 
 TEST_CASE("linear of an empty batch is empty, and its weight's gradient zero") {

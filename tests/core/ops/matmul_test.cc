@@ -1,6 +1,7 @@
 #include "../../../core/ops/matmul.h"
 
 #include "../../support.h"
+#include "rounding.h"
 
 using namespace sinter;
 
@@ -20,9 +21,10 @@ TEST_CASE("matmul's gradient is that of finite differences") {
   CHECK_GRADIENT(matmul, {test::normal({2, 3, 4}), test::normal({2, 4, 2}, 2)});
 }
 
-TEST_CASE("matmul does not depend on the number of threads") {
-  CHECK_THREADS(matmul, {test::normal({100, 150}), test::normal({150, 70}, 2)});
-  CHECK_THREADS(matmul, {test::normal({4, 30, 1000}), test::normal({4, 1000, 5}, 2)});
+// Without AVX-512, oneDNN cuts long sums by the number of threads.
+TEST_CASE("matmul depends on the number of threads by rounding at most") {
+  CHECK_ROUNDING(matmul, {test::normal({100, 150}), test::normal({150, 70}, 2)});
+  CHECK_ROUNDING(matmul, {test::normal({4, 30, 1000}), test::normal({4, 1000, 5}, 2)});
 }
 
 TEST_CASE("products of nothing are empty or zero") {
