@@ -52,7 +52,8 @@ void CrossEntropy::forward(Inputs x, Outputs y, Context& context) const {
       mean /= static_cast<double>(classes);
       const auto inverse = static_cast<float>(1 / sum);
       for (int64_t c = 0; c < classes; ++c) p[c] *= inverse;
-      losses[row] = std::log(sum) - (1 - smoothing) * (v[labels[row]] - largest) - smoothing * mean;
+      losses[row] = std::log(sum) - (1 - smoothing) * (v[labels[row]] - largest);
+      if (smoothing > 0) losses[row] -= smoothing * mean;  // -inf where a class is ruled out, and 0 of that is NaN
     }
   });
   double total = 0;

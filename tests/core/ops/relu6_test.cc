@@ -7,7 +7,8 @@
 using namespace sinter;
 
 TEST_CASE("relu6 computes what PyTorch's computes") {
-  for (const auto& c : test::golden("activation")) CHECK_GOLDEN(c, relu6);
+  for (const auto& c : test::golden("activation"))
+    if (c.name.starts_with("relu6")) CHECK_GOLDEN(c, relu6);
 }
 
 TEST_CASE("relu6's gradient is that of finite differences") {

@@ -1,0 +1,241 @@
+#include "../../core/onednn.h"
+
+#include "../../core/parallel.h"
+#include "../../core/random.h"
+#include "../support.h"
+
+using namespace sinter;
+
+namespace {
+
+// Sizes that no other test uses, so that the first call is the first.
+const onednn::Convolution kConvolution{.batch = 3,
+                                       .height = 11,
+                                       .width = 13,
+                                       .in = 16,
+                                       .out = 32,
+                                       .kernel_h = 3,
+                                       .kernel_w = 3,
+                                       .padding_h = 1,
+                                       .padding_w = 1,
+                                       .out_height = 11,
+                                       .out_width = 13};
+
+Shape input_shape(const onednn::Convolution& c) { return {c.batch, c.height, c.width, c.in}; }
+Shape weight_shape(const onednn::Convolution& c) { return {c.out, c.kernel_h, c.kernel_w, c.in / c.groups}; }
+Shape output_shape(const onednn::Convolution& c) { return {c.batch, c.out_height, c.out_width, c.out}; }
+
+// Sums of products in type A, term by term.
+template <class A, class X, class W>
+Tensor plain(const onednn::Convolution& c, const Tensor& x, const Tensor& weight) {
+  Tensor y = Tensor::empty(output_shape(c), DTypeOf<A>::value);
+  const X* in = x.data<X>();
+  const W* w = weight.data<W>();
+  A* out = y.mutable_data<A>();
+  const int64_t each = c.in / c.groups;
+  for (int64_t n = 0; n < c.batch; ++n)
+    for (int64_t oh = 0; oh < c.out_height; ++oh)
+      for (int64_t ow = 0; ow < c.out_width; ++ow)
+        for (int64_t o = 0; o < c.out; ++o) {
+          A sum = 0;
+          for (int64_t kh = 0; kh < c.kernel_h; ++kh)
+            for (int64_t kw = 0; kw < c.kernel_w; ++kw) {
+              const int64_t h = oh * c.stride_h - c.padding_h + kh * c.dilation_h;
+              const int64_t v = ow * c.stride_w - c.padding_w + kw * c.dilation_w;
+              if (h < 0 || v < 0 || h >= c.height || v >= c.width) continue;
+              const int64_t first = o / (c.out / c.groups) * each;
+              for (int64_t i = 0; i < each; ++i)
+                sum += static_cast<A>(in[((n * c.height + h) * c.width + v) * c.in + first + i]) *
+                       static_cast<A>(w[((o * c.kernel_h + kh) * c.kernel_w + kw) * each + i]);
+            }
+          *out++ = sum;
+        }
+  return y;
+}
+
+Tensor forward(const onednn::Convolution& c, const Tensor& x, const Tensor& weight, bool keep) {
+  Tensor y = Tensor::empty(output_shape(c));
+  onednn::convolution_forward(c, x, weight, {}, y, keep);
+  return y;
+}
+
+template <class T>
+Tensor integers(const Shape& shape, int64_t low, int64_t high, uint64_t seed) {
+  Random random(seed);
+  Tensor x = Tensor::empty(shape, DTypeOf<T>::value);
+  T* out = x.mutable_data<T>();
+  for (int64_t i = 0; i < x.elements(); ++i) out[i] = static_cast<T>(low + random.below(high - low + 1));
+  return x;
+}
+
+Tensor transposed(const Tensor& x) {
+  Tensor result = Tensor::empty({x.size(1), x.size(0)});
+  float* out = result.mutable_data<float>();
+  for (int64_t i = 0; i < x.size(1); ++i)
+    for (int64_t j = 0; j < x.size(0); ++j) *out++ = x.at({j, i});
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("a primitive is made once for a geometry and a number of threads") {
+  const Tensor x = test::normal(input_shape(kConvolution)), dy = test::normal(output_shape(kConvolution), 3);
+  Tensor dx = Tensor::empty(x.shape()), dweight = Tensor::empty(weight_shape(kConvolution)), none;
+  const int before = threads();
+  const auto all = [&](uint64_t seed) {  // other weights need no other primitive
+    const Tensor weight = test::normal(weight_shape(kConvolution), seed);
+    const int64_t made = onednn::primitives_created();
+    forward(kConvolution, x, weight, true);
+    onednn::convolution_backward_data(kConvolution, dy, weight, dx);
+    onednn::convolution_backward_weights(kConvolution, x, dy, dweight, none);
+    return onednn::primitives_created() - made;
+  };
+  set_threads(1);
+  CHECK(all(1) == 3);
+  CHECK(all(2) == 0);
+  set_threads(2);
+  CHECK(all(1) == 3);
+  set_threads(1);
+  CHECK(all(1) == 0);
+  set_threads(before);
+}
+
+TEST_CASE("weights that are kept are reordered again when they change") {
+  const Tensor x = test::normal(input_shape(kConvolution));
+  Tensor weight = test::normal(weight_shape(kConvolution), 2);
+  Tensor dx = Tensor::empty(x.shape()), other = Tensor::empty(x.shape());
+  const Tensor dy = test::normal(output_shape(kConvolution), 3);
+  for (int step = 0; step < 3; ++step) {
+    CAPTURE(step);
+    const Tensor y = forward(kConvolution, x, weight, true);
+    CHECK_CLOSE(y, plain<float, float, float>(kConvolution, x, weight), 1e-4, 1e-4);
+    CHECK_SAME(forward(kConvolution, x, weight, true), y);
+    CHECK_SAME(forward(kConvolution, x, weight, false), y);
+    onednn::convolution_backward_data(kConvolution, dy, weight, dx, true);
+    onednn::convolution_backward_data(kConvolution, dy, weight.clone(), other, false);
+    CHECK_SAME(dx, other);
+    weight.mutable_data<float>()[step] += 10;
+  }
+}
+
+TEST_CASE("weights that take the memory of others are not taken for them") {
+  const Tensor x = test::normal(input_shape(kConvolution));
+  for (uint64_t seed = 1; seed < 6; ++seed) {
+    const Tensor weight = test::normal(weight_shape(kConvolution), seed);  // freed, and allocated again
+    CHECK_CLOSE(forward(kConvolution, x, weight, true), plain<float, float, float>(kConvolution, x, weight), 1e-4,
+                1e-4);
+  }
+}
+
+TEST_CASE("small int8 convolutions are those of loops") {
+  if (!onednn::has_vnni()) return;
+  const std::vector<onednn::Convolution> cases{{.batch = 2,
+                                                .height = 5,
+                                                .width = 6,
+                                                .in = 3,
+                                                .out = 5,
+                                                .kernel_h = 3,
+                                                .kernel_w = 3,
+                                                .out_height = 3,
+                                                .out_width = 4},
+                                               {.batch = 1,
+                                                .height = 7,
+                                                .width = 5,
+                                                .in = 16,
+                                                .out = 16,
+                                                .kernel_h = 3,
+                                                .kernel_w = 1,
+                                                .stride_h = 2,
+                                                .padding_h = 1,
+                                                .out_height = 4,
+                                                .out_width = 5},
+                                               {.batch = 1,
+                                                .height = 6,
+                                                .width = 6,
+                                                .in = 8,
+                                                .out = 4,
+                                                .groups = 2,
+                                                .kernel_h = 3,
+                                                .kernel_w = 3,
+                                                .padding_h = 2,
+                                                .padding_w = 2,
+                                                .dilation_h = 2,
+                                                .dilation_w = 2,
+                                                .out_height = 6,
+                                                .out_width = 6},
+                                               {.batch = 1,
+                                                .height = 5,
+                                                .width = 5,
+                                                .in = 16,
+                                                .out = 16,
+                                                .groups = 16,
+                                                .kernel_h = 3,
+                                                .kernel_w = 3,
+                                                .padding_h = 1,
+                                                .padding_w = 1,
+                                                .out_height = 5,
+                                                .out_width = 5},
+                                               {.batch = 3, .in = 40, .out = 7}};
+  for (size_t i = 0; i < cases.size(); ++i) {
+    CAPTURE(i);
+    const onednn::Convolution& c = cases[i];
+    const Tensor of_signed = integers<int8_t>(input_shape(c), -128, 127, 1);
+    const Tensor of_unsigned = integers<uint8_t>(input_shape(c), 0, 127, 2);
+    Tensor weight = integers<int8_t>(weight_shape(c), -128, 127, 3), acc = Tensor::empty(output_shape(c), DType::int32);
+    for (int step = 0; step < 2; ++step) {
+      for (const bool keep : {true, false}) {
+        CAPTURE(keep);
+        onednn::convolution_int8(c, of_signed, weight, keep, acc);
+        CHECK_SAME(acc, (plain<int32_t, int8_t, int8_t>(c, of_signed, weight)));
+        onednn::convolution_int8(c, of_unsigned, weight, keep, acc);
+        CHECK_SAME(acc, (plain<int32_t, uint8_t, int8_t>(c, of_unsigned, weight)));
+      }
+      weight.mutable_data<int8_t>()[0] = 55;  // kept weights see it
+    }
+  }
+}
+
+TEST_CASE("matrix products are those of loops, transposed or added to what is there") {
+  struct Size {
+    int64_t rows, columns, depth;
+  };
+  for (const Size& size : {Size{1, 1, 1}, Size{3, 5, 7}, Size{17, 33, 20}, Size{1, 40, 9}, Size{50, 1, 64},
+                           Size{4, 3, 0}, Size{0, 3, 2}, Size{2, 0, 3}}) {
+    const int64_t rows = size.rows, columns = size.columns, depth = size.depth;
+    const Tensor a = test::normal({rows, depth}, 1), b = test::normal({depth, columns}, 2),
+                 start = test::normal({rows, columns}, 3);
+    const Tensor a_transposed = transposed(a), b_transposed = transposed(b);
+    for (const bool transpose_a : {false, true})
+      for (const bool transpose_b : {false, true})
+        for (const bool accumulate : {false, true}) {
+          CAPTURE(rows);
+          CAPTURE(columns);
+          CAPTURE(depth);
+          CAPTURE(transpose_a);
+          CAPTURE(transpose_b);
+          CAPTURE(accumulate);
+          Tensor expected = accumulate ? start.clone() : Tensor::zeros({rows, columns}), c = start.clone();
+          float* sums = expected.mutable_data<float>();
+          for (int64_t i = 0; i < rows; ++i)
+            for (int64_t j = 0; j < columns; ++j)
+              for (int64_t k = 0; k < depth; ++k) sums[i * columns + j] += a.at({i, k}) * b.at({k, j});
+          onednn::gemm({.rows = rows,
+                        .columns = columns,
+                        .depth = depth,
+                        .transpose_a = transpose_a,
+                        .transpose_b = transpose_b,
+                        .accumulate = accumulate},
+                       (transpose_a ? a_transposed : a).data<float>(), (transpose_b ? b_transposed : b).data<float>(),
+                       c.mutable_data<float>());
+          CHECK_CLOSE(c, expected, 1e-5, 1e-5);
+        }
+  }
+}
+
+TEST_CASE("a convolution that oneDNN refuses is named") {
+  onednn::Convolution c = kConvolution;
+  c.out_height = -1;
+  Tensor y = Tensor::empty({1});
+  CHECK_ERROR(onednn::convolution_forward(c, test::normal(input_shape(c)), test::normal(weight_shape(c)), {}, y),
+              "conv2d: oneDNN refused input [3,11,13,16], kernel 3x3, 32 output channels, 1 groups: ");
+}
