@@ -10,7 +10,11 @@ using namespace sinter;
 namespace {
 
 using Binary = Tensor (*)(const Tensor&, const Tensor&);
-const std::pair<const char*, Binary> kOps[] = {
+struct Named {
+  const char* name;
+  Binary f;
+};
+const Named kOps[] = {
     {"add", [](const Tensor& a, const Tensor& b) { return a + b; }},
     {"sub", [](const Tensor& a, const Tensor& b) { return a - b; }},
     {"mul", [](const Tensor& a, const Tensor& b) { return a * b; }},
@@ -28,26 +32,26 @@ Tensor away_from_zero(const Shape& shape) {
 TEST_CASE("arithmetic computes what PyTorch's computes, with broadcasting") {
   int cases = 0;
   for (const auto& c : test::golden("ops"))
-    for (const auto& [name, f] : kOps)
-      if (c.name.starts_with(std::string(name) + " ")) {
+    for (const Named& op : kOps)
+      if (c.name.starts_with(std::string(op.name) + " ")) {
         ++cases;
-        CHECK_GOLDEN(c, f);
+        CHECK_GOLDEN(c, op.f);
       }
   CHECK(cases == 16);
 }
 
 TEST_CASE("arithmetic's gradients are those of finite differences") {
-  for (const auto& [name, f] : kOps) {
-    INFO(name);
-    CHECK_GRADIENT(f, {test::normal({2, 3, 2}), away_from_zero({3, 1})});
-    CHECK_GRADIENT(f, {test::normal({3}), away_from_zero({2, 3})});
+  for (const Named& op : kOps) {
+    INFO(op.name);
+    CHECK_GRADIENT(op.f, {test::normal({2, 3, 2}), away_from_zero({3, 1})});
+    CHECK_GRADIENT(op.f, {test::normal({3}), away_from_zero({2, 3})});
   }
 }
 
 TEST_CASE("arithmetic does not depend on the number of threads") {
-  for (const auto& [name, f] : kOps) {
-    INFO(name);
-    CHECK_THREADS(f, {test::normal({300, 7, 31}), away_from_zero({31})});
+  for (const Named& op : kOps) {
+    INFO(op.name);
+    CHECK_THREADS(op.f, {test::normal({300, 7, 31}), away_from_zero({31})});
   }
 }
 

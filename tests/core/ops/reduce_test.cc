@@ -7,18 +7,22 @@ using namespace sinter;
 
 namespace {
 using Reduction = Tensor (*)(const Tensor&, std::vector<int64_t>, bool);
-const std::pair<const char*, Reduction> kOps[] = {{"sum", sum}, {"mean", mean}, {"max", max}};
+struct Named {
+  const char* name;
+  Reduction f;
+};
+const Named kOps[] = {{"sum", sum}, {"mean", mean}, {"max", max}};
 }  // namespace
 
 TEST_CASE("reductions compute what PyTorch's compute") {
   int cases = 0;
   for (const auto& c : test::golden("ops"))
-    for (const auto& [name, f] : kOps)
-      if (c.name.starts_with(std::string(name) + " [")) {
+    for (const Named& op : kOps)
+      if (c.name.starts_with(std::string(op.name) + " [")) {
         ++cases;
         const auto axes = c.attribute<std::vector<int64_t>>("axes");
         const bool keep = c.attribute<bool>("keep");
-        const Reduction g = f;
+        const Reduction g = op.f;
         const auto reduced = [g, axes, keep](const Tensor& x) { return g(x, axes, keep); };
         CHECK_GOLDEN(c, reduced);
       }
@@ -26,18 +30,18 @@ TEST_CASE("reductions compute what PyTorch's compute") {
 }
 
 TEST_CASE("their gradients are those of finite differences") {
-  for (const auto& [name, f] : kOps) {
-    INFO(name);
-    const Reduction g = f;
+  for (const Named& op : kOps) {
+    INFO(op.name);
+    const Reduction g = op.f;
     CHECK_GRADIENT([g](const Tensor& x) { return g(x, {0, 2}, false); }, {test::distinct({3, 2, 4})});
     CHECK_GRADIENT([g](const Tensor& x) { return g(x, {}, false); }, {test::distinct({3, 4})});
   }
 }
 
 TEST_CASE("they do not depend on the number of threads") {
-  for (const auto& [name, f] : kOps) {
-    INFO(name);
-    const Reduction g = f;
+  for (const Named& op : kOps) {
+    INFO(op.name);
+    const Reduction g = op.f;
     CHECK_THREADS([g](const Tensor& x) { return g(x, {1, 2}, false); }, {test::normal({40, 19, 17, 16})});
     CHECK_THREADS([g](const Tensor& x) { return g(x, {}, false); }, {test::normal({100003})});
   }
