@@ -195,6 +195,14 @@ std::vector<GoldenCase> golden(const std::string& area) {
   return cases;
 }
 
+bool allocator_caches() {
+  const int64_t before = allocator_stats().cached_bytes;
+  { const Storage storage(int64_t{5} << 20); }
+  const bool kept = allocator_stats().cached_bytes > before;
+  release_cached_memory();
+  return kept;
+}
+
 Tensor distinct(const Shape& shape, uint64_t seed, double gap) {
   const int64_t count = shape.elements();
   std::vector<float> values;

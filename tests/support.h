@@ -43,6 +43,9 @@ struct GoldenCase {
 /// All cases of an area. Throws Error when the file is missing, malformed or empty.
 std::vector<GoldenCase> golden(const std::string& area);
 
+/// Whether freed tensors are kept for reuse: under AddressSanitizer nothing is, so that it sees each use after free.
+bool allocator_caches();
+
 struct GradientOptions {
   double step = 1e-2;  ///< small enough to stay off kinks, large enough for float noise to vanish
   double rtol = 1e-2;

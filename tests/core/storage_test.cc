@@ -16,15 +16,6 @@ namespace {
 
 constexpr int64_t kMiB = int64_t{1} << 20;
 
-// Under AddressSanitizer nothing is kept, so that it sees each use after free.
-bool caches() {
-  const int64_t before = allocator_stats().cached_bytes;
-  { const Storage storage(5 * kMiB); }
-  const bool kept = allocator_stats().cached_bytes > before;
-  release_cached_memory();
-  return kept;
-}
-
 }  // namespace
 
 TEST_CASE("memory is aligned to 64 bytes, whatever its size") {
@@ -48,7 +39,7 @@ TEST_CASE("no two storages have one identity, even at one address") {
 }
 
 TEST_CASE("a freed block is used again, for about the same size") {
-  if (!caches()) return;
+  if (!test::allocator_caches()) return;
   std::byte* address = nullptr;
   {
     const Storage storage(kMiB);
@@ -109,7 +100,7 @@ TEST_CASE("bytes that no 64 bits count are an error, not a small block") {
 }
 
 TEST_CASE("a loop in its steady state takes nothing from the system") {
-  if (!caches()) return;
+  if (!test::allocator_caches()) return;
   Tensor weight = test::normal({64, 64}).set_requires_grad(true);
   const Tensor x = test::normal({256, 64}, 2);
   const auto step = [&] {

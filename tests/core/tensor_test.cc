@@ -33,9 +33,11 @@ TEST_CASE("a tensor is made of values") {
 
 TEST_CASE_TEMPLATE("constants and counts of every type", T, float, int8_t, uint8_t, int16_t, int32_t, int64_t) {
   const DType dtype = DTypeOf<T>::value;
-  for (const T value : Tensor::zeros({2, 2}, dtype).values<T>()) CHECK(value == 0);
-  for (const T value : Tensor::ones({2, 2}, dtype).values<T>()) CHECK(value == 1);
-  for (const T value : Tensor::full({3}, 100, dtype).values<T>()) CHECK(value == 100);
+  const Tensor zeros = Tensor::zeros({2, 2}, dtype), ones = Tensor::ones({2, 2}, dtype);
+  const Tensor full = Tensor::full({3}, 100, dtype);
+  for (const T value : zeros.values<T>()) CHECK(value == 0);
+  for (const T value : ones.values<T>()) CHECK(value == 1);
+  for (const T value : full.values<T>()) CHECK(value == 100);
   const Tensor counts = Tensor::arange(5, dtype);
   for (int64_t i = 0; i < 5; ++i) CHECK(counts.at<T>({i}) == static_cast<T>(i));
   CHECK(Tensor::arange(0, dtype).shape() == Shape{0});
