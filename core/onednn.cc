@@ -11,6 +11,7 @@
 #include <mutex>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <optional>
+#include <string_view>
 #include <unordered_map>
 
 #include "autograd.h"
@@ -109,6 +110,14 @@ memory::desc activation(int64_t n, int64_t h, int64_t w, int64_t channels, memor
 
 constexpr int64_t kBlock = 16;  // channels of nChw16c
 
+// oneDNN 2.6's AVX2 kernel for the weights' gradient of a strided 1x1 convolution runs past its scratchpad where there
+// are fewer input channels than a vector holds: it damages memory with one thread, and its gradient is wrong with more.
+void avoid_overrun(dnnl::convolution_backward_weights::primitive_desc& desc, const Convolution& c) {
+  const bool strided = c.kernel_h == 1 && c.kernel_w == 1 && (c.stride_h > 1 || c.stride_w > 1);
+  while (strided && c.in / c.groups < 8 && std::string_view(desc.impl_info_str()) == "jit_1x1:avx2")
+    if (!desc.next_impl()) break;
+}
+
 std::shared_ptr<const Primitive> make(Kind kind, const Convolution& c, bool has_bias, bool winograd) {
   using type = memory::data_type;
   using tag = memory::format_tag;
@@ -153,7 +162,8 @@ std::shared_ptr<const Primitive> make(Kind kind, const Convolution& c, bool has_
         has_bias
             ? dnnl::convolution_backward_weights::desc(algorithm, x, weight, bias, y, strides, dilations, before, after)
             : dnnl::convolution_backward_weights::desc(algorithm, x, weight, y, strides, dilations, before, after);
-    const dnnl::convolution_backward_weights::primitive_desc desc(backward_desc, attributes, engine, forward);
+    dnnl::convolution_backward_weights::primitive_desc desc(backward_desc, attributes, engine, forward);
+    avoid_overrun(desc, c);
     made->primitive = dnnl::convolution_backward_weights(desc);
     made->weight = desc.diff_weights_desc();
     made->scratchpad = desc.scratchpad_desc();
@@ -531,11 +541,21 @@ void gemm(const Gemm& g, const float* a, const float* b, float* c) {
     if (!g.accumulate) std::fill_n(c, g.rows * g.columns, 0.0f);
     return;
   }
-  const dnnl::status status = dnnl::sgemm(g.transpose_a ? 'T' : 'N', g.transpose_b ? 'T' : 'N', g.rows, g.columns,
-                                          g.depth, 1, a, g.transpose_a ? g.rows : g.depth, b,
-                                          g.transpose_b ? g.depth : g.columns, g.accumulate ? 1 : 0, c, g.columns);
-  check(status == dnnl::status::success, "matmul: oneDNN refused [", g.rows, ",", g.depth, "] x [", g.depth, ",",
-        g.columns, "]");
+  const int64_t a_step = g.transpose_a ? g.rows : g.depth, b_step = g.transpose_b ? g.depth : g.columns;
+  const auto rows = [&](int64_t begin, int64_t end) {
+    const dnnl::status status = dnnl::sgemm(g.transpose_a ? 'T' : 'N', g.transpose_b ? 'T' : 'N', end - begin,
+                                            g.columns, g.depth, 1, a + begin * (g.transpose_a ? 1 : g.depth), a_step, b,
+                                            b_step, g.accumulate ? 1 : 0, c + begin * g.columns, g.columns);
+    check(status == dnnl::status::success, "matmul: oneDNN refused [", g.rows, ",", g.depth, "] x [", g.depth, ",",
+          g.columns, "]");
+  };
+  if (isa() == Isa::avx512) return rows(0, g.rows);
+  // With AVX and AVX2 its sums depend on how it splits the work among threads, so the split is ours.
+  constexpr int64_t kRows = 64;
+  parallel_for((g.rows + kRows - 1) / kRows, 1, [&](int64_t begin, int64_t end) {
+    const OneThread alone;
+    for (int64_t i = begin; i < end; ++i) rows(i * kRows, std::min((i + 1) * kRows, g.rows));
+  });
 }
 
 Isa isa() {
