@@ -67,8 +67,7 @@ int64_t slice_images(const Convolution& c);
 void convolution_int8(const Convolution& c, const Tensor& x, const Tensor& weight, bool keep, Tensor& acc);
 
 /// c = a b (+ c, with `accumulate`): float32 matrices, row-major and dense, c [rows,columns], a [rows,depth] or,
-/// transposed, [depth,rows], b [depth,columns] or [columns,depth]. Without AVX-512, oneDNN cuts long sums by the number
-/// of threads: the last bits depend on it.
+/// transposed, [depth,rows], b [depth,columns] or [columns,depth].
 struct Gemm {
   int64_t rows = 0, columns = 0, depth = 0;
   bool transpose_a = false, transpose_b = false, accumulate = false;
