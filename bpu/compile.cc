@@ -1,7 +1,7 @@
 #include "compile.h"
 
-#include "../core/autograd.h"
 #include "../core/ops/max_pool2d.h"
+#include "../core/ops/view.h"
 #include "../core/version.h"
 #include "../quant/fused_conv.h"
 #include "../quant/integer/conv.h"
@@ -133,9 +133,8 @@ class Compiler {
     step.dilation = fused.attributes.dilation;
     step.groups = fused.attributes.groups;
     step.activation = fused.attributes.activation;
-    step.weight = weight.rank() == 4 ? weights.values
-                                     : detail::Access::make(detail::Access::storage(weights.values),
-                                                            {DType::int8, {weight.size(0), 1, 1, weight.size(1)}});
+    step.weight =
+        weight.rank() == 4 ? weights.values : ops::view(weights.values, {weight.size(0), 1, 1, weight.size(1)});
     step.kernel = {step.weight.size(1), step.weight.size(2)};
     step.bias = Tensor::from({channels}, weights.bias);
     step.weight_scales = Tensor::from({channels}, weights.scales);

@@ -1,19 +1,15 @@
 #include "simulator.h"
 
-#include <algorithm>
-
-#include "../core/autograd.h"
 #include "../core/ops/conv2d_geometry.h"
-#include "../core/parallel.h"
+#include "../core/ops/view.h"
 #include "../quant/integer/conv.h"
 #include "../quant/integer/max_pool.h"
+#include "../quant/integer/values.h"
 #include "../quant/ops/mean.h"
 
 namespace sinter::bpu {
 
 namespace {
-
-constexpr int64_t kGrain = 1 << 15;
 
 // What an instruction needs besides its inputs, made once.
 struct Step {
@@ -21,35 +17,9 @@ struct Step {
   quant::Requantization requantize;
 };
 
-Tensor under_shape(const Tensor& x, const Shape& shape) {
-  return detail::Access::make(detail::Access::storage(x), {x.dtype(), shape});
-}
-
 Shape as_image(const Shape& shape) { return shape.rank() == 4 ? shape : Shape{shape[0], 1, 1, shape[1]}; }
 
-Tensor quantize_image(const Tensor& x, const Value& value, quant::Rounding rounding) {
-  Tensor result = Tensor::empty(x.shape(), DType::int8);
-  const float* in = x.data<float>();
-  auto* out = result.mutable_data<int8_t>();
-  const float inverse = 1.0f / value.scale;
-  const quant::Bounds bounds{value.low, value.high};
-  parallel_for(x.elements(), kGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i)
-      out[i] = static_cast<int8_t>(quant::quantize(in[i], inverse, bounds, rounding));
-  });
-  return result;
-}
-
-Tensor clamp(const Tensor& x, const Value& value) {
-  Tensor result = Tensor::empty(x.shape(), DType::int8);
-  const int8_t* in = x.data<int8_t>();
-  auto* out = result.mutable_data<int8_t>();
-  const auto low = static_cast<int8_t>(value.low), high = static_cast<int8_t>(value.high);
-  parallel_for(x.elements(), kGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) out[i] = std::clamp(in[i], low, high);
-  });
-  return result;
-}
+quant::Bounds bounds_of(const Value& value) { return {value.low, value.high}; }
 
 void add_bias(const Instruction& step, Tensor& acc) {
   const auto bias = step.bias.values<int32_t>();
@@ -74,7 +44,7 @@ struct Simulator::Prepared {
       const auto channels = static_cast<size_t>(y.shape[-1]);
       if (instruction.opcode == Opcode::conv) {
         const Value& x = program.values[instruction.inputs[0]];
-        step.weights = quant::integer_weights(instruction.weight, {x.low, x.high}, true, y.name.c_str());
+        step.weights = quant::integer_weights(instruction.weight, bounds_of(x), true, y.name.c_str());
         const auto bias = instruction.bias.values<int32_t>();
         step.requantize.bias.assign(bias.begin(), bias.end());
       } else {
@@ -84,7 +54,7 @@ struct Simulator::Prepared {
         const Rescale& r = instruction.rescale[instruction.rescale.size() == 1 ? 0 : c];
         step.requantize.multipliers.push_back({r.multiplier, r.shift, r.skip_multiplier});
       }
-      step.requantize.bounds = {y.low, y.high};
+      step.requantize.bounds = bounds_of(y);
       step.requantize.rounding = program.march.rounding;
     }
     for (const int output : program.outputs) ++readers[output];
@@ -106,7 +76,7 @@ struct Simulator::Prepared {
                                         instruction.groups};
         quant::integer_convolution(
             ops::geometry(attributes, as_image(x.shape()), instruction.weight.shape(), as_image(shape)), x,
-            {in.low, in.high}, step.weights, acc);
+            bounds_of(in), step.weights, acc);
         if (value.dtype == DType::int32) {
           add_bias(instruction, acc);
           return acc;
@@ -119,23 +89,18 @@ struct Simulator::Prepared {
       case Opcode::mean:
         acc = quant::mean_accumulators(value.name, x, {}).acc;
         break;
-      case Opcode::max_pool: {
+      case Opcode::max_pool:
+      case Opcode::clamp: {
         Tensor y = Tensor::empty(shape, DType::int8);
-        quant::integer_max_pool({.kernel_h = instruction.kernel.h,
-                                 .kernel_w = instruction.kernel.w,
-                                 .stride_h = instruction.stride.h,
-                                 .stride_w = instruction.stride.w,
-                                 .padding_h = instruction.padding.h,
-                                 .padding_w = instruction.padding.w,
-                                 .dilation_h = instruction.dilation.h,
-                                 .dilation_w = instruction.dilation.w},
-                                x, y);
+        if (instruction.opcode == Opcode::clamp)
+          quant::clamp(x, bounds_of(value), y);
+        else
+          quant::integer_max_pool({instruction.kernel, instruction.stride, instruction.padding, instruction.dilation},
+                                  x, y);
         return y;
       }
-      case Opcode::clamp:
-        return clamp(x, value);
       case Opcode::reshape:
-        return under_shape(x, shape);
+        return ops::view(x, shape);
     }
     Tensor y = Tensor::empty(shape, DType::int8);
     quant::requantize(acc, skip, step.requantize, y);
@@ -173,7 +138,9 @@ std::vector<Tensor> Simulator::inspect(std::span<const Tensor> x, const Inspecto
               x[i].shape() == value.shape.with(0, x[i].size(0)),
           "simulator: ", value.name, " is ", x[i].defined() ? to_string(x[i].spec()) : "undefined",
           ", expected float32 ", value.shape, " with any first axis");
-    made(p.inputs[i], quantize_image(x[i], value, p.march.rounding));
+    Tensor integers = Tensor::empty(x[i].shape(), DType::int8);
+    quant::quantize(x[i], value.scale, bounds_of(value), p.march.rounding, integers);
+    made(p.inputs[i], std::move(integers));
   }
   for (size_t i = 0; i < p.instructions.size(); ++i) {
     const Instruction& instruction = p.instructions[i];

@@ -33,8 +33,8 @@ void fuse_add(Rewriter& r, int node) {
   if (add.op->name() != "add" || norm.inputs.size() == kWithSkip) return;
   const bool first = add.inputs[0].kind == Operand::Kind::node && add.inputs[0].index == node;
   const Operand skip = add.inputs[first ? 1 : 0];
-  const bool activation = skip.kind == Operand::Kind::node || skip.kind == Operand::Kind::input;
-  if (!activation || !(r.graph.spec(skip) == norm.outputs[0])) return;  // a constant's batch may not grow with x
+  if (!skip.is_activation() || !(r.graph.spec(skip) == norm.outputs[0]))
+    return;  // a constant's batch may not grow with x
   norm.inputs.push_back(skip);
   r.absorb(reader, node);
 }

@@ -18,6 +18,8 @@ struct Operand {
   Kind kind = Kind::input;
   int index = 0;   ///< of the graph's input, node, parameter or constant
   int output = 0;  ///< of the node
+  /// Whether it depends on the graph's inputs: no parameter, no constant.
+  bool is_activation() const { return kind == Kind::input || kind == Kind::node; }
   bool operator==(const Operand&) const = default;
 };
 

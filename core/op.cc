@@ -88,6 +88,11 @@ Tensor reuse_or_empty(const Tensor& tensor) {
   return sole ? tensor.detach() : Tensor::empty(tensor.shape());
 }
 
+void zero_gradients(const Context& context, Gradients& dx) {
+  for (size_t i = 0; i < dx.size(); ++i)
+    if (dx.wanted(i)) dx.set(i, Tensor::zeros(context.input(i).shape));
+}
+
 std::vector<Tensor> call_all(std::shared_ptr<const Op> op, std::vector<Tensor> inputs) {
   Specs specs;
   specs.reserve(inputs.size());

@@ -155,4 +155,7 @@ Tensor call(O op, Xs&&... xs) {
 /// shape: where a backward may write. (`tensor` keeps its handle: read it as the source in both cases.)
 Tensor reuse_or_empty(const Tensor& tensor);
 
+/// Sets every wanted gradient to zeros: the backward of an empty batch.
+void zero_gradients(const Context& context, Gradients& dx);
+
 }  // namespace sinter

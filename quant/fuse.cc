@@ -51,8 +51,7 @@ class Fuser : Rewriter {
       return;
     }
     for (size_t i = 1; i < node.inputs.size(); ++i)
-      if (node.inputs[i].kind == Operand::Kind::node || node.inputs[i].kind == Operand::Kind::input)
-        return;  // computed weights
+      if (node.inputs[i].is_activation()) return;  // computed weights
     const auto value = [&](const Operand& operand) {
       return operand.kind == Operand::Kind::constant ? graph.constants[operand.index].clone()
                                                      : parameter(operand).clone();
@@ -94,8 +93,7 @@ class Fuser : Rewriter {
     for (const int which : {1, 0}) {
       const FusedConv* conv = fused(node.inputs[which]);
       const Operand skip = node.inputs[1 - which];
-      const bool available = skip.kind == Operand::Kind::node || skip.kind == Operand::Kind::input;
-      if (conv == nullptr || !available || !read_once(node.inputs[which].index)) continue;
+      if (conv == nullptr || !skip.is_activation() || !read_once(node.inputs[which].index)) continue;
       Node& target = graph.nodes[node.inputs[which].index];
       if (conv->attributes.activation != "none" || target.inputs.size() != 3 || conv->attributes.linear) continue;
       target.inputs.push_back(skip);

@@ -87,9 +87,4 @@ int64_t FusedConv::macs(std::span<const Spec> x) const {
   return infer(x)[0].shape.elements() * (x[1].shape.elements() / x[1].shape[0]);
 }
 
-void zero_gradients(const Context& context, Gradients& dx) {
-  for (size_t i = 0; i < dx.size(); ++i)
-    if (dx.wanted(i)) dx.set(i, Tensor::zeros(context.input(i).shape));
-}
-
 }  // namespace sinter::quant

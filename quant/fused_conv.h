@@ -38,8 +38,5 @@ struct FusedConv final : OpWith<FusedConvAttributes> {
 /// The geometry of a fused convolution; a linear layer is a 1x1 convolution of 1x1 images.
 onednn::Convolution geometry(const FusedConvAttributes& a, const Shape& x, const Shape& weight, const Shape& y);
 
-/// Every wanted gradient as zeros: those of an empty batch.
-void zero_gradients(const Context& context, Gradients& dx);
-
 }  // namespace quant
 }  // namespace sinter

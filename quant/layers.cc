@@ -7,10 +7,6 @@ namespace sinter::quant {
 
 namespace {
 
-bool is_activation(const Operand& operand) {
-  return operand.kind == Operand::Kind::node || operand.kind == Operand::Kind::input;
-}
-
 bool is_image_mean(const Graph& graph, const Node& node) {
   const auto* mean = dynamic_cast<const ops::Mean*>(node.op.get());
   if (mean == nullptr || graph.spec(node.inputs[0]).shape.rank() != 4) return false;
@@ -26,10 +22,9 @@ bool is_image_mean(const Graph& graph, const Node& node) {
 
 Layer layer_of(const Graph& graph, const Node& node) {
   const std::string_view op = node.op->name();
-  for (size_t i = 0; i < node.inputs.size(); ++i)
-    if (!is_activation(node.inputs[i]) && dynamic_cast<const FusedConv*>(node.op.get()) == nullptr)
-      return Layer::unsupported;
   if (dynamic_cast<const FusedConv*>(node.op.get()) != nullptr) return Layer::conv;
+  for (const Operand& operand : node.inputs)
+    if (!operand.is_activation()) return Layer::unsupported;
   if (op == "add") return graph.spec(node.inputs[0]) == graph.spec(node.inputs[1]) ? Layer::add : Layer::unsupported;
   if (is_image_mean(graph, node)) return Layer::mean;
   if (op == "relu" || op == "relu6") return Layer::clamp;
@@ -41,7 +36,7 @@ std::string unsupported_reason(const Graph& graph, const Node& node) {
   const std::string_view op = node.op->name();
   if (op == "batch_norm") return "has no convolution or linear layer of its own before it to be folded into";
   if (op == "mean") return "only the mean over the image, axes {1,2} of [N,H,W,C], can be quantised";
-  if (op == "add" && node.inputs.size() == 2 && is_activation(node.inputs[0]) && is_activation(node.inputs[1]))
+  if (op == "add" && node.inputs.size() == 2 && node.inputs[0].is_activation() && node.inputs[1].is_activation())
     return text("adds ", graph.spec(node.inputs[0]).shape, " and ", graph.spec(node.inputs[1]).shape,
                 ", expected two tensors of one shape");
   if (op == "linear" && graph.spec(node.inputs[0]).shape.rank() != 2)

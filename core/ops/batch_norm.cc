@@ -55,10 +55,7 @@ void BatchNorm::backward(const Context& context, Outputs dy, Gradients& dx) cons
   blocks.for_each([&](int64_t block) { gradient.add(g, block); });
   gradient.merge(context.training());
 
-  if (dx.wanted(kWeight)) dx.set(kWeight, gradient.dweight());
-  if (dx.wanted(kBias)) dx.set(kBias, gradient.dbias());
-  for (const int i : {kMean, kVar})
-    if (dx.wanted(i)) fail("batch_norm: the running statistics have no gradient");
+  gradient.set(dx, kWeight);
   const bool skips = dx.size() == 6 && dx.wanted(kSkip);
   if (!dx.wanted(kX) && !skips) return;
   Tensor result = skips ? Tensor::empty(shape) : reuse_or_empty(dy[0]);

@@ -199,13 +199,16 @@ void NormalizationGradient::merge(bool training) {
   offsets_ = blocks_.spread(offset);
 }
 
-Tensor NormalizationGradient::dweight() const {
-  std::vector<double> dweight(sum_x_);
-  for (size_t c = 0; c < dweight.size(); ++c) dweight[c] *= inverse_[c];
-  return floats(dweight);
+void NormalizationGradient::set(Gradients& dx, size_t weight) const {
+  if (dx.wanted(weight)) {
+    std::vector<double> dweight(sum_x_);
+    for (size_t c = 0; c < dweight.size(); ++c) dweight[c] *= inverse_[c];
+    dx.set(weight, floats(dweight));
+  }
+  if (dx.wanted(weight + 1)) dx.set(weight + 1, floats(sum_));
+  for (const size_t i : {weight + 2, weight + 3})
+    if (dx.wanted(i)) fail("batch_norm: the running statistics have no gradient");
 }
-
-Tensor NormalizationGradient::dbias() const { return floats(sum_); }
 
 void NormalizationGradient::apply(const float* dy, int64_t block, float* dx, float* dskip, int64_t origin) const {
   const auto& k = kernel::batch_norm_kernels();

@@ -103,8 +103,9 @@ class NormalizationGradient {
   /// `dy` is the whole gradient of the output.
   void add(const float* dy, int64_t block);
   void merge(bool training);
-  Tensor dweight() const;
-  Tensor dbias() const;
+  /// The gradients of weight, input `weight`, and of bias, the next. Throws Error where those of the running
+  /// statistics, the two after, are wanted: they have none.
+  void set(Gradients& dx, size_t weight) const;
   /// dx and, where it is not null, the gradient of skip; either may be dy. dx starts at element `origin` of the whole.
   void apply(const float* dy, int64_t block, float* dx, float* dskip, int64_t origin = 0) const;
 

@@ -70,11 +70,7 @@ void Conv2d::forward(Inputs x, Outputs y, Context& context) const {
 void Conv2d::backward(const Context& context, Outputs dy, Gradients& dx) const {
   const Tensor x = context.kept(0), weight = context.kept(1);
   const bool has_bias = dx.size() == 3;
-  if (dy[0].elements() == 0) {
-    for (size_t i = 0; i < dx.size(); ++i)
-      if (dx.wanted(i)) dx.set(i, Tensor::zeros(context.input(i).shape));
-    return;
-  }
+  if (dy[0].elements() == 0) return zero_gradients(context, dx);
   const auto c = geometry(attributes, x.shape(), weight.shape(), dy[0].shape());
   const bool wants_bias = has_bias && dx.wanted(2);
   if (dx.wanted(1) || wants_bias) {

@@ -86,11 +86,7 @@ void Conv2dBatchNorm::forward(Inputs x, Outputs y, Context& context) const {
 
 void Conv2dBatchNorm::backward(const Context& context, Outputs dy, Gradients& dx) const {
   const Shape& shape = dy[0].shape();
-  if (dy[0].elements() == 0) {
-    for (size_t i = 0; i < dx.size(); ++i)
-      if (dx.wanted(i)) dx.set(i, Tensor::zeros(context.input(i).shape));
-    return;
-  }
+  if (dy[0].elements() == 0) return zero_gradients(context, dx);
   const Tensor x = context.kept(0), filter = context.kept(1);
   const Blocks blocks(shape);
   NormalizationGradient gradient(blocks, context, 2, attributes.relu, dx.size() == 7);
@@ -98,10 +94,7 @@ void Conv2dBatchNorm::backward(const Context& context, Outputs dy, Gradients& dx
   blocks.for_each([&](int64_t block) { gradient.add(g, block); });
   gradient.merge(context.training());
 
-  if (dx.wanted(kWeight)) dx.set(kWeight, gradient.dweight());
-  if (dx.wanted(kBias)) dx.set(kBias, gradient.dbias());
-  for (const int i : {kMean, kVar})
-    if (dx.wanted(i)) fail("batch_norm: the running statistics have no gradient");
+  gradient.set(dx, kWeight);
 
   const bool skips = dx.size() == 7 && dx.wanted(kSkip);
   Tensor dskip = skips ? reuse_or_empty(dy[0]) : Tensor();

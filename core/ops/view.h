@@ -1,5 +1,5 @@
 #pragma once
-// Private: the gradients of operations that only change the shape.
+// Private: what only changes a tensor's shape.
 
 #include "../autograd.h"
 

@@ -74,11 +74,7 @@ void QuantizedConv::backward(const Context& context, Outputs dy, Gradients& dx) 
     onednn::convolution_backward_weights(c, to_float(qx), dv, dweight, dbias);
     float* out = dweight.mutable_data<float>();
     for (int64_t i = 0; i < dweight.elements(); ++i) out[i] *= x.scale;
-    if (context.kept_count() > masks) {
-      const Tensor mask = context.kept(masks);
-      const uint8_t* m = mask.data<uint8_t>();
-      for (int64_t i = 0; i < dweight.elements(); ++i) out[i] = m[i] != 0 ? out[i] : 0.0f;
-    }
+    if (context.kept_count() > masks) dweight = through_mask(context, masks, dweight);
     if (dx.wanted(1)) dx.set(1, dweight);
     if (dx.wanted(2)) dx.set(2, dbias);
   }

@@ -1,51 +1,53 @@
 #include "input.h"
 
 #include "../../core/ops/elementwise.h"
+#include "../integer/values.h"
 
 namespace sinter::quant {
 
 namespace {
 
-// The values with zeros for NaN, and how many there were.
-int64_t without_nans(const Tensor& x, Tensor& clean) {
+int64_t count_nans(const Tensor& x) {
   std::atomic<int64_t> count{0};
   const float* in = x.data<float>();
-  float* out = clean.mutable_data<float>();
   parallel_for(x.elements(), ops::kElementwiseGrain, [&](int64_t begin, int64_t end) {
     int64_t here = 0;
-    for (int64_t i = begin; i < end; ++i) {
-      const bool nan = in[i] != in[i];
-      out[i] = nan ? 0.0f : in[i];
-      here += nan;
-    }
+    for (int64_t i = begin; i < end; ++i) here += in[i] != in[i];
     count += here;
   });
   return count;
 }
 
+Tensor with_zeros_for_nans(const Tensor& x) {
+  Tensor clean = Tensor::empty(x.shape());
+  ops::map(x, clean, [](float v) { return v != v ? 0.0f : v; });
+  return clean;
+}
+
 }  // namespace
 
 void QuantizeInput::forward(Inputs x, Outputs y, Context& context) const {
-  Tensor clean = Tensor::empty(x[0].shape());
-  *nans += without_nans(x[0], clean);
+  const int64_t found = count_nans(x[0]);
+  *nans += found;
+  const Tensor clean = found > 0 ? with_zeros_for_nans(x[0]) : x[0];
   if (pass->observe && clean.elements() > 0) output->observe(Samples(clean));
   const March& march = *pass->march;
-  const float inverse = 1.0f / output->scale(march);
-  const float* in = clean.data<float>();
-  auto* out = y[0].mutable_data<int8_t>();
-  Tensor mask = context.recording() ? Tensor::empty({clean.elements()}, DType::uint8) : Tensor();
-  uint8_t* passes = mask.defined() ? mask.mutable_data<uint8_t>() : nullptr;
+  const float scale = output->scale(march);
   constexpr Bounds kBounds;
-  parallel_for(clean.elements(), ops::kElementwiseGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i)
-      out[i] = static_cast<int8_t>(quantize(in[i], inverse, kBounds, march.rounding));
-    if (passes == nullptr) return;
-    for (int64_t i = begin; i < end; ++i) {
-      const double r = round_as(march.rounding, in[i] * inverse);
-      passes[i] = r >= kBounds.low && r <= kBounds.high;
-    }
-  });
-  if (mask.defined()) context.keep(mask);
+  quantize(clean, scale, kBounds, march.rounding, y[0]);
+  if (context.recording()) {
+    const float inverse = 1.0f / scale;
+    const float* in = clean.data<float>();
+    Tensor mask = Tensor::empty({clean.elements()}, DType::uint8);
+    uint8_t* passes = mask.mutable_data<uint8_t>();
+    parallel_for(clean.elements(), ops::kElementwiseGrain, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const double r = round_as(march.rounding, in[i] * inverse);
+        passes[i] = r >= kBounds.low && r <= kBounds.high;
+      }
+    });
+    context.keep(mask);
+  }
   if (pass->inspect) pass->inspect(node, y[0]);
 }
 

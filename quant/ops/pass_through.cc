@@ -1,21 +1,19 @@
 #include "pass_through.h"
 
-#include <algorithm>
-
 #include "../../core/parallel.h"
+#include "../integer/conv.h"
+#include "../integer/values.h"
 
 namespace sinter::quant {
 
 namespace {
 
-constexpr int64_t kGrain = 1 << 15;
-
-template <class From, class To>
-void convert(const Tensor& from, Tensor& to) {
-  const From* in = from.data<From>();
-  To* out = to.mutable_data<To>();
-  parallel_for(from.elements(), kGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) out[i] = static_cast<To>(in[i]);
+// Floats that are integers, as int8.
+void to_integers(const Tensor& from, Tensor& to) {
+  const float* in = from.data<float>();
+  auto* out = to.mutable_data<int8_t>();
+  parallel_for(from.elements(), 1 << 15, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) out[i] = static_cast<int8_t>(in[i]);
   });
 }
 
@@ -34,10 +32,9 @@ void OnIntegers::forward(Inputs x, Outputs y, Context& context) const {
   if (op->aliasing() == Aliasing::view) {
     op->forward(x, y, context);
   } else {
-    Tensor in = Tensor::empty(x[0].shape()), out = Tensor::empty(y[0].shape());
-    convert<int8_t, float>(x[0], in);
+    Tensor in = to_float(x[0]), out = Tensor::empty(y[0].shape());
     op->forward({&in, 1}, {&out, 1}, context);
-    convert<float, int8_t>(out, y[0]);
+    to_integers(out, y[0]);
   }
   if (pass->inspect) pass->inspect(node, y[0]);
 }
@@ -45,15 +42,11 @@ void OnIntegers::forward(Inputs x, Outputs y, Context& context) const {
 void OnIntegers::backward(const Context& context, Outputs dy, Gradients& dx) const { op->backward(context, dy, dx); }
 
 void QuantizedClamp::forward(Inputs x, Outputs y, Context& context) const {
-  const int8_t* in = x[0].data<int8_t>();
-  auto* out = y[0].mutable_data<int8_t>();
-  const auto low = static_cast<int8_t>(bounds.low), high = static_cast<int8_t>(bounds.high);
-  parallel_for(x[0].elements(), kGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) out[i] = std::clamp(in[i], low, high);
-  });
+  clamp(x[0], bounds, y[0]);
   if (context.recording()) {
     // The real 6 counts: the largest integer may stand for a little less, where the gradient still passes.
     const double limit = activation == Activation::relu6 ? 6.0 / scale : INFINITY;
+    const int8_t* in = x[0].data<int8_t>();
     Tensor mask = Tensor::empty({x[0].elements()}, DType::uint8);
     auto* inside = mask.mutable_data<uint8_t>();
     for (int64_t i = 0; i < x[0].elements(); ++i) inside[i] = in[i] > 0 && in[i] < limit;
