@@ -95,7 +95,7 @@ class Compiler {
       case quant::Layer::clamp:
         step.opcode = Opcode::clamp;
         step.activation = std::string(node.op->name());
-        bounds = quant::output_bounds(quant::activation_named(step.activation), x.scale, march.rounding);
+        bounds = quant::output_bounds(activation_named(step.activation), x.scale, march.rounding);
         break;
       case quant::Layer::moves: {
         bounds = x.bounds;

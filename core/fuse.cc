@@ -23,7 +23,7 @@ constexpr size_t kWithSkip = 6;  // inputs of a batch normalisation that adds
 
 const ops::BatchNorm* open_batch_norm(const Graph& graph, int node) {
   const auto* norm = dynamic_cast<const ops::BatchNorm*>(graph.nodes[node].op.get());
-  return norm != nullptr && !norm->attributes.relu ? norm : nullptr;
+  return norm != nullptr && norm->attributes.activation == "none" ? norm : nullptr;
 }
 
 void fuse_add(Rewriter& r, int node) {
@@ -39,13 +39,14 @@ void fuse_add(Rewriter& r, int node) {
   r.absorb(reader, node);
 }
 
-void fuse_relu(Rewriter& r, int node) {
+void fuse_activation(Rewriter& r, int node) {
   const ops::BatchNorm* norm = open_batch_norm(r.graph, node);
   if (r.absorbed(node) || norm == nullptr || !r.read_once(node)) return;
   const int reader = r.reader(node);
-  if (r.graph.nodes[reader].op->name() != "relu") return;
+  const std::string kind(r.graph.nodes[reader].op->name());
+  if (kind != "relu" && kind != "relu6") return;
   BatchNormAttributes attributes = norm->attributes;
-  attributes.relu = true;
+  attributes.activation = kind;
   r.graph.nodes[node].op = std::make_shared<ops::BatchNorm>(attributes);
   r.absorb(reader, node);
 }
@@ -63,7 +64,7 @@ void fuse_conv(Rewriter& r, int node) {
   std::vector<Operand> inputs = r.graph.nodes[node].inputs;
   inputs.insert(inputs.end(), after.inputs.begin() + 1, after.inputs.end());
   auto op = std::make_shared<ops::Conv2dBatchNorm>(
-      Conv2dBatchNormAttributes{c.stride, c.padding, c.dilation, c.groups, b.eps, b.momentum, b.relu});
+      Conv2dBatchNormAttributes{c.stride, c.padding, c.dilation, c.groups, b.eps, b.momentum, b.activation});
   r.absorb(reader, node);
   r.graph.nodes[node].op = std::move(op);
   r.graph.nodes[node].inputs = std::move(inputs);
@@ -76,7 +77,7 @@ Graph fuse_batch_norm(const Graph& graph) {
   const int nodes = static_cast<int>(r.graph.nodes.size());
   // From the back: of two normalisations that are added, the later one takes the sum.
   for (int i = nodes - 1; i >= 0; --i) fuse_add(r, i);
-  for (int i = 0; i < nodes; ++i) fuse_relu(r, i);
+  for (int i = 0; i < nodes; ++i) fuse_activation(r, i);
   for (int i = 0; i < nodes; ++i) fuse_conv(r, i);
   return r.finish();
 }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "../core/activation.h"
 #include "march.h"
 
 namespace sinter::quant {
@@ -62,7 +63,6 @@ inline int32_t requantize(int64_t acc, int64_t skip, const Multiplier& by, const
 }
 
 /// The bounds of an output: the type's, from below 0 after a ReLU, from above round(6 / s) after a ReLU6.
-enum class Activation : uint8_t { none, relu, relu6 };
 Bounds output_bounds(Activation activation, float scale, Rounding rounding, const Bounds& type = {});
 
 /// The scale of a convolution's weights for one output channel, raised, where its bias would exceed 2^30 on the

@@ -67,7 +67,7 @@ class Fuser : Rewriter {
   void fold_batch_norm(int index) {
     Node& node = graph.nodes[index];
     const auto* norm = dynamic_cast<const ops::BatchNorm*>(node.op.get());
-    if (norm == nullptr || norm->attributes.relu || node.inputs.size() != 5) return;
+    if (norm == nullptr || norm->attributes.activation != "none" || node.inputs.size() != 5) return;
     if (fused(node.inputs[0]) == nullptr || !read_once(node.inputs[0].index)) return;
     for (size_t i = 1; i < 5; ++i)
       if (node.inputs[i].kind != Operand::Kind::parameter) return;

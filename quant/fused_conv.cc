@@ -20,13 +20,6 @@ onednn::Convolution geometry(const FusedConvAttributes& a, const Shape& x, const
   return ops::geometry(conv_attributes(a), image(x), image(weight), image(y));
 }
 
-Activation activation_named(const std::string& name) {
-  if (name == "none") return Activation::none;
-  if (name == "relu") return Activation::relu;
-  check(name == "relu6", "activation '", name, "' is unknown, expected none, relu or relu6");
-  return Activation::relu6;
-}
-
 Specs FusedConv::infer(std::span<const Spec> x) const {
   check(x.size() == 3 || x.size() == 4, name(), " (fused): got ", x.size(), " inputs, expected x, weight, bias, skip");
   if (attributes.linear)
@@ -66,7 +59,7 @@ void FusedConv::backward(const Context& context, Outputs dy, Gradients& dx) cons
   if (kind != Activation::none) {
     dv = reuse_or_empty(dy[0]);
     const float *out = y.data<float>(), *g = dy[0].data<float>();
-    const float top = kind == Activation::relu6 ? 6.0f : INFINITY;
+    const float top = ceiling(kind);
     float* to = dv.mutable_data<float>();
     parallel_for(y.elements(), 1 << 14, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) to[i] = out[i] > 0 && out[i] < top ? g[i] : 0;

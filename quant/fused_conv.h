@@ -19,9 +19,6 @@ SINTER_FIELDS(FusedConvAttributes, stride, padding, dilation, groups, linear, ac
 
 namespace quant {
 
-/// none, relu or relu6 by its name. Throws Error for others.
-Activation activation_named(const std::string& name);
-
 /// What a BPU runs as one layer: activation(conv2d or linear(x, weight) + bias (+ skip)). Inputs x, weight, bias [O],
 /// and perhaps skip, of the output's shape.
 struct FusedConv final : OpWith<FusedConvAttributes> {

@@ -17,39 +17,42 @@ void sum_squares(const float* x, const float* mean, int64_t count, int64_t perio
     }
 }
 
-template <bool kSkip, bool kRelu>
+template <bool kSkip, bool kActivation>
 void affine_as(const float* x, const float* __restrict scale, const float* __restrict shift, const float* skip,
-               int64_t count, int64_t period, float* __restrict y) {
+               float ceiling, int64_t count, int64_t period, float* __restrict y) {
   for (int64_t i = 0; i < count; ++i)
     for (int64_t j = 0; j < period; ++j) {
       float v = x[i * period + j] * scale[j] + shift[j];
       if constexpr (kSkip) v += skip[i * period + j];
-      if constexpr (kRelu) v = v < 0 ? 0 : v;
+      if constexpr (kActivation) {
+        v = v < 0 ? 0 : v;
+        v = v > ceiling ? ceiling : v;
+      }
       y[i * period + j] = v;
     }
 }
 
-void affine(const float* x, const float* scale, const float* shift, const float* skip, bool relu, int64_t count,
+void affine(const float* x, const float* scale, const float* shift, const float* skip, float ceiling, int64_t count,
             int64_t period, float* y) {
   if (skip != nullptr)
-    (relu ? affine_as<true, true> : affine_as<true, false>)(x, scale, shift, skip, count, period, y);
+    (ceiling > 0 ? affine_as<true, true> : affine_as<true, false>)(x, scale, shift, skip, ceiling, count, period, y);
   else
-    (relu ? affine_as<false, true> : affine_as<false, false>)(x, scale, shift, skip, count, period, y);
+    (ceiling > 0 ? affine_as<false, true> : affine_as<false, false>)(x, scale, shift, skip, ceiling, count, period, y);
 }
 
 enum class Mask { none, output, affine };
 
 template <Mask kMask>
-float masked(const ReluMask& mask, float dy, float x, int64_t at, int64_t j) {
-  if constexpr (kMask == Mask::output) return mask.y[at] > 0 ? dy : 0;
-  if constexpr (kMask == Mask::affine) return x * mask.scale[j] + mask.shift[j] > 0 ? dy : 0;
-  return dy;
+float masked(const ActivationMask& mask, float dy, float x, int64_t at, int64_t j) {
+  if constexpr (kMask == Mask::none) return dy;
+  const float y = kMask == Mask::output ? mask.y[at] : x * mask.scale[j] + mask.shift[j];
+  return (y > 0) & (y < mask.ceiling) ? dy : 0;
 }
 
 template <Mask kMask>
-void gradient_sums_as(const float* dy, const ReluMask& m, const float* x, const float* mean, int64_t count,
+void gradient_sums_as(const float* dy, const ActivationMask& m, const float* x, const float* mean, int64_t count,
                       int64_t period, float* __restrict acc_g, float* __restrict acc_gx) {
-  const ReluMask mask = m;
+  const ActivationMask mask = m;
   for (int64_t i = 0; i < count; ++i)
     for (int64_t j = 0; j < period; ++j) {
       const int64_t at = i * period + j;
@@ -59,7 +62,7 @@ void gradient_sums_as(const float* dy, const ReluMask& m, const float* x, const 
     }
 }
 
-void gradient_sums(const float* dy, const ReluMask& mask, const float* x, const float* mean, int64_t count,
+void gradient_sums(const float* dy, const ActivationMask& mask, const float* x, const float* mean, int64_t count,
                    int64_t period, float* acc_g, float* acc_gx) {
   const auto f = mask.y != nullptr       ? gradient_sums_as<Mask::output>
                  : mask.scale != nullptr ? gradient_sums_as<Mask::affine>
@@ -69,9 +72,9 @@ void gradient_sums(const float* dy, const ReluMask& mask, const float* x, const 
 
 // Each element is read before it is written and depends on no other: dx or dskip may be dy.
 template <Mask kMask, bool kSkip>
-void gradient_as(const float* dy, const ReluMask& m, const float* x, const float* scale, const float* slope,
+void gradient_as(const float* dy, const ActivationMask& m, const float* x, const float* scale, const float* slope,
                  const float* offset, int64_t count, int64_t period, float* dx, float* dskip) {
-  const ReluMask mask = m;
+  const ActivationMask mask = m;
   for (int64_t i = 0; i < count; ++i) {
 #ifndef __clang__  // which has no such pragma, and checks at run time
 #pragma GCC ivdep
@@ -86,13 +89,13 @@ void gradient_as(const float* dy, const ReluMask& m, const float* x, const float
 }
 
 template <Mask kMask>
-void gradient_of(const float* dy, const ReluMask& mask, const float* x, const float* scale, const float* slope,
+void gradient_of(const float* dy, const ActivationMask& mask, const float* x, const float* scale, const float* slope,
                  const float* offset, int64_t count, int64_t period, float* dx, float* dskip) {
   (dskip != nullptr ? gradient_as<kMask, true> : gradient_as<kMask, false>)(dy, mask, x, scale, slope, offset, count,
                                                                             period, dx, dskip);
 }
 
-void gradient(const float* dy, const ReluMask& mask, const float* x, const float* scale, const float* slope,
+void gradient(const float* dy, const ActivationMask& mask, const float* x, const float* scale, const float* slope,
               const float* offset, int64_t count, int64_t period, float* dx, float* dskip) {
   const auto f = mask.y != nullptr       ? gradient_of<Mask::output>
                  : mask.scale != nullptr ? gradient_of<Mask::affine>

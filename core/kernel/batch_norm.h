@@ -8,10 +8,11 @@
 
 namespace sinter::kernel {
 
-/// Where a ReLU let the gradient through: g = dy where y > 0, else 0. All null: no ReLU, g = dy.
-struct ReluMask {
+/// Where an activation let the gradient through: g = dy where 0 < y < ceiling, else 0. All null: none, g = dy.
+struct ActivationMask {
   const float* y = nullptr;                        // the output, or
   const float *scale = nullptr, *shift = nullptr;  // what made it of x, when nothing was added: saves reading it
+  float ceiling = 0;
 };
 
 struct BatchNormKernels {
@@ -19,14 +20,14 @@ struct BatchNormKernels {
   void (*sum)(const float* x, int64_t count, int64_t period, float* acc);
   /// acc[j] += sum of (x[:, j] - mean[j])^2
   void (*sum_squares)(const float* x, const float* mean, int64_t count, int64_t period, float* acc);
-  /// y = x * scale + shift (+ skip), then max(., 0) if relu; skip may be null
-  void (*affine)(const float* x, const float* scale, const float* shift, const float* skip, bool relu, int64_t count,
-                 int64_t period, float* y);
+  /// y = x * scale + shift (+ skip), then min(max(., 0), ceiling) unless ceiling is 0; skip may be null
+  void (*affine)(const float* x, const float* scale, const float* shift, const float* skip, float ceiling,
+                 int64_t count, int64_t period, float* y);
   /// acc_g[j] += sum of g[:, j], acc_gx[j] += sum of g (x[:, j] - mean[j])
-  void (*gradient_sums)(const float* dy, const ReluMask& mask, const float* x, const float* mean, int64_t count,
+  void (*gradient_sums)(const float* dy, const ActivationMask& mask, const float* x, const float* mean, int64_t count,
                         int64_t period, float* acc_g, float* acc_gx);
   /// dx = g * scale + x * slope + offset; dskip = g where not null. dx or dskip may be dy.
-  void (*gradient)(const float* dy, const ReluMask& mask, const float* x, const float* scale, const float* slope,
+  void (*gradient)(const float* dy, const ActivationMask& mask, const float* x, const float* scale, const float* slope,
                    const float* offset, int64_t count, int64_t period, float* dx, float* dskip);
 };
 

@@ -16,6 +16,7 @@ Specs BatchNorm::infer(std::span<const Spec> x) const {
         " inputs, expected input, weight, bias, running mean and variance, and perhaps a tensor to add");
   expect_float("batch_norm", x, x.size());
   const Shape& shape = x[kX].shape;
+  activation_named(attributes.activation);
   check(shape.rank() >= 2, "batch_norm: input is ", shape, ", expected [...,C]");
   constexpr const char* kNames[] = {"", "weight", "bias", "running mean", "running variance"};
   for (int i = kWeight; i <= kVar; ++i)
@@ -39,18 +40,19 @@ void BatchNorm::forward(Inputs x, Outputs y, Context& context) const {
     s = {doubles(x[kMean]), doubles(x[kVar])};
   }
   const Normalization normalization(blocks, s, attributes.eps, x[kWeight], x[kBias]);
+  const Activation activation = activation_named(attributes.activation);
   const float* skip = x.size() == 6 ? x[kSkip].data<float>() : nullptr;
   float* out = y[0].mutable_data<float>();
-  blocks.for_each([&](int64_t block) { normalization.apply(in, skip, attributes.relu, block, out); });
+  blocks.for_each([&](int64_t block) { normalization.apply(in, skip, activation, block, out); });
 
   if (context.recording())
-    NormalizationGradient::keep(context, x[kX], x[kWeight], s, normalization, attributes.relu, skip != nullptr, y[0]);
+    NormalizationGradient::keep(context, x[kX], x[kWeight], s, normalization, activation, skip != nullptr, y[0]);
 }
 
 void BatchNorm::backward(const Context& context, Outputs dy, Gradients& dx) const {
   const Shape& shape = context.input(kX).shape;
   const Blocks blocks(shape);
-  NormalizationGradient gradient(blocks, context, 0, attributes.relu, dx.size() == 6);
+  NormalizationGradient gradient(blocks, context, 0, activation_named(attributes.activation), dx.size() == 6);
   const float* g = dy[0].data<float>();
   blocks.for_each([&](int64_t block) { gradient.add(g, block); });
   gradient.merge(context.training());

@@ -6,15 +6,15 @@ namespace sinter {
 
 struct BatchNormAttributes {
   double eps = 1e-5;
-  double momentum = 0.1;  ///< running = (1 - momentum) * running + momentum * batch
-  bool relu = false;      ///< the result goes through max(., 0)
+  double momentum = 0.1;            ///< running = (1 - momentum) * running + momentum * batch
+  std::string activation = "none";  ///< of the result: none, relu, relu6
 };
-SINTER_FIELDS(BatchNormAttributes, eps, momentum, relu)
+SINTER_FIELDS(BatchNormAttributes, eps, momentum, activation)
 
 namespace ops {
 
 /// Batch normalisation over all axes but the last (Ioffe & Szegedy, 1502.03167): inputs x [...,C], weight, bias,
-/// running mean and running variance [C], and perhaps a tensor of x's shape that is added before the ReLU.
+/// running mean and running variance [C], and perhaps a tensor of x's shape that is added before the activation.
 /// In training it normalises with the batch's mean and (biased) variance and moves the running ones, the variance
 /// unbiased, as PyTorch does; in evaluation it normalises with the running ones.
 struct BatchNorm final : OpWith<BatchNormAttributes> {

@@ -117,29 +117,32 @@ Normalization::Normalization(const Blocks& blocks, const Statistics& s, double e
   shifts_ = blocks.spread(shift);
 }
 
-void Normalization::apply(const float* x, const float* skip, bool relu, int64_t block, float* y) const {
+void Normalization::apply(const float* x, const float* skip, Activation activation, int64_t block, float* y) const {
   const auto& k = kernel::batch_norm_kernels();
+  const float ceiling = activation == Activation::none ? 0 : sinter::ceiling(activation);
   blocks_.parts(block, [&](int64_t at, int64_t count, int64_t width) {
-    k.affine(x + at, scales_.data<float>(), shifts_.data<float>(), skip == nullptr ? nullptr : skip + at, relu, count,
-             width, y + at);
+    k.affine(x + at, scales_.data<float>(), shifts_.data<float>(), skip == nullptr ? nullptr : skip + at, ceiling,
+             count, width, y + at);
   });
 }
 
 void NormalizationGradient::keep(Context& context, const Tensor& x, const Tensor& weight, const Statistics& s,
-                                 const Normalization& normalization, bool relu, bool skips, const Tensor& y) {
+                                 const Normalization& normalization, Activation activation, bool skips,
+                                 const Tensor& y) {
   context.keep(x);
   context.keep(weight);
   context.keep(floats(s.mean));
   context.keep(floats(normalization.inverse()));
-  if (!relu) return;
+  if (activation == Activation::none) return;
   if (skips) return context.keep(y);
   context.keep(normalization.scales());
   context.keep(normalization.shifts());
 }
 
-NormalizationGradient::NormalizationGradient(const Blocks& blocks, const Context& context, size_t first, bool relu,
-                                             bool skips)
+NormalizationGradient::NormalizationGradient(const Blocks& blocks, const Context& context, size_t first,
+                                             Activation activation, bool skips)
     : blocks_(blocks),
+      ceiling_(ceiling(activation)),
       x_(context.kept(first)),
       weight_(context.kept(first + 1)),
       mean_(doubles(context.kept(first + 2))),
@@ -148,14 +151,18 @@ NormalizationGradient::NormalizationGradient(const Blocks& blocks, const Context
       sum_(blocks.channels),
       sum_x_(blocks.channels),
       means_(blocks.spread(mean_)) {
-  if (relu && skips) y_ = context.kept(first + 4);
-  if (!relu || skips) return;
+  if (activation == Activation::none) return;
+  if (skips) {
+    y_ = context.kept(first + 4);
+    return;
+  }
   mask_scales_ = context.kept(first + 4);
   mask_shifts_ = context.kept(first + 5);
 }
 
-kernel::ReluMask NormalizationGradient::mask(int64_t at) const {
-  kernel::ReluMask mask;
+kernel::ActivationMask NormalizationGradient::mask(int64_t at) const {
+  kernel::ActivationMask mask;
+  mask.ceiling = ceiling_;
   if (y_.defined()) mask.y = y_.data<float>() + at;
   if (mask_scales_.defined()) {
     mask.scale = mask_scales_.data<float>();

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "../activation.h"
 #include "../kernel/batch_norm.h"
 #include "../op.h"
 #include "../parallel.h"
@@ -74,12 +75,12 @@ class BatchStatistics {
   std::vector<double> partial_;
 };
 
-/// y = (x - mean) / sqrt(var + eps) * weight + bias (+ skip), then max(., 0) with relu.
+/// y = (x - mean) / sqrt(var + eps) * weight + bias (+ skip), then the activation.
 class Normalization {
  public:
   Normalization(const Blocks& blocks, const Statistics& s, double eps, const Tensor& weight, const Tensor& bias);
   /// `skip` may be null, `y` may be `x`.
-  void apply(const float* x, const float* skip, bool relu, int64_t block, float* y) const;
+  void apply(const float* x, const float* skip, Activation activation, int64_t block, float* y) const;
   const std::vector<double>& inverse() const { return inverse_; }  // 1 / sqrt(var + eps)
   const Tensor& scales() const { return scales_; }                 // y = x * scale + shift, over a period
   const Tensor& shifts() const { return shifts_; }
@@ -90,15 +91,16 @@ class Normalization {
   Tensor scales_, shifts_;
 };
 
-/// The gradient: first the sums over every block, then, merged, dx block by block. What forward kept decides where a
-/// ReLU's mask comes from.
+/// The gradient: first the sums over every block, then, merged, dx block by block. What forward kept decides where an
+/// activation's mask comes from.
 class NormalizationGradient {
  public:
-  /// Keeps what the gradient needs: x, and the output `y` for a ReLU's mask where something was added before it.
+  /// Keeps what the gradient needs: x, and the output `y` for the activation's mask where something was added before
+  /// it.
   static void keep(Context& context, const Tensor& x, const Tensor& weight, const Statistics& s,
-                   const Normalization& normalization, bool relu, bool skips, const Tensor& y);
+                   const Normalization& normalization, Activation activation, bool skips, const Tensor& y);
   /// Reads it back, from the context's `first` kept tensor on.
-  NormalizationGradient(const Blocks& blocks, const Context& context, size_t first, bool relu, bool skips);
+  NormalizationGradient(const Blocks& blocks, const Context& context, size_t first, Activation activation, bool skips);
 
   /// `dy` is the whole gradient of the output.
   void add(const float* dy, int64_t block);
@@ -110,9 +112,10 @@ class NormalizationGradient {
   void apply(const float* dy, int64_t block, float* dx, float* dskip, int64_t origin = 0) const;
 
  private:
-  kernel::ReluMask mask(int64_t at) const;
+  kernel::ActivationMask mask(int64_t at) const;
 
   const Blocks& blocks_;
+  float ceiling_;
   Tensor x_, weight_, y_, mask_scales_, mask_shifts_;
   std::vector<double> mean_, inverse_, partial_, sum_, sum_x_;  // sums of g, and of g (x - mean)
   Tensor means_, scales_, slopes_, offsets_;

@@ -56,6 +56,7 @@ void Conv2dBatchNorm::forward(Inputs x, Outputs y, Context& context) const {
   const auto convolve = [&](int64_t slice, int64_t image) {
     slices.forward(slice, in + image * in_image, convolved + image * out_image);
   };
+  const Activation activation = activation_named(attributes.activation);
   Statistics s;
   if (context.training()) {
     BatchStatistics batch(blocks);
@@ -68,7 +69,7 @@ void Conv2dBatchNorm::forward(Inputs x, Outputs y, Context& context) const {
     s = {doubles(x[kMean]), doubles(x[kVar])};
   }
   const Normalization normalization(blocks, s, attributes.eps, x[kWeight], x[kBias]);
-  const auto normalize = [&](int64_t block) { normalization.apply(convolved, skip, attributes.relu, block, out); };
+  const auto normalize = [&](int64_t block) { normalization.apply(convolved, skip, activation, block, out); };
   if (context.training()) {
     blocks.for_each(normalize);
   } else {
@@ -81,7 +82,7 @@ void Conv2dBatchNorm::forward(Inputs x, Outputs y, Context& context) const {
   if (!context.recording()) return;
   context.keep(x[kX]);
   context.keep(x[kFilter]);
-  NormalizationGradient::keep(context, result, x[kWeight], s, normalization, attributes.relu, skip != nullptr, y[0]);
+  NormalizationGradient::keep(context, result, x[kWeight], s, normalization, activation, skip != nullptr, y[0]);
 }
 
 void Conv2dBatchNorm::backward(const Context& context, Outputs dy, Gradients& dx) const {
@@ -89,7 +90,7 @@ void Conv2dBatchNorm::backward(const Context& context, Outputs dy, Gradients& dx
   if (dy[0].elements() == 0) return zero_gradients(context, dx);
   const Tensor x = context.kept(0), filter = context.kept(1);
   const Blocks blocks(shape);
-  NormalizationGradient gradient(blocks, context, 2, attributes.relu, dx.size() == 7);
+  NormalizationGradient gradient(blocks, context, 2, activation_named(attributes.activation), dx.size() == 7);
   const float* g = dy[0].data<float>();
   blocks.for_each([&](int64_t block) { gradient.add(g, block); });
   gradient.merge(context.training());

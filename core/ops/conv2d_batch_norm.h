@@ -13,19 +13,19 @@ struct Conv2dBatchNormAttributes {
   int64_t groups = 1;
   double eps = 1e-5;
   double momentum = 0.1;
-  bool relu = false;
+  std::string activation = "none";
 
   ConvAttributes conv() const { return {stride, padding, dilation, groups}; }
-  BatchNormAttributes batch_norm() const { return {eps, momentum, relu}; }
+  BatchNormAttributes batch_norm() const { return {eps, momentum, activation}; }
 };
-SINTER_FIELDS(Conv2dBatchNormAttributes, stride, padding, dilation, groups, eps, momentum, relu)
+SINTER_FIELDS(Conv2dBatchNormAttributes, stride, padding, dilation, groups, eps, momentum, activation)
 
 namespace ops {
 
 /// ops::BatchNorm of ops::Conv2d without a bias, with the same bits: inputs x [N,H,W,I], weight [O,KH,KW,I/groups],
 /// then those of the batch normalisation, [O] each: weight, bias, running mean and variance, and perhaps a tensor of
-/// the output's shape that is added before the ReLU. A few images at a time pass through both, while they are in cache.
-/// `fuse_batch_norm` makes it.
+/// the output's shape that is added before the activation. A few images at a time pass through both, while they are in
+/// cache. `fuse_batch_norm` makes it.
 struct Conv2dBatchNorm final : OpWith<Conv2dBatchNormAttributes> {
   using OpWith::OpWith;
   std::string_view name() const override { return "conv2d_batch_norm"; }

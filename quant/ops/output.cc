@@ -19,7 +19,7 @@ Samples real_values(const Accumulators& a) {
   arguments.skip_unit = static_cast<double>(a.skip_grid.scale);
   arguments.channels = static_cast<int64_t>(unit.size());
   arguments.low = a.activation == Activation::none ? -INFINITY : 0.0f;
-  arguments.high = a.activation == Activation::relu6 ? 6.0f : INFINITY;
+  arguments.high = ceiling(a.activation);
   const auto& kernels = kernel::requantize_kernels();
   return {a.acc.elements(), [arguments, &kernels, unit = std::move(unit), bias = std::move(bias)](
                                 int64_t begin, int64_t end, float* out) {

@@ -5,6 +5,7 @@
 #include "../../core/ops/conv2d_batch_norm.h"
 #include "../../core/ops/reduce.h"
 #include "../../core/ops/relu.h"
+#include "../../core/ops/relu6.h"
 #include "../support.h"
 
 using namespace sinter;
@@ -24,7 +25,7 @@ struct Net {
     return conv2d(x, of(name + ".weight", [&] { return normal({3, 3, 3, 3}, parameters.size()); }), {}, {.padding = 1});
   }
   Tensor norm(const Tensor& x, const std::string& name) {
-    const Tensor weight = of(name + ".weight", [] { return Tensor::from({3}, {1.5f, -0.5f, 1}); });
+    const Tensor weight = of(name + ".weight", [] { return Tensor::from({3}, {6, -0.5f, 1}); });
     const Tensor bias = of(name + ".bias", [] { return Tensor::from({3}, {0.1f, 0.2f, -0.3f}); });
     const Tensor mean = of(
         name + ".mean", [] { return Tensor::zeros({3}); }, false);
@@ -92,11 +93,11 @@ std::string fused(const Model& model) {
     out += text(out.empty() ? "" : " ", node.op->name());
     if (const auto* norm = dynamic_cast<const ops::BatchNorm*>(node.op.get())) {
       if (node.inputs.size() == 6) out += "+add";
-      if (norm->attributes.relu) out += "+relu";
+      if (norm->attributes.activation != "none") out += "+" + norm->attributes.activation;
     }
     if (const auto* both = dynamic_cast<const ops::Conv2dBatchNorm*>(node.op.get())) {
       if (node.inputs.size() == 7) out += "+add";
-      if (both->attributes.relu) out += "+relu";
+      if (both->attributes.activation != "none") out += "+" + both->attributes.activation;
     }
   }
   return out;
@@ -107,6 +108,13 @@ std::string fused(const Model& model) {
 TEST_CASE("fuse_batch_norm: a ReLU goes into the batch normalisation before it") {
   CHECK(fused([](Net& net, const Tensor& x) { return relu(net.norm(net.conv(x, "a"), "b")); }) ==
         "conv2d_batch_norm+relu");
+}
+
+TEST_CASE("fuse_batch_norm: so does a ReLU6, after an addition too") {
+  CHECK(fused([](Net& net, const Tensor& x) {
+          const Tensor y = relu6(net.norm(net.conv(x, "a"), "b"));  // above 6 in part
+          return relu6(net.norm(net.conv(y, "c"), "d") + y);
+        }) == "conv2d_batch_norm+relu6 conv2d_batch_norm+add+relu6");
 }
 
 TEST_CASE("fuse_batch_norm: an addition and the ReLU after it go into the batch normalisation") {

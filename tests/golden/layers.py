@@ -59,6 +59,49 @@ class ResNet(nn.Module):
         return self.head(y.mean((2, 3)))
 
 
+class InvertedResidual(nn.Module):
+    def __init__(self, i, o, stride, expansion):
+        super().__init__()
+        wide = i * expansion
+        self.expand = self.expand_bn = None
+        if expansion != 1:
+            self.expand = nn.Conv2d(i, wide, 1, bias=False)
+            self.expand_bn = nn.BatchNorm2d(wide)
+        self.depthwise = nn.Conv2d(wide, wide, 3, stride, 1, groups=wide, bias=False)
+        self.depthwise_bn = nn.BatchNorm2d(wide)
+        self.project = nn.Conv2d(wide, o, 1, bias=False)
+        self.project_bn = nn.BatchNorm2d(o)
+        self.adds = stride == 1 and i == o
+
+    def forward(self, x):
+        y = x if self.expand is None else F.relu6(self.expand_bn(self.expand(x)))
+        y = self.project_bn(self.project(F.relu6(self.depthwise_bn(self.depthwise(y)))))
+        return x + y if self.adds else y
+
+
+class MobileNetV2(nn.Module):
+    def __init__(self, in_channels, classes):
+        super().__init__()
+        self.stem = nn.Conv2d(in_channels, 32, 3, 2, 1, bias=False)
+        self.stem_bn = nn.BatchNorm2d(32)
+        self.body = nn.ModuleList()
+        i = 32
+        for expansion, o, blocks, stride in ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1),
+                                             (6, 160, 3, 2), (6, 320, 1, 1)):
+            for n in range(blocks):
+                self.body.append(InvertedResidual(i, o, stride if n == 0 else 1, expansion))
+                i = o
+        self.last = nn.Conv2d(i, 1280, 1, bias=False)
+        self.last_bn = nn.BatchNorm2d(1280)
+        self.head = nn.Linear(1280, classes)
+
+    def forward(self, x):
+        y = F.relu6(self.stem_bn(self.stem(x)))
+        for block in self.body:
+            y = block(y)
+        return self.head(F.relu6(self.last_bn(self.last(y))).mean((2, 3)))
+
+
 def state_of(model):
     return {key: value for key, value in model.state_dict().items() if "num_batches" not in key}
 
@@ -120,4 +163,5 @@ block(golden, "block with projection", 3, 4, 2)
 network(golden, "cifar", ResNet(nn.Conv2d(3, 16, 3, 1, 1, bias=False), None, [1, 1, 1], 10), (2, 9, 8, 3))
 network(golden, "imagenet", ResNet(nn.Conv2d(2, 64, 7, 2, 3, bias=False), nn.MaxPool2d(3, 2, 1), [2, 2, 2, 2], 5),
         (1, 21, 24, 2))
+network(golden, "mobilenet", MobileNetV2(2, 5), (1, 24, 27, 2))
 golden.write()

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "../../core/random.h"
+#include "../../nn/models/mobilenet.h"
 #include "../../nn/models/resnet.h"
 #include "../support.h"
 
@@ -59,6 +60,8 @@ TEST_CASE("the models have the parameters of the paper") {
   CHECK(count(nn::resnet56().parameters()) == cifar(9, 3, 10));
   CHECK(count(nn::resnet18().parameters()) == 11689512);
   CHECK(count(nn::resnet18().named_state()) == 11689512 + 9600);  // 4800 normalised channels
+  CHECK(count(nn::mobilenet_v2().parameters()) == 3504872);
+  CHECK(count(nn::mobilenet_v2({.width = 0.5}).parameters()) == 1968680);  // torchvision's width_mult
 }
 
 TEST_CASE("the models compute what PyTorch's compute") {
@@ -69,6 +72,7 @@ TEST_CASE("the models compute what PyTorch's compute") {
   };
   same("cifar", nn::CifarResNet(1));
   same("imagenet", nn::resnet18({.in_channels = 2, .classes = 5}));
+  same("mobilenet", nn::mobilenet_v2({.in_channels = 2, .classes = 5}));
 }
 
 TEST_CASE("a model's layers are found by name, and its trace has them all") {
@@ -99,4 +103,5 @@ TEST_CASE("a model says where an input does not fit") {
   const nn::CifarResNet net = nn::resnet20({.in_channels = 1});
   CHECK_ERROR(net(Tensor::zeros({1, 28, 28, 3})), "(in stem)");
   CHECK_ERROR(nn::CifarResNet(0), "ResNet: a stage has 0 blocks, expected at least 1");
+  CHECK_ERROR(nn::mobilenet_v2({.width = 0}), "MobileNetV2: width is 0, expected above 0, at most 16");
 }

@@ -1,5 +1,7 @@
 #include "../../../core/kernel/batch_norm.h"
 
+#include <cmath>
+
 #include "../../support.h"
 #include "tables.h"
 
@@ -31,19 +33,20 @@ std::vector<Tensor> results(const BatchNormKernels& k, const Size& size) {
   k.sum(at(x), count, period, result({period}));
   k.sum_squares(at(x), at(mean), count, period, result({period}));
   for (const float* added : {at(skip), static_cast<const float*>(nullptr)})
-    for (const bool relu : {false, true})
-      k.affine(at(x), at(scale), at(offset), added, relu, count, period, result({count, period}));
-  for (const float* masked : {at(y), static_cast<const float*>(nullptr)}) {
+    for (const float ceiling : {0.0f, INFINITY, 0.5f})
+      k.affine(at(x), at(scale), at(offset), added, ceiling, count, period, result({count, period}));
+  const kernel::ActivationMask masks[] = {
+      {}, {at(y), nullptr, nullptr, INFINITY}, {at(y), nullptr, nullptr, 0.5f}, {nullptr, at(scale), at(offset), 0.5f}};
+  for (const kernel::ActivationMask& mask : masks) {
     float* sums = result({period});
-    k.gradient_sums(at(dy), {masked}, at(x), at(mean), count, period, sums, result({period}));
-    k.gradient(at(dy), {masked}, at(x), at(scale), at(slope), at(offset), count, period, result({count, period}),
-               nullptr);
+    k.gradient_sums(at(dy), mask, at(x), at(mean), count, period, sums, result({period}));
+    k.gradient(at(dy), mask, at(x), at(scale), at(slope), at(offset), count, period, result({count, period}), nullptr);
     const Tensor elsewhere = all.back();
     float* dx = result({count, period});
-    k.gradient(at(dy), {masked}, at(x), at(scale), at(slope), at(offset), count, period, dx, result({count, period}));
+    k.gradient(at(dy), mask, at(x), at(scale), at(slope), at(offset), count, period, dx, result({count, period}));
     float* in_place = result({count, period});
     std::copy_n(at(dy), count * period, in_place);
-    k.gradient(in_place, {masked}, at(x), at(scale), at(slope), at(offset), count, period, in_place, nullptr);
+    k.gradient(in_place, mask, at(x), at(scale), at(slope), at(offset), count, period, in_place, nullptr);
     CHECK_SAME(all.back(), elsewhere);
   }
   return all;
@@ -74,13 +77,14 @@ TEST_CASE("batch normalisation's kernels compute what they say") {
   CHECK_SAME(Tensor::from({2}, std::span<const float>(acc)), Tensor::from({2}, {14, 22}));
   k.sum_squares(x, shift, 2, 2, squares);
   CHECK_SAME(Tensor::from({2}, std::span<const float>(squares)), Tensor::from({2}, {4, 19.5}));
-  k.affine(x, scale, shift, skip, true, 2, 2, y);
+  k.affine(x, scale, shift, skip, 6, 2, 2, y);
   const Tensor output = Tensor::from({4}, std::span<const float>(y));
-  CHECK_SAME(output, Tensor::from({4}, {0, 3.5, 9, 0}));
-  k.gradient_sums(dy, {y}, x, shift, 2, 2, sums, sums_x);
-  CHECK_SAME(Tensor::from({2}, std::span<const float>(sums)), Tensor::from({2}, {4, 2}));
-  CHECK_SAME(Tensor::from({2}, std::span<const float>(sums_x)), Tensor::from({2}, {8, -5}));
-  k.gradient(dy, {y}, x, scale, shift, acc, 2, 2, dx, dskip);
-  CHECK_SAME(Tensor::from({4}, std::span<const float>(dskip)), Tensor::from({4}, {0, 2, 4, 0}));
-  CHECK_SAME(Tensor::from({4}, std::span<const float>(dx)), Tensor::from({4}, {15, 19, 25, 24}));
+  CHECK_SAME(output, Tensor::from({4}, {0, 3.5, 6, 0}));
+  const kernel::ActivationMask mask{y, nullptr, nullptr, 6};
+  k.gradient_sums(dy, mask, x, shift, 2, 2, sums, sums_x);
+  CHECK_SAME(Tensor::from({2}, std::span<const float>(sums)), Tensor::from({2}, {0, 2}));
+  CHECK_SAME(Tensor::from({2}, std::span<const float>(sums_x)), Tensor::from({2}, {0, -5}));
+  k.gradient(dy, mask, x, scale, shift, acc, 2, 2, dx, dskip);
+  CHECK_SAME(Tensor::from({4}, std::span<const float>(dskip)), Tensor::from({4}, {0, 2, 0, 0}));
+  CHECK_SAME(Tensor::from({4}, std::span<const float>(dx)), Tensor::from({4}, {15, 19, 17, 24}));
 }

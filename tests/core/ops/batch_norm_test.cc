@@ -43,7 +43,7 @@ TEST_CASE("batch_norm computes what PyTorch's computes, and its running statisti
     const bool training = c.attribute<bool>("training");
     const Tensor y = norm(training, {.eps = c.attribute<double>("eps"),
                                      .momentum = c.attribute<double>("momentum"),
-                                     .relu = c.attribute<bool>("relu")})(x);
+                                     .activation = c.attribute<bool>("relu") ? "relu" : "none"})(x);
     CHECK_CLOSE(y, c.output("y"), 1e-4, 2e-5);
     CHECK_CLOSE(x[3], c.output("mean"));
     CHECK_CLOSE(x[4], c.output("var"));
@@ -60,13 +60,14 @@ TEST_CASE("batch_norm's gradient is that of finite differences") {
     INFO(training);
     CHECK_GRADIENT(norm_of(training), operands({3, 2, 3, 4}));
     CHECK_GRADIENT(norm_of(training), operands({3, 2, 3, 4}, true));
-    CHECK_GRADIENT(norm_of(training, {.relu = true}), operands({2, 3, 2, 2}), {.step = 1e-3, .atol = 5e-3});
-    CHECK_GRADIENT(norm_of(training, {.relu = true}), operands({2, 3, 2, 2}, true), {.step = 1e-3, .atol = 5e-3});
+    CHECK_GRADIENT(norm_of(training, {.activation = "relu"}), operands({2, 3, 2, 2}), {.step = 1e-3, .atol = 5e-3});
+    CHECK_GRADIENT(norm_of(training, {.activation = "relu"}), operands({2, 3, 2, 2}, true),
+                   {.step = 1e-3, .atol = 5e-3});
   }
 }
 
 TEST_CASE("a skip without its input's gradient, and the other way round") {
-  const auto f = norm_of(true, {.relu = true});
+  const auto f = norm_of(true, {.activation = "relu"});
   const auto gradients = [&](bool of_x, bool of_skip) {
     std::vector<Tensor> x = operands({2, 3, 3, 4}, true);
     x[0].set_requires_grad(of_x);
@@ -85,8 +86,8 @@ TEST_CASE("batch_norm without a tensor to add is the shorter call") {
   Tensor mean = Tensor::zeros({4}), var = Tensor::ones({4}), other_mean = Tensor::zeros({4}),
          other_var = Tensor::ones({4});
   const TrainingMode training(true);
-  CHECK_SAME(batch_norm(x[0], x[1], x[2], mean, var, {.relu = true}),
-             norm(true, {.relu = true})({x[0], x[1], x[2], other_mean, other_var}));
+  CHECK_SAME(batch_norm(x[0], x[1], x[2], mean, var, {.activation = "relu"}),
+             norm(true, {.activation = "relu"})({x[0], x[1], x[2], other_mean, other_var}));
   CHECK_SAME(mean, other_mean);
   CHECK_SAME(var, other_var);
 }
@@ -121,7 +122,7 @@ TEST_CASE("batch_norm does not depend on the number of threads") {
   for (const bool training : {true, false})
     for (const int64_t channels : {16, 24, 300}) {
       INFO(training, channels);
-      CHECK_THREADS(norm_of(training, {.relu = true}), operands({9, 13, 14, channels}, true));
+      CHECK_THREADS(norm_of(training, {.activation = "relu"}), operands({9, 13, 14, channels}, true));
       CHECK_THREADS(norm_of(training), operands({9, 13, 14, channels}));
     }
 }

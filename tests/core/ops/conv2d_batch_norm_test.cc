@@ -2,6 +2,7 @@
 
 #include "../../../core/ops/arithmetic.h"
 #include "../../../core/ops/relu.h"
+#include "../../../core/ops/relu6.h"
 #include "../../support.h"
 
 using namespace sinter;
@@ -37,7 +38,8 @@ TensorFunction apart(const Attributes& a, const std::vector<Tensor>& state, bool
     Tensor y = batch_norm(conv2d(x[0], x[1], {}, a.conv()), x[2], x[3], state[0].clone(), state[1].clone(),
                           {.eps = a.eps, .momentum = a.momentum});
     if (x.size() > 4) y = y + x[4];
-    return a.relu ? relu(y) : y;
+    if (a.activation == "none") return y;
+    return a.activation == "relu" ? relu(y) : relu6(y);
   };
 }
 
@@ -70,10 +72,10 @@ TEST_CASE("conv2d_batch_norm: the bits of the operations apart, in several slice
   for (const bool training : {true, false}) {
     CAPTURE(training);
     const Case cases[] = {
-        {{.padding = 1, .relu = true}, operands({9, 16, 32, 16}, {16, 3, 3, 16}, {9, 16, 32, 16}), training},
+        {{.padding = 1, .activation = "relu"}, operands({9, 16, 32, 16}, {16, 3, 3, 16}, {9, 16, 32, 16}), training},
         {{.padding = 1}, operands({19, 16, 16, 32}, {32, 3, 3, 32}), training},  // Winograd's
-        {{.stride = 2, .padding = 1, .relu = true}, operands({5, 33, 31, 3}, {20, 3, 3, 3}), training},
-        {{.groups = 4, .relu = true}, operands({3, 70, 70, 8}, {8, 1, 1, 2}), training},
+        {{.stride = 2, .padding = 1, .activation = "relu"}, operands({5, 33, 31, 3}, {20, 3, 3, 3}), training},
+        {{.groups = 4, .activation = "relu6"}, operands({3, 70, 70, 8}, {8, 1, 1, 2}), training},
     };
     for (const Case& c : cases) {
       const auto actual = gradients(c.one, c.x), expected = gradients(c.several, c.x);
@@ -94,9 +96,10 @@ TEST_CASE("conv2d_batch_norm: gradients are those of finite differences") {
 }
 
 TEST_CASE("conv2d_batch_norm: threads change nothing") {
-  const Case direct({.padding = 1, .relu = true}, operands({9, 32, 32, 16}, {16, 3, 3, 16}, {9, 32, 32, 16}), true);
+  const Case direct({.padding = 1, .activation = "relu"}, operands({9, 32, 32, 16}, {16, 3, 3, 16}, {9, 32, 32, 16}),
+                    true);
   CHECK_THREADS(direct.one, direct.x);
-  const Case winograd({.padding = 1, .relu = true}, operands({19, 16, 16, 32}, {32, 3, 3, 32}), true);
+  const Case winograd({.padding = 1, .activation = "relu"}, operands({19, 16, 16, 32}, {32, 3, 3, 32}), true);
   CHECK_THREADS(winograd.one, winograd.x);
 }
 

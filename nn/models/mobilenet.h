@@ -1,0 +1,36 @@
+#pragma once
+
+#include "../layers/inverted_residual.h"
+#include "../layers/linear.h"
+
+namespace sinter::nn {
+
+struct MobileNetV2Options {
+  int64_t in_channels = 3;
+  int64_t classes = 1000;
+  double width = 1;  ///< of every layer; channels are rounded to multiples of 8, those before the head not narrowed
+};
+
+/// MobileNetV2 (Sandler et al., 1801.04381, table 2): a 3x3 convolution, seventeen inverted residuals, a 1x1
+/// convolution, mean over the image, linear head.
+struct MobileNetV2 : Module {
+  Conv2d stem;
+  BatchNorm2d stem_bn;
+  std::vector<InvertedResidual> body;
+  Conv2d last;
+  BatchNorm2d last_bn;
+  Linear head;
+  SINTER_CHILDREN(stem, stem_bn, body, last, last_bn, head)
+
+  /// `strides` of the stem and of the seven stages.
+  MobileNetV2(const std::array<int64_t, 8>& strides, const MobileNetV2Options& options = {});
+  /// [N,H,W,in_channels] to logits [N,classes].
+  Tensor forward(const Tensor& x) const override;
+};
+
+/// For images of 224x224: the paper's strides.
+MobileNetV2 mobilenet_v2(const MobileNetV2Options& options = {});
+/// For images of about 32x32: the stem and the first stage that would halve the image keep its size.
+MobileNetV2 cifar_mobilenet_v2(const MobileNetV2Options& options = {.classes = 10});
+
+}  // namespace sinter::nn
