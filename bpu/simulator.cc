@@ -139,7 +139,7 @@ std::vector<Tensor> Simulator::inspect(std::span<const Tensor> x, const Inspecto
           "simulator: ", value.name, " is ", x[i].defined() ? to_string(x[i].spec()) : "undefined",
           ", expected float32 ", value.shape, " with any first axis");
     Tensor integers = Tensor::empty(x[i].shape(), DType::int8);
-    quant::quantize(x[i], value.scale, bounds_of(value), p.march.rounding, integers);
+    quant::quantize(x[i], {&value.scale, 1}, bounds_of(value), p.march.rounding, integers);
     made(p.inputs[i], std::move(integers));
   }
   for (size_t i = 0; i < p.instructions.size(); ++i) {

@@ -84,9 +84,8 @@ Tensor Tensor::full(const Shape& shape, double value, DType dtype) {
             "full: ", value, " is no ", dtype);
     T* out = tensor.mutable_data<T>();
     const T fill = static_cast<T>(value);
-    parallel_for(tensor.elements(), kGrain, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) out[i] = fill;
-    });
+    parallel_for(tensor.elements(), kGrain,
+                 [&](int64_t begin, int64_t end) { std::fill_n(out + begin, end - begin, fill); });
   });
   return tensor;
 }

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "../core/parallel.h"
+#include "integer/values.h"
 
 namespace sinter::quant {
 
@@ -52,36 +53,24 @@ float ActivationQuantizer::scale(const March& march) const {
 
 QuantizedWeights quantize_weights(const std::string& name, const TensorConfig& config, const March& march,
                                   const Tensor& weight, const Tensor& bias, float x_scale) {
-  const int64_t outputs = weight.size(0), each = weight.elements() / outputs;
-  const float *w = weight.data<float>(), *b = bias.data<float>();
+  const int64_t outputs = weight.size(0);
+  const float* b = bias.data<float>();
   QuantizedWeights result{
       Tensor::empty(weight.shape(), DType::int8), std::vector<float>(outputs), std::vector<int32_t>(outputs), {}};
-  auto* q = result.values.mutable_data<int8_t>();
-  const ObserverValue observer = config.make_observer();
-  const bool full_range = observer->full_range();
-  uint8_t* mask = nullptr;
-  if (!full_range) {
-    result.mask = Tensor::empty(weight.shape(), DType::uint8);
-    mask = result.mask.mutable_data<uint8_t>();
-  }
-  for (int64_t o = 0; o < outputs; ++o) {
-    try {
-      const Range range = observer->observe(Samples::channel(weight, o));
-      const float scale = march.on_grid(scale_from_range(range.min, range.max));
-      result.scales[o] = effective_weight_scale(march, scale, x_scale, b[o]);
-      result.bias[o] = quantize_bias(b[o], x_scale, result.scales[o]);
-    } catch (const Error& error) {
-      fail(name, ": weights of output channel ", o, ": ", error.what());
-    }
-    const float inverse = 1.0f / result.scales[o];
-    const Bounds bounds;
-    for (int64_t i = o * each; i < (o + 1) * each; ++i) {
-      q[i] = static_cast<int8_t>(quantize(w[i], inverse, bounds, march.rounding));
-      if (mask == nullptr) continue;
-      const double r = round_as(march.rounding, w[i] * inverse);
-      mask[i] = r >= bounds.low && r <= bounds.high;
-    }
-  }
+  const int64_t grain = std::max<int64_t>(1, (1 << 14) / (weight.elements() / outputs));
+  parallel_for(outputs, grain, [&](int64_t begin, int64_t end) {
+    const ObserverValue observer = config.make_observer();
+    for (int64_t o = begin; o < end; ++o) try {
+        const Range range = observer->observe(Samples::channel(weight, o));
+        const float scale = march.on_grid(scale_from_range(range.min, range.max));
+        result.scales[o] = effective_weight_scale(march, scale, x_scale, b[o]);
+        result.bias[o] = quantize_bias(b[o], x_scale, result.scales[o]);
+      } catch (const Error& error) {
+        fail(name, ": weights of output channel ", o, ": ", error.what());
+      }
+  });
+  quantize(weight, result.scales, {}, march.rounding, result.values,
+           config.make_observer()->full_range() ? nullptr : &result.mask);
   return result;
 }
 

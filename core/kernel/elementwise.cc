@@ -1,5 +1,11 @@
 #include "elementwise.h"
 
+#include "bits.h"
+
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
+
 namespace sinter::kernel {
 
 namespace {
@@ -36,16 +42,68 @@ bool range(const float* x, int64_t count, float* low, float* high) {
   return total != 0.0f;  // true for NaN
 }
 
-void masked(const uint8_t* mask, const float* x, int64_t count, float* y) {
-  for (int64_t i = 0; i < count; ++i) y[i] = mask[i] != 0 ? x[i] : 0.0f;
+void masked(const uint8_t* bits, const float* x, int64_t count, float* y) {
+  int64_t i = 0;
+#ifdef __AVX512F__
+  for (; i + 16 <= count; i += 16) {
+    const auto lanes = static_cast<__mmask16>(bits[i / 8] | bits[i / 8 + 1] << 8);
+    _mm512_storeu_ps(y + i, _mm512_maskz_loadu_ps(lanes, x + i));
+  }
+#endif
+  for (; i + 8 <= count; i += 8) {
+    const uint32_t eight = bits[i / 8];
+    for (int64_t j = 0; j < 8; ++j) y[i + j] = (eight >> j & 1) != 0 ? x[i + j] : 0.0f;
+  }
+  for (; i < count; ++i) y[i] = (bits[i / 8] >> i % 8 & 1) != 0 ? x[i] : 0.0f;
 }
 
 void widen(const int8_t* x, int64_t count, float* y) {
   for (int64_t i = 0; i < count; ++i) y[i] = x[i];
 }
 
+template <bool kHalfUp>
+void quantize_as(const QuantizeArguments& a, int64_t count) {
+  constexpr int64_t kChunk = 256;
+  const float low = a.low, high = a.high, inverse = a.inverse_scale;
+  for (int64_t begin = 0; begin < count; begin += kChunk) {
+    const int64_t n = count - begin < kChunk ? count - begin : kChunk;
+    const float* __restrict x = a.x + begin;
+    int8_t* __restrict y = a.y + begin;
+    uint8_t flags[kChunk];
+    for (int64_t i = 0; i < n; ++i) {
+      float v = x[i] * inverse;
+      v = v == v ? v : 0;
+      v = v < low - 1 ? low - 1 : v;
+      v = v > high + 1 ? high + 1 : v;
+      float r = (v + 0x1.8p23f) - 0x1.8p23f;  // half to even
+      if constexpr (kHalfUp) r = v - r >= 0.5f ? r + 1 : r;
+      flags[i] = static_cast<uint8_t>((r >= low) & (r <= high));
+      r = r < low ? low : r;
+      r = r > high ? high : r;
+      y[i] = static_cast<int8_t>(static_cast<int32_t>(r));
+    }
+    if (a.bits != nullptr) pack_bits(flags, n, a.bits + begin / 8);
+  }
+}
+
+void quantize(const QuantizeArguments& a, int64_t count) {
+  (a.half_up ? quantize_as<true> : quantize_as<false>)(a, count);
+}
+
+int64_t sum_abs(const int8_t* x, int64_t count) {
+  constexpr int64_t kChunk = 1 << 20;  // 32 bits hold its sum
+  int64_t total = 0;
+  for (int64_t begin = 0; begin < count; begin += kChunk) {
+    const int64_t end = count - begin < kChunk ? count : begin + kChunk;
+    int32_t sum = 0;
+    for (int64_t i = begin; i < end; ++i) sum += x[i] < 0 ? -x[i] : x[i];
+    total += sum;
+  }
+  return total;
+}
+
 }  // namespace
 
-const ElementwiseKernels SINTER_KERNELS(elementwise_kernels) = {range, masked, widen};
+const ElementwiseKernels SINTER_KERNELS(elementwise_kernels) = {range, masked, widen, quantize, sum_abs};
 
 }  // namespace sinter::kernel

@@ -7,14 +7,28 @@
 
 namespace sinter::kernel {
 
+/// y = x / scale as integers within low..high; `bits`, where not null, says which values round to that range by
+/// themselves. NaN counts as 0.
+struct QuantizeArguments {
+  const float* x = nullptr;
+  float inverse_scale = 1;
+  float low = 0, high = 0;  // integers, within +-2^20
+  bool half_up = false;     // floor(v + 0.5), or half to even
+  int8_t* y = nullptr;
+  uint8_t* bits = nullptr;
+};
+
 struct ElementwiseKernels {
   /// low and high become the least and the largest of themselves and x, NaN left out; returns whether x holds a NaN or
   /// an infinity.
   bool (*range)(const float* x, int64_t count, float* low, float* high);
-  /// y = mask != 0 ? x : 0; y may be x.
-  void (*masked)(const uint8_t* mask, const float* x, int64_t count, float* y);
+  /// y = x where its bit is set, else 0; y may be x.
+  void (*masked)(const uint8_t* bits, const float* x, int64_t count, float* y);
   /// y = x as float32
   void (*widen)(const int8_t* x, int64_t count, float* y);
+  void (*quantize)(const QuantizeArguments& a, int64_t count);
+  /// The sum of |x|.
+  int64_t (*sum_abs)(const int8_t* x, int64_t count);
 };
 
 SINTER_DECLARE_KERNELS(ElementwiseKernels, elementwise_kernels)

@@ -1,5 +1,7 @@
 #include "requantize.h"
 
+#include "bits.h"
+
 #ifdef __AVX512F__
 #include <immintrin.h>
 #ifndef __clang__
@@ -16,7 +18,8 @@ namespace {
 
 // Sixteen values of a row at a time; `lanes` are those that exist. The comparison with the portable loop is a test.
 template <bool kSkip, bool kHalfUp, bool kMask>
-inline void sixteen(const RequantizeArguments& a, int64_t at, int64_t c, __mmask16 lanes) {
+inline void sixteen(const RequantizeArguments& a, int64_t row, int64_t c, __mmask16 lanes) {
+  const int64_t at = row * a.channels + c;
   const auto low_half = static_cast<__mmask8>(lanes), high_half = static_cast<__mmask8>(lanes >> 8);
   const __m512i acc = _mm512_maskz_loadu_epi32(lanes, a.acc + at);
   const auto rescaled = [&](__m256i half, __mmask8 valid, int64_t channel, __m256i skip) {
@@ -45,8 +48,9 @@ inline void sixteen(const RequantizeArguments& a, int64_t at, int64_t c, __mmask
       k = _mm512_mask_cmp_pd_mask(k, r, _mm512_set1_pd(a.mask_low), _CMP_GE_OQ);
       return _mm512_mask_cmp_pd_mask(k, r, _mm512_set1_pd(a.mask_high), _CMP_LE_OQ);
     };
-    const auto k = static_cast<__mmask16>(passes(v0, r0) | passes(v1, r1) << 8);
-    _mm_mask_storeu_epi8(a.mask + at, lanes, _mm_maskz_set1_epi8(k, 1));
+    uint8_t* bits = a.mask + row * bit_bytes(a.channels) + c / 8;
+    bits[0] = static_cast<uint8_t>(passes(v0, r0) & low_half);
+    if (high_half != 0) bits[1] = static_cast<uint8_t>(passes(v1, r1) & high_half);
   }
   // Bounds are integers: rounding first does not change what is clamped.
   const auto clamped = [&](__m512d r) {
@@ -61,9 +65,8 @@ void rows(const RequantizeArguments& a, int64_t begin, int64_t end) {
   const int64_t whole = a.channels / 16 * 16;
   const auto rest = static_cast<__mmask16>((1u << (a.channels - whole)) - 1);
   for (int64_t row = begin; row < end; ++row) {
-    const int64_t at = row * a.channels;
-    for (int64_t c = 0; c < whole; c += 16) sixteen<kSkip, kHalfUp, kMask>(a, at + c, c, 0xffff);
-    if (rest != 0) sixteen<kSkip, kHalfUp, kMask>(a, at + whole, whole, rest);
+    for (int64_t c = 0; c < whole; c += 16) sixteen<kSkip, kHalfUp, kMask>(a, row, c, 0xffff);
+    if (rest != 0) sixteen<kSkip, kHalfUp, kMask>(a, row, whole, rest);
   }
 }
 
@@ -91,18 +94,23 @@ void rows(const RequantizeArguments& a, int64_t begin, int64_t end) {
     const int32_t* __restrict acc = a.acc + row * channels;
     const int8_t* __restrict skip = kSkip ? a.skip + row * channels : nullptr;
     int8_t* __restrict y = a.y + row * channels;
-    uint8_t* __restrict mask = kMask ? a.mask + row * channels : nullptr;
-    for (int64_t c = 0; c < channels; ++c) {
-      double v = (static_cast<double>(acc[c]) + bias[c]) * scale[c];
-      if constexpr (kSkip) v += static_cast<double>(skip[c]) * skip_scale[c];
-      if constexpr (kMask) {
-        const double r = kHalfUp ? half_up(v) : half_to_even(v);
-        mask[c] = static_cast<uint8_t>((v > above) & (v < below) & (r >= mask_low) & (r <= mask_high));
+    constexpr int64_t kChunk = 256;
+    for (int64_t begin = 0; begin < channels; begin += kChunk) {
+      const int64_t end = channels - begin < kChunk ? channels : begin + kChunk;
+      uint8_t flags[kChunk];
+      for (int64_t c = begin; c < end; ++c) {
+        double v = (static_cast<double>(acc[c]) + bias[c]) * scale[c];
+        if constexpr (kSkip) v += static_cast<double>(skip[c]) * skip_scale[c];
+        if constexpr (kMask) {
+          const double r = kHalfUp ? half_up(v) : half_to_even(v);
+          flags[c - begin] = static_cast<uint8_t>((v > above) & (v < below) & (r >= mask_low) & (r <= mask_high));
+        }
+        v = v < low ? low : v;
+        v = v > high ? high : v;
+        v = kHalfUp ? half_up(v) : half_to_even(v);
+        y[c] = static_cast<int8_t>(static_cast<int32_t>(v));
       }
-      v = v < low ? low : v;
-      v = v > high ? high : v;
-      v = kHalfUp ? half_up(v) : half_to_even(v);
-      y[c] = static_cast<int8_t>(static_cast<int32_t>(v));
+      if constexpr (kMask) pack_bits(flags, end - begin, a.mask + row * bit_bytes(channels) + begin / 8);
     }
   }
 }

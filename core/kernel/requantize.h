@@ -17,7 +17,7 @@ struct RequantizeArguments {
   double low = 0, high = 0;
   bool half_up = false;
   int8_t* y = nullptr;
-  uint8_t* mask = nullptr;  // or null
+  uint8_t* mask = nullptr;  // or null: bits, each row starting at a byte
   double mask_low = 0, mask_high = 0;
   bool relu = false;
   double below = 0;

@@ -1,5 +1,6 @@
 #include "conv.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "../../core/autograd.h"
@@ -51,8 +52,12 @@ IntegerWeights integer_weights(const Tensor& weight, const Bounds& x, bool keep,
   const int64_t outputs = weight.size(0), each = weight.elements() / outputs, reach = reach_of(x);
   const int8_t* w = weight.data<int8_t>();
   std::vector<int64_t> sums(outputs);
+  const auto& kernels = kernel::elementwise_kernels();
+  const int64_t grain = std::max<int64_t>(1, (1 << 16) / std::max<int64_t>(each, 1));
+  parallel_for(outputs, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t o = begin; o < end; ++o) sums[o] = kernels.sum_abs(w + o * each, each);
+  });
   for (int64_t o = 0; o < outputs; ++o) {
-    for (int64_t i = 0; i < each; ++i) sums[o] += std::abs(static_cast<int>(w[o * each + i]));
     result.reach = std::max(result.reach, sums[o] * reach);
     check(sums[o] * reach <= kAccumulatorLimit, what, ": the accumulator of output channel ", o, " may reach ",
           sums[o] * reach, ", expected at most ", kAccumulatorLimit, " so that 32 bits hold it with its bias");
@@ -63,19 +68,22 @@ IntegerWeights integer_weights(const Tensor& weight, const Bounds& x, bool keep,
   }
   // Greedily: a part takes each channel's weights until its sum would reach the limit.
   std::vector<int64_t> next(outputs, 0);
-  for (bool left = true; left;) {
-    left = false;
+  while (std::any_of(next.begin(), next.end(), [&](int64_t i) { return i < each; })) {
     Tensor part = Tensor::zeros(weight.shape(), DType::int8);
     auto* out = part.mutable_data<int8_t>();
-    for (int64_t o = 0; o < outputs; ++o) {
-      int64_t sum = 0;
-      for (int64_t& i = next[o]; i < each; ++i) {
-        sum += std::abs(static_cast<int>(w[o * each + i])) * reach;
-        if (sum >= kExact) break;
-        out[o * each + i] = w[o * each + i];
+    parallel_for(outputs, grain, [&](int64_t begin, int64_t end) {
+      for (int64_t o = begin; o < end; ++o) {
+        const int64_t first = next[o];
+        int64_t sum = 0;
+        for (const int64_t step : {64, 1})
+          for (; next[o] + step <= each; next[o] += step) {
+            const int64_t more = kernels.sum_abs(w + o * each + next[o], step) * reach;
+            if (sum + more >= kExact) break;
+            sum += more;
+          }
+        std::copy(w + o * each + first, w + o * each + next[o], out + o * each + first);
       }
-      left = left || next[o] < each;
-    }
+    });
     result.parts.push_back(part);
   }
   return result;

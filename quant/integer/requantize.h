@@ -17,7 +17,7 @@ struct Requantization {
 };
 
 /// y = sat(round(((acc + qb) m + skip ms) / 2^n)) for acc [..., O] int32, skip int8 of its shape or undefined; y int8.
-/// Where `mask` is defined (uint8 [elements]), it becomes 1 where the straight-through gradient passes: the value,
+/// `mask` (of `empty_mask`, rows of O bits) is set where the straight-through gradient passes: the value,
 /// before it was saturated, rounds to within `type`, and is above 0 (relu) and below `below` (relu6: the real 6 in
 /// units of y).
 struct GradientMask {

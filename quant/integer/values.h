@@ -2,13 +2,21 @@
 // Private: real values to integers, and integers into bounds, over whole tensors; for fake-quantisation and the fast
 // simulator.
 
+#include <span>
+
 #include "../../core/tensor.h"
 #include "../contract.h"
 
 namespace sinter::quant {
 
-/// y (int8) = the integers nearest to x / scale (float32) within the bounds, as the contract's `quantize` has them.
-void quantize(const Tensor& x, float scale, const Bounds& bounds, Rounding rounding, Tensor& y);
+/// y (int8) = the integers nearest to x / scale (float32) within the bounds, as the contract's `quantize` has them: one
+/// scale, or one for each of as many parts of x. `mask`, where not null, becomes that of the straight-through gradient:
+/// a row of bits for each scale, set where x / scale rounds to a value within the bounds.
+void quantize(const Tensor& x, std::span<const float> scales, const Bounds& bounds, Rounding rounding, Tensor& y,
+              Tensor* mask = nullptr);
+
+/// Room for `rows` rows of `row` bits that say where a gradient passes: uint8 [rows, bytes], lowest bits first.
+Tensor empty_mask(int64_t rows, int64_t row);
 
 /// y = x within the bounds, both int8.
 void clamp(const Tensor& x, const Bounds& bounds, Tensor& y);

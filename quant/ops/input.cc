@@ -33,21 +33,9 @@ void QuantizeInput::forward(Inputs x, Outputs y, Context& context) const {
   if (pass->observe && clean.elements() > 0) output->observe(Samples(clean));
   const March& march = *pass->march;
   const float scale = output->scale(march);
-  constexpr Bounds kBounds;
-  quantize(clean, scale, kBounds, march.rounding, y[0]);
-  if (context.recording()) {
-    const float inverse = 1.0f / scale;
-    const float* in = clean.data<float>();
-    Tensor mask = Tensor::empty({clean.elements()}, DType::uint8);
-    uint8_t* passes = mask.mutable_data<uint8_t>();
-    parallel_for(clean.elements(), ops::kElementwiseGrain, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        const double r = round_as(march.rounding, in[i] * inverse);
-        passes[i] = r >= kBounds.low && r <= kBounds.high;
-      }
-    });
-    context.keep(mask);
-  }
+  Tensor mask;
+  quantize(clean, {&scale, 1}, {}, march.rounding, y[0], context.recording() ? &mask : nullptr);
+  if (context.recording()) context.keep(mask);
   if (pass->inspect) pass->inspect(node, y[0]);
 }
 

@@ -3,6 +3,7 @@
 #include "../../core/kernel/elementwise.h"
 #include "../../core/kernel/requantize.h"
 #include "../../core/parallel.h"
+#include "../integer/values.h"
 
 namespace sinter::quant {
 
@@ -58,7 +59,8 @@ void quantize_output(const std::string& node, const Pass& pass, const Accumulato
   const float y_scale = quantizer.scale(*pass.march);
   const Requantization r = requantization(node, *pass.march, a, y_scale);
   if (context.recording()) {
-    Tensor mask = Tensor::empty({a.acc.elements()}, DType::uint8);
+    const auto channels = static_cast<int64_t>(a.unit.size());
+    Tensor mask = empty_mask(a.acc.elements() / channels, channels);
     const GradientMask by{{},
                           a.activation != Activation::none,
                           a.activation == Activation::relu6 ? 6.0 / static_cast<double>(y_scale) : 0.0};
@@ -70,15 +72,32 @@ void quantize_output(const std::string& node, const Pass& pass, const Accumulato
   if (pass.inspect) pass.inspect(node, y);
 }
 
+void masked(const Tensor& mask, int64_t begin, int64_t end, int64_t row, const float* x, float* y) {
+  const int64_t bytes = mask.size(1);
+  const uint8_t* bits = mask.data<uint8_t>() + begin * bytes;
+  const auto& kernels = kernel::elementwise_kernels();
+  if (row % 8 == 0) return kernels.masked(bits, x, (end - begin) * row, y);
+  for (int64_t r = 0; r < end - begin; ++r) kernels.masked(bits + r * bytes, x + r * row, row, y + r * row);
+}
+
 Tensor through_mask(const Context& context, size_t i, const Tensor& dy) {
+  constexpr int64_t kGrain = 1 << 14;
   Tensor result = reuse_or_empty(dy);
   const Tensor mask = context.kept(i);
-  const uint8_t* m = mask.data<uint8_t>();
+  const int64_t rows = mask.size(0), row = dy.elements() / std::max<int64_t>(rows, 1);
   const float* g = dy.data<float>();
   float* out = result.mutable_data<float>();
-  const auto& kernels = kernel::elementwise_kernels();
-  parallel_for(result.elements(), 1 << 14,
-               [&](int64_t begin, int64_t end) { kernels.masked(m + begin, g + begin, end - begin, out + begin); });
+  if (rows == 1) {  // cut at bytes
+    const auto* bits = mask.data<uint8_t>();
+    parallel_for(mask.elements(), kGrain / 8, [&](int64_t begin, int64_t end) {
+      kernel::elementwise_kernels().masked(bits + begin, g + 8 * begin, std::min(8 * end, row) - 8 * begin,
+                                           out + 8 * begin);
+    });
+  } else {
+    parallel_for(rows, std::max<int64_t>(1, kGrain / std::max<int64_t>(row, 1)), [&](int64_t begin, int64_t end) {
+      masked(mask, begin, end, row, g + begin * row, out + begin * row);
+    });
+  }
   return result;
 }
 

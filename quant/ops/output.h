@@ -49,7 +49,9 @@ Requantization requantization(const std::string& node, const March& march, const
 void quantize_output(const std::string& node, const Pass& pass, const Accumulators& a,
                      const ActivationQuantizer& quantizer, Tensor& y, Context& context);
 
-/// dy where the i-th kept tensor, such a mask, is 1, else 0.
+/// y = x where the mask is set, else 0, for rows begin..end-1 of it, of `row` values each; y may be x.
+void masked(const Tensor& mask, int64_t begin, int64_t end, int64_t row, const float* x, float* y);
+/// dy where the i-th kept tensor, such a mask, is set, else 0.
 Tensor through_mask(const Context& context, size_t i, const Tensor& dy);
 
 }  // namespace sinter::quant

@@ -1,5 +1,6 @@
 #include "pass_through.h"
 
+#include "../../core/kernel/bits.h"
 #include "../../core/parallel.h"
 #include "../integer/conv.h"
 #include "../integer/values.h"
@@ -46,10 +47,18 @@ void QuantizedClamp::forward(Inputs x, Outputs y, Context& context) const {
   if (context.recording()) {
     // The real 6 counts: the largest integer may stand for a little less, where the gradient still passes.
     const double limit = activation == Activation::relu6 ? 6.0 / scale : INFINITY;
+    const int64_t values = x[0].elements(), bytes = kernel::bit_bytes(values);
     const int8_t* in = x[0].data<int8_t>();
-    Tensor mask = Tensor::empty({x[0].elements()}, DType::uint8);
-    auto* inside = mask.mutable_data<uint8_t>();
-    for (int64_t i = 0; i < x[0].elements(); ++i) inside[i] = in[i] > 0 && in[i] < limit;
+    Tensor mask = empty_mask(1, values);
+    auto* bits = mask.mutable_data<uint8_t>();
+    parallel_for(bytes, 1 << 12, [&](int64_t begin, int64_t end) {
+      for (int64_t byte = begin; byte < end; ++byte) {
+        int eight = 0;
+        for (int64_t i = 8 * byte; i < std::min(8 * byte + 8, values); ++i)
+          eight |= (in[i] > 0 && in[i] < limit) << i % 8;
+        bits[byte] = static_cast<uint8_t>(eight);
+      }
+    });
     context.keep(mask);
   }
   if (pass->inspect) pass->inspect(node, y[0]);

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "../../../core/kernel/bits.h"
 #include "../../../core/random.h"
 #include "../../support.h"
 #include "tables.h"
@@ -25,7 +26,8 @@ struct Problem {
   std::vector<uint8_t> mask;
   RequantizeArguments arguments;
 
-  Problem(int64_t channels, const Variant& variant) : mask(static_cast<size_t>(kRows * channels), 7) {
+  Problem(int64_t channels, const Variant& variant)
+      : mask(static_cast<size_t>(kRows * kernel::bit_bytes(channels)), 7) {
     Random random(static_cast<uint64_t>(channels), stream_of("requantize kernel"));
     for (int64_t c = 0; c < channels; ++c) {
       bias.push_back(static_cast<double>(random.below(2001) - 1000));
@@ -53,7 +55,7 @@ struct Problem {
     arguments.below = 120.5;
   }
 
-  // Values, then masks; the first and the last row are left alone.
+  // Values, then the masks' bytes; the first and the last row are left alone.
   std::vector<int> run(const RequantizeKernels& k) {
     std::vector<int8_t> y(acc.size(), 99);
     std::fill(mask.begin(), mask.end(), uint8_t{7});
@@ -67,7 +69,9 @@ struct Problem {
   // The same in plain words.
   std::vector<int> plain() const {
     const RequantizeArguments& a = arguments;
-    std::vector<int> y(acc.size(), 99), masks(acc.size(), 7);
+    const int64_t bytes = kernel::bit_bytes(a.channels);
+    std::vector<int> y(acc.size(), 99), masks(mask.size(), 7);
+    if (a.mask != nullptr) std::fill(masks.begin() + bytes, masks.end() - bytes, 0);
     for (size_t i = static_cast<size_t>(a.channels); i < acc.size() - static_cast<size_t>(a.channels); ++i) {
       const size_t c = i % static_cast<size_t>(a.channels);
       double v = (acc[i] + bias[c]) * scale[c];
@@ -75,7 +79,8 @@ struct Problem {
       const auto rounded = [&](double r) { return a.half_up ? std::floor(r + 0.5) : std::nearbyint(r); };
       y[i] = static_cast<int>(rounded(std::fmin(std::fmax(v, a.low), a.high)));
       if (a.mask != nullptr)
-        masks[i] = (!a.relu || v > 0) && v < a.below && rounded(v) >= a.mask_low && rounded(v) <= a.mask_high;
+        masks[i / a.channels * bytes + c / 8] |=
+            ((!a.relu || v > 0) && v < a.below && rounded(v) >= a.mask_low && rounded(v) <= a.mask_high) << c % 8;
     }
     y.insert(y.end(), masks.begin(), masks.end());
     return y;

@@ -1,0 +1,62 @@
+#include "../../../quant/integer/values.h"
+
+#include "../../../core/kernel/bits.h"
+#include "../../../core/parallel.h"
+#include "../../support.h"
+
+using namespace sinter;
+using namespace sinter::quant;
+
+TEST_CASE("tensors are quantised as the contract says, each part by its scale") {
+  for (const Rounding rounding : {Rounding::half_to_even, Rounding::half_up})
+    for (const Shape& shape : {Shape{3, 5, 7}, Shape{2, 16}, Shape{1, 40000}, Shape{300, 257}}) {
+      CAPTURE(to_string(shape));
+      const Tensor x = test::normal(shape);
+      std::vector<float> scales;
+      for (int64_t r = 0; r < shape[0]; ++r) scales.push_back(0.01f + 0.001f * static_cast<float>(r % 7));
+      const Bounds bounds{-100, 127};
+      Tensor y = Tensor::empty(shape, DType::int8), again = Tensor::empty(shape, DType::int8), mask;
+      quantize(x, scales, bounds, rounding, y, &mask);
+      const int64_t row = x.elements() / shape[0];
+      REQUIRE(mask.shape() == Shape{shape[0], kernel::bit_bytes(row)});
+      int64_t wrong = 0, clamped = 0;
+      for (int64_t i = 0; i < x.elements(); ++i) {
+        const float v = x.data<float>()[i], inverse = 1.0f / scales[static_cast<size_t>(i / row)];
+        wrong += y.data<int8_t>()[i] != quantize(v, inverse, bounds, rounding);
+        const double r = round_as(rounding, static_cast<double>(v * inverse));
+        const bool inside = r >= bounds.low && r <= bounds.high;
+        wrong += (mask.at<uint8_t>({i / row, i % row / 8}) >> i % row % 8 & 1) != inside;
+        clamped += !inside;
+      }
+      CHECK(wrong == 0);
+      CHECK(clamped > 0);
+      quantize(x, scales, bounds, rounding, again);
+      CHECK_SAME(again, y);
+    }
+}
+
+TEST_CASE("quantised tensors and masks do not depend on threads") {
+  const Tensor x = test::normal({33, 5001});
+  const std::vector<float> scales(33, 0.02f);
+  const int before = threads();
+  std::vector<Tensor> values, masks;
+  for (const int count : {1, 2, 3}) {
+    set_threads(count);
+    Tensor mask;
+    values.push_back(Tensor::empty(x.shape(), DType::int8));
+    quantize(x, scales, {}, Rounding::half_to_even, values.back(), &mask);
+    masks.push_back(mask);
+  }
+  set_threads(before);
+  for (size_t i = 1; i < values.size(); ++i) {
+    CHECK_SAME(values[i], values[0]);
+    CHECK_SAME(masks[i], masks[0]);
+  }
+}
+
+TEST_CASE("an empty tensor is quantised to an empty one") {
+  Tensor y = Tensor::empty({0, 4}, DType::int8), mask;
+  const float scale = 1;
+  quantize(Tensor::zeros({0, 4}), {&scale, 1}, {}, Rounding::half_to_even, y, &mask);
+  CHECK(mask.shape() == Shape{1, 0});
+}
