@@ -348,4 +348,15 @@ Evaluation detail::evaluate(const Forward& model, const data::Dataset& dataset, 
   return {sums.accuracy(), sums.mean_loss(), sums.images, now() - began};
 }
 
+Evaluation detail::evaluate(const Module& model, const data::Dataset& dataset, const EvaluateOptions& options) {
+  Forward forward = untraced(model);
+  try {
+    const Shape image = dataset.image_shape();
+    forward =
+        forward_of(model, {DType::float32, {std::min(options.batch, dataset.size()), image[0], image[1], image[2]}});
+  } catch (const Error&) {  // no graph has its control flow: it runs as it is written
+  }
+  return evaluate(forward, dataset, options);
+}
+
 }  // namespace sinter::nn

@@ -33,14 +33,18 @@ struct EvaluateOptions {
 namespace detail {
 Evaluation evaluate(const std::function<Tensor(const Tensor&)>& model, const data::Dataset& dataset,
                     const EvaluateOptions& options);
+Evaluation evaluate(const Module& model, const data::Dataset& dataset, const EvaluateOptions& options);
 }
 
 /// Runs a model, or anything else that turns images [N,H,W,C] into logits [N,classes], over a dataset in evaluation
-/// behaviour, whatever the modules' flags say.
+/// behaviour, whatever the modules' flags say. A module that can be traced runs as its fused graph, with the same bits.
 template <class Model>
 requires std::is_invocable_r_v<Tensor, const Model&, const Tensor&> Evaluation
 evaluate(const Model& model, const data::Dataset& dataset, const EvaluateOptions& options = {}) {
-  return detail::evaluate([&model](const Tensor& x) -> Tensor { return model(x); }, dataset, options);
+  if constexpr (std::is_base_of_v<Module, Model>)
+    return detail::evaluate(static_cast<const Module&>(model), dataset, options);
+  else
+    return detail::evaluate([&model](const Tensor& x) -> Tensor { return model(x); }, dataset, options);
 }
 
 /// One epoch of training.

@@ -247,6 +247,23 @@ TEST_CASE("evaluation is in evaluation behaviour and changes nothing") {
             .loss == doctest::Approx(std::log(2)));
 }
 
+TEST_CASE("a module is evaluated as its fused graph, with the same bits, or as it is written where it has no graph") {
+  const auto test = stripes(30);
+  const Net net = fresh();
+  CHECK(nn::evaluate(net, test).loss == nn::evaluate([&](const Tensor& x) { return net(x); }, test).loss);
+  struct Odd : nn::Module {
+    nn::Linear head{{.in = 1, .out = 2}};
+    SINTER_CHILDREN(head)
+    Tensor forward(const Tensor& x) const override {
+      const Tensor y = head(mean(x, {1, 2}));
+      return x.size(0) % 2 == 0 ? y : relu(y);
+    }
+  };
+  const Odd odd;
+  CHECK(nn::evaluate(odd, test, {.batch = 7}).loss ==
+        nn::evaluate([&](const Tensor& x) { return odd(x); }, test, {.batch = 7}).loss);
+}
+
 TEST_CASE("fit refuses options that make no sense") {
   Net net = fresh();
   const auto train = stripes(20);

@@ -52,8 +52,9 @@ TEST_CASE("quantize rounds ties as it is told, clamps, and says what it clamped"
     for (const float part : {0.0f, 0.5f, 0.25f}) x.push_back(static_cast<float>(i) + part);
   const auto count = static_cast<int64_t>(x.size());
   for (const bool half_up : {false, true})
-    for (const auto& [low, high] : {std::pair(-128, 127), std::pair(0, 127), std::pair(0, 15)})
+    for (const auto& bounds : {std::pair(-128, 127), std::pair(0, 127), std::pair(0, 15)})
       for (const auto* k : tables()) {
+        const int low = bounds.first, high = bounds.second;
         std::vector<int8_t> y(x.size() + 1, 99);
         std::vector<uint8_t> bits(static_cast<size_t>(kernel::bit_bytes(count)) + 1, 0xab);
         std::vector<float> scaled(x);
