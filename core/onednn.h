@@ -39,4 +39,12 @@ void convolution_int8(const Convolution& c, const Tensor& x, const Tensor& weigh
 /// Primitives made since the start of the process; a training step makes none after the first.
 int64_t primitives_created();
 
+/// Bytes of primitives (at most) and of reordered weights. What was used longest ago goes first; the newest stays.
+struct CacheBytes {
+  int64_t primitives = 0, weights = 0;
+};
+CacheBytes cached();
+/// Returns the limits before: at the start 256 MiB and 1 GiB.
+CacheBytes limit_cache(const CacheBytes& most);
+
 }  // namespace sinter::onednn

@@ -1,5 +1,6 @@
 #include "onednn_primitive.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <mutex>
@@ -21,19 +22,25 @@ using Kind = PrimitiveKey::Kind;
 using WeightKey = std::pair<uint64_t, PrimitiveKey>;  // storage
 
 struct ReorderedWeight {
+  std::weak_ptr<const Storage> storage;
   uint64_t version;
   Tensor values;
 };
 
-constexpr int64_t kMaxPrimitives = 2048;
-constexpr int64_t kMaxWeightBytes = int64_t{1} << 30;
+// Of a primitive with its reorder, mostly code. Measured with oneDNN 2.6.3: 25 to 126 KiB, the most with AVX-512 and
+// kernels of 7x7 and more.
+constexpr int64_t kPrimitiveBytes = 128 << 10;
 
 struct Library {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   std::mutex mutex;
-  LruCache<PrimitiveKey, std::shared_ptr<const Primitive>> primitives{kMaxPrimitives};
-  LruCache<WeightKey, ReorderedWeight> weights{kMaxWeightBytes};
+  LruCache<PrimitiveKey, std::shared_ptr<const Primitive>> primitives{256 << 20};
+  LruCache<WeightKey, ReorderedWeight> weights{1 << 30};
+  int64_t live_weights = 0;  // bytes that were left when those of dead storages were last dropped
   std::atomic<int64_t> created{0};
+
+  // oneDNN's own cache, the process's, would keep what is dropped here.
+  Library() { dnnl::set_primitive_cache_capacity(0); }
 };
 
 // Leaked on purpose: see the allocator.
@@ -183,11 +190,11 @@ std::shared_ptr<const Primitive> find_or_make(const PrimitiveKey& key) {
   direct.winograd = false;
   if (key.winograd) {
     try {
-      return lib.primitives.insert(key, make(key), 1);
+      return lib.primitives.insert(key, make(key), kPrimitiveBytes);
     } catch (const dnnl::error&) {  // it has none for this shape
     }
   }
-  return lib.primitives.insert(key, make(direct), 1);
+  return lib.primitives.insert(key, make(direct), kPrimitiveBytes);
 }
 
 Tensor prepared_weight(const Primitive& p, const PrimitiveKey& key, const Tensor& weight, bool keep) {
@@ -201,8 +208,13 @@ Tensor prepared_weight(const Primitive& p, const PrimitiveKey& key, const Tensor
   if (const auto* found = lib.weights.find(weight_key); found != nullptr && found->version == storage->version())
     return found->values;
   lib.weights.erase(weight_key);  // first, so that the new values may take the old ones' memory
+  // Nobody tells of a storage that dies, and computed weights are new ones in every step.
+  if (lib.weights.total_cost() > 2 * lib.live_weights) {
+    lib.weights.erase_if([](const ReorderedWeight& of) { return of.storage.expired(); });
+    lib.live_weights = lib.weights.total_cost();
+  }
   const Tensor values = reorder_weight(p, c, weight);
-  return lib.weights.insert(weight_key, {storage->version(), values}, values.bytes()).values;
+  return lib.weights.insert(weight_key, {storage, storage->version(), values}, values.bytes()).values;
 }
 
 void reorder_gradient(const Primitive& p, const float* from, float* to) {
@@ -229,5 +241,19 @@ void execute(const Primitive& p, Arguments arguments) {
 }
 
 int64_t primitives_created() { return library().created; }
+
+CacheBytes cached() {
+  Library& lib = library();
+  const std::lock_guard lock(lib.mutex);
+  return {lib.primitives.total_cost(), lib.weights.total_cost()};
+}
+
+CacheBytes limit_cache(const CacheBytes& most) {
+  Library& lib = library();
+  const std::lock_guard lock(lib.mutex);
+  const CacheBytes before{lib.primitives.set_capacity(most.primitives), lib.weights.set_capacity(most.weights)};
+  lib.live_weights = std::min(lib.live_weights, lib.weights.total_cost());
+  return before;
+}
 
 }  // namespace sinter::onednn

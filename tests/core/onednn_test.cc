@@ -121,6 +121,56 @@ TEST_CASE("weights that take the memory of others are not taken for them") {
   }
 }
 
+TEST_CASE("primitives are bounded in bytes, and the one used longest ago goes first") {
+  const auto made_by = [](int64_t height) {
+    onednn::Convolution c = kConvolution;
+    c.height = c.out_height = height;
+    const int64_t before = onednn::primitives_created();
+    forward(c, test::normal(input_shape(c)), test::normal(weight_shape(c)), true);
+    return onednn::primitives_created() - before;
+  };
+  const onednn::CacheBytes limits = onednn::limit_cache({.primitives = 0, .weights = 0});
+  made_by(20);
+  const int64_t one = onednn::cached().primitives;  // the newest stays
+  CHECK(one > 0);
+  onednn::limit_cache({.primitives = 2 * one, .weights = limits.weights});
+  CHECK(made_by(21) == 1);
+  CHECK(made_by(20) == 0);
+  CHECK(made_by(22) == 1);  // 21 goes
+  CHECK(made_by(20) == 0);
+  CHECK(made_by(22) == 0);
+  CHECK(made_by(21) == 1);  // 20 goes
+  CHECK(made_by(22) == 0);
+  CHECK(onednn::cached().primitives == 2 * one);
+  onednn::limit_cache(limits);
+}
+
+TEST_CASE("reordered weights are bounded in bytes, and go when their weights are gone") {
+  const Tensor x = test::normal(input_shape(kConvolution));
+  std::vector<Tensor> weights;
+  const auto use = [&](uint64_t seed) {
+    weights.push_back(test::normal(weight_shape(kConvolution), seed));
+    forward(kConvolution, x, weights.back(), true);
+  };
+  const onednn::CacheBytes limits = onednn::limit_cache({.primitives = int64_t{1} << 30, .weights = 0});
+  use(1);
+  const int64_t one = onednn::cached().weights;
+  CHECK(one > 0);
+  onednn::limit_cache({.primitives = limits.primitives, .weights = 3 * one});
+  for (uint64_t seed = 2; seed < 10; ++seed) use(seed);
+  CHECK(onednn::cached().weights == 3 * one);
+
+  onednn::limit_cache(limits);
+  for (uint64_t seed = 10; seed < 20; ++seed) use(seed);
+  CHECK(onednn::cached().weights == 13 * one);
+  weights.clear();
+  for (uint64_t seed = 20; seed < 60; ++seed) {
+    use(seed);
+    weights.clear();
+  }
+  CHECK(onednn::cached().weights <= 3 * one);
+}
+
 TEST_CASE("small int8 convolutions are those of loops") {
   if (!onednn::has_vnni()) return;
   const std::vector<onednn::Convolution> cases{{.batch = 2,
