@@ -15,9 +15,11 @@ std::vector<Tensor> Graph::run(std::vector<Tensor> x, const NodeHook& hook) cons
           expected, " with any first axis");
   }
 
-  std::vector<int> uses(nodes.size(), 0), input_uses(inputs.size(), 0);
+  std::vector<std::vector<int>> uses(nodes.size());
+  for (size_t i = 0; i < nodes.size(); ++i) uses[i].resize(nodes[i].outputs.size());
+  std::vector<int> input_uses(inputs.size(), 0);
   const auto count = [&](const Operand& operand, int change) {
-    if (operand.kind == Operand::Kind::node) return uses[operand.index] += change;
+    if (operand.kind == Operand::Kind::node) return uses[operand.index][operand.output] += change;
     if (operand.kind == Operand::Kind::input) return input_uses[operand.index] += change;
     return 1;
   };
@@ -33,7 +35,7 @@ std::vector<Tensor> Graph::run(std::vector<Tensor> x, const NodeHook& hook) cons
         return last ? std::move(x[operand.index]) : x[operand.index];
       }
       case Operand::Kind::node: {
-        const bool last = count(operand, -1) == 0 && values[operand.index].size() == 1;
+        const bool last = count(operand, -1) == 0;
         Tensor& made = values[operand.index][operand.output];
         return last ? std::move(made) : made;
       }

@@ -29,7 +29,7 @@ class LruCache {
     entries_.push_front({key, std::move(value), cost});
     index_[key] = entries_.begin();
     total_ += cost;
-    while (total_ > capacity_ && entries_.size() > 1) erase(Key(entries_.back().key));
+    shrink();
     return entries_.front().value;
   }
 
@@ -41,6 +41,22 @@ class LruCache {
     index_.erase(found);
   }
 
+  /// Drops the entries whose value f is true of.
+  template <class F>
+  void erase_if(const F& f) {
+    for (auto it = entries_.begin(); it != entries_.end();) {
+      const auto entry = it++;
+      if (f(entry->value)) erase(Key(entry->key));
+    }
+  }
+
+  /// Returns the capacity before.
+  int64_t set_capacity(int64_t capacity) {
+    std::swap(capacity_, capacity);
+    shrink();
+    return capacity;
+  }
+
   int64_t total_cost() const { return total_; }
   size_t size() const { return entries_.size(); }
 
@@ -50,6 +66,10 @@ class LruCache {
     Value value;
     int64_t cost;
   };
+  void shrink() {
+    while (total_ > capacity_ && entries_.size() > 1) erase(Key(entries_.back().key));
+  }
+
   int64_t capacity_;
   int64_t total_ = 0;
   std::list<Entry> entries_;

@@ -3,7 +3,15 @@
 // by SINTER_KERNELS(name); this header's accessor picks the table for this machine.
 // Such sources call nothing inline from the standard library: the linker could pick that copy for the whole program.
 
-#include "../onednn.h"
+namespace sinter::onednn {
+
+/// What kernels of our own may use; follows oneDNN's choice, so that ONEDNN_MAX_CPU_ISA switches both.
+enum class Isa { baseline, avx2, avx512 };
+Isa isa();
+/// Whether oneDNN's int8 kernels accumulate u8 x s8 exactly in 32 bits.
+bool has_vnni();
+
+}  // namespace sinter::onednn
 
 #define SINTER_JOIN_(a, b) a##_##b
 #define SINTER_JOIN(a, b) SINTER_JOIN_(a, b)

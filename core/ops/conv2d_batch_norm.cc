@@ -1,5 +1,6 @@
 #include "conv2d_batch_norm.h"
 
+#include "../convolution_slices.h"
 #include "batch_norm_parts.h"
 #include "conv2d_geometry.h"
 
@@ -10,14 +11,6 @@ namespace {
 using Slices = onednn::ConvolutionSlices;
 
 enum Input { kX, kFilter, kWeight, kBias, kMean, kVar, kSkip };
-
-// f(slice, its first image), on all threads.
-template <class F>
-void for_each(const Slices& slices, const F& f) {
-  parallel_for(slices.count(), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t slice = begin; slice < end; ++slice) f(slice, slices.first(slice));
-  });
-}
 
 // f(block) for the blocks of a slice's images.
 template <class F>
@@ -60,7 +53,7 @@ void Conv2dBatchNorm::forward(Inputs x, Outputs y, Context& context) const {
   Statistics s;
   if (context.training()) {
     BatchStatistics batch(blocks);
-    for_each(slices, [&](int64_t slice, int64_t image) {
+    slices.for_each([&](int64_t slice, int64_t image) {
       convolve(slice, image);
       for_blocks(blocks, slices, slice, image_rows, [&](int64_t block) { batch.add(convolved, block); });
     });
@@ -73,7 +66,7 @@ void Conv2dBatchNorm::forward(Inputs x, Outputs y, Context& context) const {
   if (context.training()) {
     blocks.for_each(normalize);
   } else {
-    for_each(slices, [&](int64_t slice, int64_t image) {
+    slices.for_each([&](int64_t slice, int64_t image) {
       convolve(slice, image);
       for_blocks(blocks, slices, slice, image_rows, normalize);
     });
@@ -106,7 +99,7 @@ void Conv2dBatchNorm::backward(const Context& context, Outputs dy, Gradients& dx
   const int64_t image_rows = shape[1] * shape[2], out_image = image_rows * shape[3];
   const int64_t in_image = x.elements() / shape[0];
   float* to = dx.wanted(kX) ? dx.create(kX).mutable_data<float>() : nullptr;
-  for_each(weights, [&](int64_t slice, int64_t image) {
+  weights.for_each([&](int64_t slice, int64_t image) {
     const int64_t origin = image * out_image;
     Tensor part = Tensor::empty({weights.images(slice), shape[1], shape[2], shape[3]});
     float* dconvolved = part.mutable_data<float>();

@@ -1,6 +1,6 @@
 #include "linear.h"
 
-#include "../onednn.h"
+#include "../gemm.h"
 #include "elementwise.h"
 #include "reduction.h"
 

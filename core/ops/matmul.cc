@@ -1,6 +1,6 @@
 #include "matmul.h"
 
-#include "../onednn.h"
+#include "../gemm.h"
 #include "elementwise.h"
 
 namespace sinter {

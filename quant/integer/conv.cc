@@ -5,6 +5,7 @@
 
 #include "../../core/autograd.h"
 #include "../../core/kernel/elementwise.h"
+#include "../../core/kernel/isa.h"
 #include "../../core/parallel.h"
 
 namespace sinter::quant {

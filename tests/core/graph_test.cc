@@ -140,6 +140,22 @@ TEST_CASE("intermediate results are freed after their last use") {
   CHECK(allocator_stats().live_bytes == base);
 }
 
+TEST_CASE("each of several outputs is freed after its own last use") {
+  constexpr int64_t kElements = 1 << 18, kBytes = kElements * 4;
+  const Spec spec{DType::float32, {1, kElements}};
+  Graph graph;
+  graph.inputs = {spec};
+  graph.nodes = {node("both", std::make_shared<const Both>(), {{Kind::input, 0}}, {spec, spec}),
+                 node("relu", kRelu, {{Kind::node, 0, 0}}, {spec})};
+  graph.outputs = {{Kind::node, 1}, {Kind::node, 0, 1}};
+  const Tensor x = Tensor::ones(spec.shape);
+  const int64_t base = allocator_stats().live_bytes;
+  int64_t live = 0;
+  const auto y = graph.run({x}, [&](size_t, const std::vector<Tensor>&) { live = allocator_stats().live_bytes; });
+  CHECK(live == base + 2 * kBytes);  // relu's output lies where the first of both was
+  CHECK_SAME(y[1], x * 2.0);
+}
+
 TEST_CASE("what a caller holds, and what a graph returns twice, is not overwritten") {
   Graph graph;
   graph.inputs = {kRow};

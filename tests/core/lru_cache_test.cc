@@ -21,3 +21,15 @@ TEST_CASE("a bounded cache forgets what was used longest ago") {
   cache.erase(4);
   CHECK(cache.size() == 0);
 }
+
+TEST_CASE("a bounded cache shrinks with its capacity, and drops what is asked for") {
+  sinter::LruCache<int, int> cache(10);
+  for (int i = 1; i <= 5; ++i) cache.insert(i, 10 * i, 2);
+  CHECK(cache.set_capacity(8) == 10);
+  CHECK(cache.find(1) == nullptr);
+  CHECK(cache.total_cost() == 8);
+  cache.erase_if([](int value) { return value > 30; });
+  CHECK(cache.size() == 2);
+  CHECK(cache.total_cost() == 4);
+  CHECK(*cache.find(3) == 30);
+}

@@ -1,5 +1,6 @@
 #include "../../core/onednn.h"
 
+#include "../../core/kernel/isa.h"
 #include "../../core/parallel.h"
 #include "../../core/random.h"
 #include "../support.h"
@@ -68,14 +69,6 @@ Tensor integers(const Shape& shape, int64_t low, int64_t high, uint64_t seed) {
   return x;
 }
 
-Tensor transposed(const Tensor& x) {
-  Tensor result = Tensor::empty({x.size(1), x.size(0)});
-  float* out = result.mutable_data<float>();
-  for (int64_t i = 0; i < x.size(1); ++i)
-    for (int64_t j = 0; j < x.size(0); ++j) *out++ = x.at({j, i});
-  return result;
-}
-
 }  // namespace
 
 TEST_CASE("a primitive is made once for a geometry and a number of threads") {
@@ -126,6 +119,56 @@ TEST_CASE("weights that take the memory of others are not taken for them") {
     CHECK_CLOSE(forward(kConvolution, x, weight, true), plain<float, float, float>(kConvolution, x, weight), 1e-4,
                 1e-4);
   }
+}
+
+TEST_CASE("primitives are bounded in bytes, and the one used longest ago goes first") {
+  const auto made_by = [](int64_t height) {
+    onednn::Convolution c = kConvolution;
+    c.height = c.out_height = height;
+    const int64_t before = onednn::primitives_created();
+    forward(c, test::normal(input_shape(c)), test::normal(weight_shape(c)), true);
+    return onednn::primitives_created() - before;
+  };
+  const onednn::CacheBytes limits = onednn::limit_cache({.primitives = 0, .weights = 0});
+  made_by(20);
+  const int64_t one = onednn::cached().primitives;  // the newest stays
+  CHECK(one > 0);
+  onednn::limit_cache({.primitives = 2 * one, .weights = limits.weights});
+  CHECK(made_by(21) == 1);
+  CHECK(made_by(20) == 0);
+  CHECK(made_by(22) == 1);  // 21 goes
+  CHECK(made_by(20) == 0);
+  CHECK(made_by(22) == 0);
+  CHECK(made_by(21) == 1);  // 20 goes
+  CHECK(made_by(22) == 0);
+  CHECK(onednn::cached().primitives == 2 * one);
+  onednn::limit_cache(limits);
+}
+
+TEST_CASE("reordered weights are bounded in bytes, and go when their weights are gone") {
+  const Tensor x = test::normal(input_shape(kConvolution));
+  std::vector<Tensor> weights;
+  const auto use = [&](uint64_t seed) {
+    weights.push_back(test::normal(weight_shape(kConvolution), seed));
+    forward(kConvolution, x, weights.back(), true);
+  };
+  const onednn::CacheBytes limits = onednn::limit_cache({.primitives = int64_t{1} << 30, .weights = 0});
+  use(1);
+  const int64_t one = onednn::cached().weights;
+  CHECK(one > 0);
+  onednn::limit_cache({.primitives = limits.primitives, .weights = 3 * one});
+  for (uint64_t seed = 2; seed < 10; ++seed) use(seed);
+  CHECK(onednn::cached().weights == 3 * one);
+
+  onednn::limit_cache(limits);
+  for (uint64_t seed = 10; seed < 20; ++seed) use(seed);
+  CHECK(onednn::cached().weights == 13 * one);
+  weights.clear();
+  for (uint64_t seed = 20; seed < 60; ++seed) {
+    use(seed);
+    weights.clear();
+  }
+  CHECK(onednn::cached().weights <= 3 * one);
 }
 
 TEST_CASE("small int8 convolutions are those of loops") {
@@ -193,43 +236,6 @@ TEST_CASE("small int8 convolutions are those of loops") {
       }
       weight.mutable_data<int8_t>()[0] = 55;  // kept weights see it
     }
-  }
-}
-
-TEST_CASE("matrix products are those of loops, transposed or added to what is there") {
-  struct Size {
-    int64_t rows, columns, depth;
-  };
-  for (const Size& size : {Size{1, 1, 1}, Size{3, 5, 7}, Size{17, 33, 20}, Size{1, 40, 9}, Size{50, 1, 64},
-                           Size{4, 3, 0}, Size{0, 3, 2}, Size{2, 0, 3}}) {
-    const int64_t rows = size.rows, columns = size.columns, depth = size.depth;
-    const Tensor a = test::normal({rows, depth}, 1), b = test::normal({depth, columns}, 2),
-                 start = test::normal({rows, columns}, 3);
-    const Tensor a_transposed = transposed(a), b_transposed = transposed(b);
-    for (const bool transpose_a : {false, true})
-      for (const bool transpose_b : {false, true})
-        for (const bool accumulate : {false, true}) {
-          CAPTURE(rows);
-          CAPTURE(columns);
-          CAPTURE(depth);
-          CAPTURE(transpose_a);
-          CAPTURE(transpose_b);
-          CAPTURE(accumulate);
-          Tensor expected = accumulate ? start.clone() : Tensor::zeros({rows, columns}), c = start.clone();
-          float* sums = expected.mutable_data<float>();
-          for (int64_t i = 0; i < rows; ++i)
-            for (int64_t j = 0; j < columns; ++j)
-              for (int64_t k = 0; k < depth; ++k) sums[i * columns + j] += a.at({i, k}) * b.at({k, j});
-          onednn::gemm({.rows = rows,
-                        .columns = columns,
-                        .depth = depth,
-                        .transpose_a = transpose_a,
-                        .transpose_b = transpose_b,
-                        .accumulate = accumulate},
-                       (transpose_a ? a_transposed : a).data<float>(), (transpose_b ? b_transposed : b).data<float>(),
-                       c.mutable_data<float>());
-          CHECK_CLOSE(c, expected, 1e-5, 1e-5);
-        }
   }
 }
 

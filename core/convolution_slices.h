@@ -1,0 +1,51 @@
+#pragma once
+// Private: float convolutions in slices of the batch.
+
+#include <memory>
+
+#include "onednn.h"
+#include "parallel.h"
+
+namespace sinter::onednn {
+
+/// A convolution (float32) or one of its gradients, some images at a time and each call by the calling thread alone, so
+/// that several threads work at once on images that stay in their caches. How the batch is cut depends on the geometry
+/// alone, and so do the results. Calls are safe from any number of threads. 3x3 convolutions of many channels run as
+/// Winograd's, whose results are not exact for integers, as those of `convolution_forward` are.
+class ConvolutionSlices {
+ public:
+  enum class Kind { forward, backward_data, backward_weights };
+  struct Options {
+    bool bias = false;  ///< of backward_weights; the others have none
+    bool keep = true;   ///< as above
+  };
+  /// `weight` only gives its shape to backward_weights.
+  ConvolutionSlices(Kind kind, const Convolution& c, const Tensor& weight, const Options& options);
+  ~ConvolutionSlices();
+
+  int64_t count() const;
+  /// The images of a slice.
+  int64_t first(int64_t slice) const;
+  int64_t images(int64_t slice) const;
+
+  /// f(slice, its first image), on all threads.
+  template <class F>
+  void for_each(const F& f) const {
+    parallel_for(count(), 1, [&](int64_t begin, int64_t end) {
+      for (int64_t slice = begin; slice < end; ++slice) f(slice, first(slice));
+    });
+  }
+
+  /// One slice; the addresses are those of its first image, where not `dweight` and `dbias`.
+  void forward(int64_t slice, const float* x, float* y) const;
+  void backward_data(int64_t slice, const float* dy, float* dx) const;
+  /// Keeps the slice's share of the gradient of the weights; `finish` adds them up, in order.
+  void backward_weights(int64_t slice, const float* x, const float* dy);
+  void finish(Tensor& dweight, Tensor& dbias) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace sinter::onednn

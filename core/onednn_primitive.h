@@ -1,0 +1,63 @@
+#pragma once
+// Private: oneDNN's primitives and reordered weights, made once and kept within bounds.
+
+#include <memory>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <unordered_map>
+
+#include "onednn.h"
+#include "parallel.h"
+
+namespace sinter::onednn {
+
+/// What tells a primitive from all others.
+struct PrimitiveKey {
+  enum class Kind { forward, backward_data, backward_weights, int8_forward, uint8_forward };
+  Kind kind;
+  Convolution convolution;
+  bool has_bias = false;
+  bool winograd = false;  ///< where oneDNN knows one for the shape
+  int64_t team = threads();
+  auto operator<=>(const PrimitiveKey&) const = default;
+};
+
+/// A primitive with the layouts it wants.
+struct Primitive {
+  using Desc = dnnl::memory::desc;
+  dnnl::primitive primitive;
+  Desc x, weight, bias, y, scratchpad;
+  dnnl::reorder reorder;  ///< between the user's weights and the primitive's, when they differ
+  Desc weight_as_given;   ///< OHWI for float, OIHW for int8
+  bool reorders = false;
+  bool has_bias = false;
+  bool blocked = false;  ///< x and y are nChw16c: Winograd's convolutions know no other order
+};
+
+constexpr int64_t kBlock = 16;  ///< channels of nChw16c
+
+std::shared_ptr<const Primitive> find_or_make(const PrimitiveKey& key);
+
+/// The weights as the primitive wants them; with `keep`, until their values change.
+Tensor prepared_weight(const Primitive& p, const PrimitiveKey& key, const Tensor& weight, bool keep);
+/// A gradient of the weights as the user wants it.
+void reorder_gradient(const Primitive& p, const float* from, float* to);
+
+Tensor bytes(size_t count);
+const void* address(const Tensor& t);
+dnnl::memory at(const dnnl::memory::desc& desc, const void* data);
+
+using Arguments = std::unordered_map<int, dnnl::memory>;
+void execute(const Primitive& p, Arguments arguments);
+
+/// Runs f. oneDNN's own errors say little: which convolution it was is what a user needs.
+template <class F>
+void explained(const char* what, const Convolution& c, const F& f) {
+  try {
+    f();
+  } catch (const dnnl::error& error) {
+    fail(what, ": oneDNN refused input [", c.batch, ",", c.height, ",", c.width, ",", c.in, "], kernel ", c.kernel_h,
+         "x", c.kernel_w, ", ", c.out, " output channels, ", c.groups, " groups: ", error.what());
+  }
+}
+
+}  // namespace sinter::onednn
