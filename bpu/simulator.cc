@@ -70,18 +70,20 @@ struct Simulator::Prepared {
     Tensor acc;
     switch (instruction.opcode) {
       case Opcode::conv: {
-        acc = Tensor::empty(shape, DType::int32);
         const Value& in = program.values[instruction.inputs[0]];
         const ConvAttributes attributes{instruction.stride, instruction.padding, instruction.dilation,
                                         instruction.groups};
-        quant::integer_convolution(
-            ops::geometry(attributes, as_image(x.shape()), instruction.weight.shape(), as_image(shape)), x,
-            bounds_of(in), step.weights, acc);
+        const auto geometry =
+            ops::geometry(attributes, as_image(x.shape()), instruction.weight.shape(), as_image(shape));
         if (value.dtype == DType::int32) {
+          acc = Tensor::empty(shape, DType::int32);
+          quant::integer_convolution(geometry, x, bounds_of(in), step.weights, acc);
           add_bias(instruction, acc);
           return acc;
         }
-        break;
+        Tensor y = Tensor::empty(shape, DType::int8);
+        quant::integer_layer(geometry, x, bounds_of(in), step.weights, skip, step.requantize, y);
+        return y;
       }
       case Opcode::add:
         acc = x.to(DType::int32);

@@ -38,7 +38,7 @@ void block_channels(const float* from, int64_t images, int64_t pixels, int64_t c
 }
 
 // Images of a slice: a power of two.
-int64_t slice_images(const Convolution& c) {
+int64_t slice_images(const Convolution& c, bool winograd) {
   constexpr int64_t kFloats = 1 << 16;  // of an image in or out: what a slice touches stays in a second-level cache
   constexpr int64_t kLeastFloats = 1 << 14;  // out: a block of batch normalisation
   constexpr int64_t kWeights = 1 << 21;      // floats of all slices' gradients together, unless there are few slices
@@ -47,7 +47,7 @@ int64_t slice_images(const Convolution& c) {
   const int64_t weights = c.out * (c.in / c.groups) * c.kernel_h * c.kernel_w;
   const int64_t most_slices = std::max(kFewSlices, kWeights / weights);
   // Winograd's convolutions transform their weights in every call.
-  const int64_t floats = suits_winograd(c) ? std::clamp(c.batch * image / kFewSlices, kFloats, 2 * kFloats) : kFloats;
+  const int64_t floats = winograd ? std::clamp(c.batch * image / kFewSlices, kFloats, 2 * kFloats) : kFloats;
   const auto images = static_cast<uint64_t>(std::max({int64_t{1}, floats / image, kLeastFloats / out}));
   return static_cast<int64_t>(std::max(
       std::bit_floor(images), std::bit_ceil(static_cast<uint64_t>((c.batch + most_slices - 1) / most_slices))));
@@ -98,10 +98,9 @@ ConvolutionSlices::ConvolutionSlices(Kind kind, const Convolution& c, const Tens
     : state_(std::make_unique<State>()) {
   State& state = *state_;
   const bool backward_weights = kind == Kind::backward_weights;
-  const auto of_onednn = backward_weights              ? PrimitiveKey::Kind::backward_weights
-                         : kind == Kind::backward_data ? PrimitiveKey::Kind::backward_data
-                                                       : PrimitiveKey::Kind::forward;
-  PrimitiveKey key{.kind = of_onednn, .convolution = c, .has_bias = o.bias, .winograd = suits_winograd(c), .team = 1};
+  const bool integers = kind == Kind::int8_forward || kind == Kind::uint8_forward;
+  const bool winograd = !integers && suits_winograd(c);
+  PrimitiveKey key{.kind = kind, .convolution = c, .has_bias = o.bias, .winograd = winograd, .team = 1};
   const auto of = [&](int64_t images, std::shared_ptr<const Primitive>& primitive, Tensor& prepared) {
     key.convolution.batch = images;
     const OneThread alone;
@@ -113,7 +112,7 @@ ConvolutionSlices::ConvolutionSlices(Kind kind, const Convolution& c, const Tens
   explained("conv2d", c, [&] {
     state.batch = c.batch;
     state.geometry = c;
-    state.geometry.batch = std::min(slice_images(c), c.batch);
+    state.geometry.batch = std::min(slice_images(c, winograd), c.batch);
     const int64_t rest = c.batch % state.geometry.batch;
     of(state.geometry.batch, state.whole, state.whole_weight);
     if (rest != 0) of(rest, state.rest, state.rest_weight);
@@ -125,6 +124,7 @@ ConvolutionSlices::ConvolutionSlices(Kind kind, const Convolution& c, const Tens
 }
 
 ConvolutionSlices::~ConvolutionSlices() = default;
+ConvolutionSlices::ConvolutionSlices(ConvolutionSlices&&) noexcept = default;
 
 int64_t ConvolutionSlices::count() const { return state_->count(); }
 int64_t ConvolutionSlices::first(int64_t slice) const { return slice * state_->geometry.batch; }
@@ -164,6 +164,13 @@ void ConvolutionSlices::forward(int64_t slice, const float* x, float* y) const {
                 {DNNL_ARG_WEIGHTS, at(p.weight, address(state_->weight(slice)))},
                 {DNNL_ARG_DST, at(p.y, to)}});
   });
+}
+
+void ConvolutionSlices::forward(int64_t slice, const int8_t* x, int32_t* acc) const {
+  const Primitive& p = state_->primitive(slice);
+  execute(p, {{DNNL_ARG_SRC, at(p.x, x)},
+              {DNNL_ARG_WEIGHTS, at(p.weight, address(state_->weight(slice)))},
+              {DNNL_ARG_DST, at(p.y, acc)}});
 }
 
 void ConvolutionSlices::backward_data(int64_t slice, const float* dy, float* dx) const {

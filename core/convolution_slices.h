@@ -1,5 +1,5 @@
 #pragma once
-// Private: float convolutions in slices of the batch.
+// Private: convolutions in slices of the batch.
 
 #include <memory>
 
@@ -8,13 +8,12 @@
 
 namespace sinter::onednn {
 
-/// A convolution (float32) or one of its gradients, some images at a time and each call by the calling thread alone, so
+/// A convolution or one of its (float32) gradients, some images at a time and each call by the calling thread alone, so
 /// that several threads work at once on images that stay in their caches. How the batch is cut depends on the geometry
 /// alone, and so do the results. Calls are safe from any number of threads. 3x3 convolutions of many channels run as
-/// Winograd's, whose results are not exact for integers, as those of `convolution_forward` are.
+/// Winograd's in float, whose results are not exact for integers, as those of `convolution_forward` are.
 class ConvolutionSlices {
  public:
-  enum class Kind { forward, backward_data, backward_weights };
   struct Options {
     bool bias = false;  ///< of backward_weights; the others have none
     bool keep = true;   ///< as above
@@ -22,6 +21,7 @@ class ConvolutionSlices {
   /// `weight` only gives its shape to backward_weights.
   ConvolutionSlices(Kind kind, const Convolution& c, const Tensor& weight, const Options& options);
   ~ConvolutionSlices();
+  ConvolutionSlices(ConvolutionSlices&&) noexcept;
 
   int64_t count() const;
   /// The images of a slice.
@@ -38,6 +38,8 @@ class ConvolutionSlices {
 
   /// One slice; the addresses are those of its first image, where not `dweight` and `dbias`.
   void forward(int64_t slice, const float* x, float* y) const;
+  /// Accumulators of int8_forward or uint8_forward; see `convolution_int8`.
+  void forward(int64_t slice, const int8_t* x, int32_t* acc) const;
   void backward_data(int64_t slice, const float* dy, float* dx) const;
   /// Keeps the slice's share of the gradient of the weights; `finish` adds them up, in order.
   void backward_weights(int64_t slice, const float* x, const float* dy);

@@ -7,8 +7,6 @@ namespace sinter::onednn {
 
 namespace {
 
-using Kind = PrimitiveKey::Kind;
-
 void forward(Kind kind, const Convolution& c, const Tensor& x, const Tensor& weight, const Tensor& bias, bool keep,
              void* y) {
   const PrimitiveKey key{.kind = kind, .convolution = c, .has_bias = bias.defined()};
@@ -34,7 +32,7 @@ void convolution_int8(const Convolution& c, const Tensor& x, const Tensor& weigh
 }
 
 void convolution_forward_sliced(const Convolution& c, const Tensor& x, const Tensor& weight, Tensor& y) {
-  const ConvolutionSlices slices(ConvolutionSlices::Kind::forward, c, weight, {});
+  const ConvolutionSlices slices(Kind::forward, c, weight, {});
   const float* from = x.data<float>();
   float* to = y.mutable_data<float>();
   explained("conv2d", c, [&] {
@@ -45,7 +43,7 @@ void convolution_forward_sliced(const Convolution& c, const Tensor& x, const Ten
 }
 
 void convolution_backward_data(const Convolution& c, const Tensor& dy, const Tensor& weight, Tensor& dx, bool keep) {
-  const ConvolutionSlices slices(ConvolutionSlices::Kind::backward_data, c, weight, {.keep = keep});
+  const ConvolutionSlices slices(Kind::backward_data, c, weight, {.keep = keep});
   const float* from = dy.data<float>();
   float* to = dx.mutable_data<float>();
   explained("conv2d backward", c, [&] {
@@ -57,7 +55,7 @@ void convolution_backward_data(const Convolution& c, const Tensor& dy, const Ten
 
 void convolution_backward_weights(const Convolution& c, const Tensor& x, const Tensor& dy, Tensor& dweight,
                                   Tensor& dbias) {
-  ConvolutionSlices slices(ConvolutionSlices::Kind::backward_weights, c, dweight, {.bias = dbias.defined()});
+  ConvolutionSlices slices(Kind::backward_weights, c, dweight, {.bias = dbias.defined()});
   const float *from = x.data<float>(), *gradient = dy.data<float>();
   explained("conv2d backward", c, [&] {
     slices.for_each([&](int64_t slice, int64_t image) {

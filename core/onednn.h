@@ -20,6 +20,9 @@ struct Convolution {
   auto operator<=>(const Convolution&) const = default;
 };
 
+/// What is computed: float32, but for int8_forward and uint8_forward, whose images are of that type.
+enum class Kind { forward, backward_data, backward_weights, int8_forward, uint8_forward };
+
 /// y = conv(x, weight) + bias; bias may be undefined. `keep`: the weight's storage will come again (a parameter), its
 /// reordered form is kept until its values change.
 void convolution_forward(const Convolution& c, const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& y,

@@ -17,7 +17,6 @@ namespace {
 
 using dnnl::memory;
 using Dims = memory::dims;
-using Kind = PrimitiveKey::Kind;
 
 using WeightKey = std::pair<uint64_t, PrimitiveKey>;  // storage
 
@@ -150,12 +149,12 @@ std::shared_ptr<const Primitive> make(const PrimitiveKey& key) {
   return made;
 }
 
-constexpr size_t kSmallReorder = 1 << 18;  // bytes; waking threads costs more than they save
+constexpr int64_t kSmallReorder = 1 << 18;  // bytes; waking threads costs more than they save
 
 void run_reorder(const Primitive& p, const memory::desc& from_desc, const void* from, const memory::desc& to_desc,
                  const void* to) {
   std::optional<OneThread> alone;
-  if (p.weight.get_size() < kSmallReorder) alone.emplace();
+  if (p.weight.get_size() < size_t{kSmallReorder}) alone.emplace();
   memory source = at(from_desc, from), destination = at(to_desc, to);
   p.reorder.execute(stream(), source, destination);
   stream().wait();
@@ -166,9 +165,12 @@ Tensor ohwi_to_oihw(const Convolution& c, const Tensor& weight) {
   Tensor result = Tensor::empty(weight.shape(), DType::int8);
   const int8_t* from = weight.data<int8_t>();
   auto* to = result.mutable_data<int8_t>();
-  for (int64_t o = 0; o < c.out; ++o)
-    for (int64_t k = 0; k < positions; ++k)
-      for (int64_t i = 0; i < in; ++i) to[(o * in + i) * positions + k] = from[(o * positions + k) * in + i];
+  const int64_t grain = std::max<int64_t>(1, kSmallReorder / std::max<int64_t>(in * positions, 1));
+  parallel_for(c.out, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t o = begin; o < end; ++o)
+      for (int64_t k = 0; k < positions; ++k)
+        for (int64_t i = 0; i < in; ++i) to[(o * in + i) * positions + k] = from[(o * positions + k) * in + i];
+  });
   return result;
 }
 

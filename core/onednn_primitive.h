@@ -12,7 +12,6 @@ namespace sinter::onednn {
 
 /// What tells a primitive from all others.
 struct PrimitiveKey {
-  enum class Kind { forward, backward_data, backward_weights, int8_forward, uint8_forward };
   Kind kind;
   Convolution convolution;
   bool has_bias = false;

@@ -17,56 +17,83 @@ namespace {
 #ifdef __AVX512F__
 
 // Sixteen values of a row at a time; `lanes` are those that exist. The comparison with the portable loop is a test.
-template <bool kSkip, bool kHalfUp, bool kMask>
-inline void sixteen(const RequantizeArguments& a, int64_t row, int64_t c, __mmask16 lanes) {
-  const int64_t at = row * a.channels + c;
-  const auto low_half = static_cast<__mmask8>(lanes), high_half = static_cast<__mmask8>(lanes >> 8);
-  const __m512i acc = _mm512_maskz_loadu_epi32(lanes, a.acc + at);
-  const auto rescaled = [&](__m256i half, __mmask8 valid, int64_t channel, __m256i skip) {
-    __m512d v = _mm512_add_pd(_mm512_cvtepi32_pd(half), _mm512_maskz_loadu_pd(valid, a.bias + channel));
-    v = _mm512_mul_pd(v, _mm512_maskz_loadu_pd(valid, a.scale + channel));
-    if constexpr (kSkip)
-      v = _mm512_add_pd(v,
-                        _mm512_mul_pd(_mm512_cvtepi32_pd(skip), _mm512_maskz_loadu_pd(valid, a.skip_scale + channel)));
-    return v;
-  };
-  __m512i skips = _mm512_setzero_si512();
-  if constexpr (kSkip) skips = _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(lanes, a.skip + at));
-  const __m512d v0 = rescaled(_mm512_castsi512_si256(acc), low_half, c, _mm512_castsi512_si256(skips));
-  const __m512d v1 = rescaled(_mm512_extracti64x4_epi64(acc, 1), high_half, c + 8, _mm512_extracti64x4_epi64(skips, 1));
-  const auto rounded = [](__m512d v) {
-    if constexpr (kHalfUp)
-      return _mm512_roundscale_pd(_mm512_add_pd(v, _mm512_set1_pd(0.5)), _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
-    else
-      return _mm512_roundscale_pd(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  };
-  const __m512d r0 = rounded(v0), r1 = rounded(v1);
-  if constexpr (kMask) {
-    const auto passes = [&](__m512d v, __m512d r) {
-      __mmask8 k = _mm512_cmp_pd_mask(v, _mm512_set1_pd(a.relu ? 0 : -0x1p60), _CMP_GT_OQ);
-      k = _mm512_mask_cmp_pd_mask(k, v, _mm512_set1_pd(a.below), _CMP_LT_OQ);
-      k = _mm512_mask_cmp_pd_mask(k, r, _mm512_set1_pd(a.mask_low), _CMP_GE_OQ);
-      return _mm512_mask_cmp_pd_mask(k, r, _mm512_set1_pd(a.mask_high), _CMP_LE_OQ);
+// Pointers by value: what is written through an int8_t* might be any of the arguments' fields.
+struct Row {
+  const int32_t* acc;
+  const int8_t* skip;
+  const int32_t* bias;
+  const double *scale, *skip_scale;
+  int8_t* y;
+};
+
+template <bool kSkip>
+struct Sixteen {
+  __m512d low, high;
+
+  Sixteen(const Row& row, int64_t c, __mmask16 lanes) {
+    const auto low_half = static_cast<__mmask8>(lanes), high_half = static_cast<__mmask8>(lanes >> 8);
+    const __m512i acc =
+        _mm512_add_epi32(_mm512_maskz_loadu_epi32(lanes, row.acc + c), _mm512_maskz_loadu_epi32(lanes, row.bias + c));
+    __m512i skips = _mm512_setzero_si512();
+    if constexpr (kSkip) skips = _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(lanes, row.skip + c));
+    const auto rescaled = [&](__m256i half, __mmask8 valid, int64_t channel, __m256i skip) {
+      __m512d v = _mm512_mul_pd(_mm512_cvtepi32_pd(half), _mm512_maskz_loadu_pd(valid, row.scale + channel));
+      if constexpr (kSkip)  // exact, as every product and sum here
+        v = _mm512_fmadd_pd(_mm512_cvtepi32_pd(skip), _mm512_maskz_loadu_pd(valid, row.skip_scale + channel), v);
+      return v;
     };
-    uint8_t* bits = a.mask + row * bit_bytes(a.channels) + c / 8;
-    bits[0] = static_cast<uint8_t>(passes(v0, r0) & low_half);
-    if (high_half != 0) bits[1] = static_cast<uint8_t>(passes(v1, r1) & high_half);
+    low = rescaled(_mm512_castsi512_si256(acc), low_half, c, _mm512_castsi512_si256(skips));
+    high = rescaled(_mm512_extracti64x4_epi64(acc, 1), high_half, c + 8, _mm512_extracti64x4_epi64(skips, 1));
   }
-  // Bounds are integers: rounding first does not change what is clamped.
-  const auto clamped = [&](__m512d r) {
-    return _mm512_cvtpd_epi32(_mm512_min_pd(_mm512_max_pd(r, _mm512_set1_pd(a.low)), _mm512_set1_pd(a.high)));
-  };
-  const __m512i y = _mm512_inserti64x4(_mm512_castsi256_si512(clamped(r0)), clamped(r1), 1);
-  _mm512_mask_cvtepi32_storeu_epi8(a.y + at, lanes, y);
-}
+};
+
+template <bool kHalfUp>
+struct Clamp {
+  __m512d low, high;
+
+  explicit Clamp(const RequantizeArguments& a) : low(_mm512_set1_pd(a.low)), high(_mm512_set1_pd(a.high)) {}
+  // Bounds are integers: rounding does not change what is clamped, whichever comes first. To even rounds the
+  // conversion by itself.
+  __m256i operator()(__m512d v) const {
+    if constexpr (kHalfUp)
+      v = _mm512_roundscale_pd(_mm512_add_pd(v, _mm512_set1_pd(0.5)), _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+    return _mm512_cvt_roundpd_epi32(_mm512_min_pd(_mm512_max_pd(v, low), high),
+                                    _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  }
+};
 
 template <bool kSkip, bool kHalfUp, bool kMask>
 void rows(const RequantizeArguments& a, int64_t begin, int64_t end) {
-  const int64_t whole = a.channels / 16 * 16;
-  const auto rest = static_cast<__mmask16>((1u << (a.channels - whole)) - 1);
-  for (int64_t row = begin; row < end; ++row) {
-    for (int64_t c = 0; c < whole; c += 16) sixteen<kSkip, kHalfUp, kMask>(a, row, c, 0xffff);
-    if (rest != 0) sixteen<kSkip, kHalfUp, kMask>(a, row, whole, rest);
+  const int64_t channels = a.channels, whole = channels / 16 * 16, bytes = bit_bytes(channels);
+  const auto rest = static_cast<__mmask16>((1u << (channels - whole)) - 1);
+  const Clamp<kHalfUp> clamp(a);
+  const __m512d above = _mm512_set1_pd(a.above), below = _mm512_set1_pd(a.below);
+  const auto passes = [&](__m512d v) {
+    return _mm512_mask_cmp_pd_mask(_mm512_cmp_pd_mask(v, above, _CMP_GT_OQ), v, below, _CMP_LT_OQ);
+  };
+  Row row{a.acc + begin * channels, kSkip ? a.skip + begin * channels : nullptr, a.bias, a.scale, a.skip_scale,
+          a.y + begin * channels};
+  uint8_t* mask = kMask ? a.mask + begin * bytes : nullptr;
+  const auto sixteen = [&](int64_t c, __mmask16 lanes) {
+    const Sixteen<kSkip> v(row, c, lanes);
+    if constexpr (kMask) {
+      mask[c / 8] = static_cast<uint8_t>(passes(v.low) & lanes);
+      if ((lanes >> 8) != 0) mask[c / 8 + 1] = static_cast<uint8_t>(passes(v.high) & lanes >> 8);
+    }
+    const __m512i y = _mm512_inserti64x4(_mm512_castsi256_si512(clamp(v.low)), clamp(v.high), 1);
+    const __m128i bytes_of_y = _mm512_cvtepi32_epi8(y);
+    if (lanes == 0xffff)
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(row.y + c), bytes_of_y);
+    else
+      _mm_mask_storeu_epi8(row.y + c, lanes, bytes_of_y);
+  };
+  for (int64_t r = begin; r < end; ++r) {
+    for (int64_t c = 0; c < whole; c += 16) sixteen(c, 0xffff);
+    if (rest != 0) sixteen(whole, rest);
+    row.acc += channels;
+    if constexpr (kSkip) row.skip += channels;
+    row.y += channels;
+    if constexpr (kMask) mask += bytes;
   }
 }
 
@@ -85,9 +112,8 @@ inline double half_up(double v) {
 template <bool kSkip, bool kHalfUp, bool kMask>
 void rows(const RequantizeArguments& a, int64_t begin, int64_t end) {
   const int64_t channels = a.channels;
-  const double low = a.low, high = a.high, mask_low = a.mask_low, mask_high = a.mask_high, below = a.below;
-  const double above = a.relu ? 0 : -0x1p60;
-  const double* __restrict bias = a.bias;
+  const double low = a.low, high = a.high, above = a.above, below = a.below;
+  const int32_t* __restrict bias = a.bias;
   const double* __restrict scale = a.scale;
   const double* __restrict skip_scale = a.skip_scale;
   for (int64_t row = begin; row < end; ++row) {
@@ -99,12 +125,9 @@ void rows(const RequantizeArguments& a, int64_t begin, int64_t end) {
       const int64_t end = channels - begin < kChunk ? channels : begin + kChunk;
       uint8_t flags[kChunk];
       for (int64_t c = begin; c < end; ++c) {
-        double v = (static_cast<double>(acc[c]) + bias[c]) * scale[c];
+        double v = static_cast<double>(acc[c] + bias[c]) * scale[c];
         if constexpr (kSkip) v += static_cast<double>(skip[c]) * skip_scale[c];
-        if constexpr (kMask) {
-          const double r = kHalfUp ? half_up(v) : half_to_even(v);
-          flags[c - begin] = static_cast<uint8_t>((v > above) & (v < below) & (r >= mask_low) & (r <= mask_high));
-        }
+        if constexpr (kMask) flags[c - begin] = static_cast<uint8_t>((v > above) & (v < below));
         v = v < low ? low : v;
         v = v > high ? high : v;
         v = kHalfUp ? half_up(v) : half_to_even(v);

@@ -10,7 +10,7 @@ namespace sinter::kernel {
 struct RequantizeArguments {
   const int32_t* acc = nullptr;
   const int8_t* skip = nullptr;        // or null
-  const double* bias = nullptr;        // per channel, integers
+  const int32_t* bias = nullptr;       // per channel; acc + bias fits 32 bits
   const double* scale = nullptr;       // m / 2^n
   const double* skip_scale = nullptr;  // ms / 2^n
   int64_t channels = 0;
@@ -18,9 +18,7 @@ struct RequantizeArguments {
   bool half_up = false;
   int8_t* y = nullptr;
   uint8_t* mask = nullptr;  // or null: bits, each row starting at a byte
-  double mask_low = 0, mask_high = 0;
-  bool relu = false;
-  double below = 0;
+  double above = 0, below = 0;  // the mask's bit: above < v < below, v before it is rounded
 };
 
 /// The real values of accumulators: (acc + bias) unit + skip skip_unit, limited to low..high.

@@ -35,7 +35,7 @@ void Conv2dBatchNorm::forward(Inputs x, Outputs y, Context& context) const {
   const Blocks blocks(shape);
   if (context.training()) check_batch(shape);
   if (y[0].elements() == 0) return;
-  const Slices slices(Slices::Kind::forward, geometry(attributes.conv(), x[kX].shape(), x[kFilter].shape(), shape),
+  const Slices slices(onednn::Kind::forward, geometry(attributes.conv(), x[kX].shape(), x[kFilter].shape(), shape),
                       x[kFilter], {});
   const int64_t image_rows = shape[1] * shape[2], out_image = image_rows * shape[3];
   const int64_t in_image = x[kX].elements() / shape[0];
@@ -94,8 +94,8 @@ void Conv2dBatchNorm::backward(const Context& context, Outputs dy, Gradients& dx
   Tensor dskip = skips ? reuse_or_empty(dy[0]) : Tensor();
   float* to_skip = skips ? dskip.mutable_data<float>() : nullptr;
   const auto c = geometry(attributes.conv(), x.shape(), filter.shape(), shape);
-  const Slices data(Slices::Kind::backward_data, c, filter, {});
-  Slices weights(Slices::Kind::backward_weights, c, filter, {});
+  const Slices data(onednn::Kind::backward_data, c, filter, {});
+  Slices weights(onednn::Kind::backward_weights, c, filter, {});
   const int64_t image_rows = shape[1] * shape[2], out_image = image_rows * shape[3];
   const int64_t in_image = x.elements() / shape[0];
   float* to = dx.wanted(kX) ? dx.create(kX).mutable_data<float>() : nullptr;

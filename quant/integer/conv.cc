@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "../../core/autograd.h"
+#include "../../core/convolution_slices.h"
 #include "../../core/kernel/elementwise.h"
 #include "../../core/kernel/isa.h"
 #include "../../core/parallel.h"
@@ -34,6 +35,13 @@ void convolve(const onednn::Convolution& c, const Tensor& x, const Tensor& weigh
   parallel_for(acc.elements(), 1 << 15, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) out[i] = static_cast<int32_t>(in[i]);
   });
+}
+
+// Integers that are never negative are the same bytes as uint8, which needs no compensation.
+bool is_unsigned(const Bounds& x) { return x.low >= 0; }
+
+void add(const int32_t* more, int64_t count, int32_t* acc) {
+  for (int64_t i = 0; i < count; ++i) acc[i] += more[i];
 }
 
 }  // namespace
@@ -93,20 +101,51 @@ IntegerWeights integer_weights(const Tensor& weight, const Bounds& x, bool keep,
 void integer_convolution(const onednn::Convolution& c, const Tensor& x, const Bounds& bounds,
                          const IntegerWeights& weights, Tensor& acc) {
   if (acc.elements() == 0) return;
-  // Integers that are never negative are the same bytes as uint8, which needs no compensation.
   const Tensor source = !onednn::has_vnni() ? to_float(x)
-                        : bounds.low >= 0 ? detail::Access::make(detail::Access::storage(x), {DType::uint8, x.shape()})
-                                          : x;
+                        : is_unsigned(bounds)
+                            ? detail::Access::make(detail::Access::storage(x), {DType::uint8, x.shape()})
+                            : x;
   convolve(c, source, weights.parts[0], weights.keep, acc);
   for (size_t p = 1; p < weights.parts.size(); ++p) {
     Tensor more = Tensor::empty(acc.shape(), DType::int32);
     convolve(c, source, weights.parts[p], weights.keep, more);
     const auto* in = more.data<int32_t>();
     auto* out = acc.mutable_data<int32_t>();
-    parallel_for(acc.elements(), 1 << 15, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) out[i] += in[i];
-    });
+    parallel_for(acc.elements(), 1 << 15,
+                 [&](int64_t begin, int64_t end) { add(in + begin, end - begin, out + begin); });
   }
+}
+
+void integer_layer(const onednn::Convolution& c, const Tensor& x, const Bounds& bounds, const IntegerWeights& weights,
+                   const Tensor& skip, const Requantization& r, Tensor& y) {
+  if (y.elements() == 0) return;
+  using Slices = onednn::ConvolutionSlices;
+  std::vector<Slices> parts;
+  if (onednn::has_vnni())
+    for (const Tensor& part : weights.parts)
+      parts.emplace_back(is_unsigned(bounds) ? onednn::Kind::uint8_forward : onednn::Kind::int8_forward, c, part,
+                         Slices::Options{.keep = weights.keep});
+  if (parts.empty() || parts[0].count() < threads()) {
+    Tensor acc = Tensor::empty(y.shape(), DType::int32);
+    integer_convolution(c, x, bounds, weights, acc);
+    return requantize(acc, skip, r, y);
+  }
+  const Requantizer requantizer(r);
+  const auto* in = x.data<int8_t>();
+  const int8_t* added = skip.defined() ? skip.data<int8_t>() : nullptr;
+  auto* out = y.mutable_data<int8_t>();
+  parts[0].for_each([&](int64_t slice, int64_t image) {
+    const int64_t count = parts[0].images(slice) * c.out_image(), first = image * c.out_image();
+    Tensor sums = Tensor::empty({count}, DType::int32);
+    auto* acc = sums.mutable_data<int32_t>();
+    parts[0].forward(slice, in + image * c.image(), acc);
+    for (size_t p = 1; p < parts.size(); ++p) {
+      Tensor more = Tensor::empty({count}, DType::int32);
+      parts[p].forward(slice, in + image * c.image(), more.mutable_data<int32_t>());
+      add(more.data<int32_t>(), count, acc);
+    }
+    requantizer.rows(count / c.out, acc, added == nullptr ? nullptr : added + first, out + first);
+  });
 }
 
 }  // namespace sinter::quant

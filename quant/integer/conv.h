@@ -5,6 +5,7 @@
 
 #include "../../core/onednn.h"
 #include "../contract.h"
+#include "requantize.h"
 
 namespace sinter::quant {
 
@@ -27,5 +28,9 @@ IntegerWeights integer_weights(const Tensor& weight, const Bounds& x, bool keep,
 /// acc [N,OH,OW,O] int32.
 void integer_convolution(const onednn::Convolution& c, const Tensor& x, const Bounds& bounds,
                          const IntegerWeights& weights, Tensor& acc);
+
+/// y = requantize(conv(x, weight), skip, r): a few images at a time, whose accumulators stay in cache.
+void integer_layer(const onednn::Convolution& c, const Tensor& x, const Bounds& bounds, const IntegerWeights& weights,
+                   const Tensor& skip, const Requantization& r, Tensor& y);
 
 }  // namespace sinter::quant

@@ -1,57 +1,77 @@
 #include "requantize.h"
 
-#include "../../core/kernel/requantize.h"
 #include "../../core/parallel.h"
 
 namespace sinter::quant {
 
 namespace {
 
-void run(const Tensor& acc, const Tensor& skip, const Requantization& r, Tensor& y, const GradientMask* by,
-         Tensor* mask) {
-  const auto channels = static_cast<int64_t>(r.bias.size());
-  const int64_t rows = acc.elements() / std::max<int64_t>(channels, 1);
-  std::vector<double> bias(channels), scale(channels), skip_scale(channels);
-  for (int64_t c = 0; c < channels; ++c) {
-    // m / 2^n and ms / 2^n are exact in double, and so is every product and sum with them: see requantize in
-    // contract.h.
-    const double unit = std::ldexp(1.0, -r.multipliers[c].shift);
-    bias[c] = r.bias[c];
-    scale[c] = r.multipliers[c].m * unit;
-    skip_scale[c] = static_cast<double>(r.multipliers[c].skip) * unit;
-  }
-  kernel::RequantizeArguments a;
-  a.acc = acc.data<int32_t>();
-  a.skip = skip.defined() ? skip.data<int8_t>() : nullptr;
-  a.bias = bias.data();
-  a.scale = scale.data();
-  a.skip_scale = skip_scale.data();
-  a.channels = channels;
-  a.low = r.bounds.low;
-  a.high = r.bounds.high;
-  a.half_up = r.rounding == Rounding::half_up;
-  a.y = y.mutable_data<int8_t>();
-  if (by != nullptr) {
-    a.mask = mask->mutable_data<uint8_t>();
-    a.mask_low = by->type.low;
-    a.mask_high = by->type.high;
-    a.relu = by->relu;
-    a.below = by->below > 0 ? by->below : INFINITY;
-  }
-  const auto& kernels = kernel::requantize_kernels();
-  parallel_for(rows, std::max<int64_t>(1, (1 << 14) / std::max<int64_t>(channels, 1)),
-               [&](int64_t begin, int64_t end) { kernels.run(a, begin, end); });
+// The gradient passes for values between these two. A tie at a bound of the type is still inside where it rounds to the
+// bound: up, or to an even one.
+double above(const GradientMask& mask, bool half_up) {
+  const double tie = mask.type.low - 0.5;
+  const bool inside = half_up || mask.type.low % 2 == 0;
+  const double limit = inside ? std::nextafter(tie, -INFINITY) : tie;
+  return mask.relu ? std::max(limit, 0.0) : limit;
+}
+
+double below(const GradientMask& mask, bool half_up) {
+  const double tie = mask.type.high + 0.5;
+  const bool inside = !half_up && mask.type.high % 2 == 0;
+  const double limit = inside ? std::nextafter(tie, INFINITY) : tie;
+  return mask.below > 0 ? std::min(limit, mask.below) : limit;
 }
 
 }  // namespace
 
+Requantizer::Requantizer(const Requantization& r) : bias_(r.bias), scale_(bias_.size()), skip_scale_(bias_.size()) {
+  for (size_t c = 0; c < bias_.size(); ++c) {
+    // m / 2^n and ms / 2^n are exact in double, and so is every product and sum with them: see requantize in
+    // contract.h.
+    const double unit = std::ldexp(1.0, -r.multipliers[c].shift);
+    scale_[c] = r.multipliers[c].m * unit;
+    skip_scale_[c] = static_cast<double>(r.multipliers[c].skip) * unit;
+  }
+  arguments_.bias = bias_.data();
+  arguments_.scale = scale_.data();
+  arguments_.skip_scale = skip_scale_.data();
+  arguments_.channels = static_cast<int64_t>(bias_.size());
+  arguments_.low = r.bounds.low;
+  arguments_.high = r.bounds.high;
+  arguments_.half_up = r.rounding == Rounding::half_up;
+}
+
+void Requantizer::rows(int64_t count, const int32_t* acc, const int8_t* skip, int8_t* y) const {
+  kernel::RequantizeArguments a = arguments_;
+  a.acc = acc;
+  a.skip = skip;
+  a.y = y;
+  kernel::requantize_kernels().run(a, 0, count);
+}
+
+void Requantizer::all(const Tensor& acc, const Tensor& skip, Tensor& y, const GradientMask* by, Tensor* mask) const {
+  kernel::RequantizeArguments a = arguments_;
+  a.acc = acc.data<int32_t>();
+  a.skip = skip.defined() ? skip.data<int8_t>() : nullptr;
+  a.y = y.mutable_data<int8_t>();
+  if (mask != nullptr) {
+    a.mask = mask->mutable_data<uint8_t>();
+    a.above = above(*by, arguments_.half_up);
+    a.below = below(*by, arguments_.half_up);
+  }
+  const auto& kernels = kernel::requantize_kernels();
+  const int64_t channels = std::max<int64_t>(a.channels, 1);
+  parallel_for(acc.elements() / channels, std::max<int64_t>(1, (1 << 14) / channels),
+               [&](int64_t begin, int64_t end) { kernels.run(a, begin, end); });
+}
+
 void requantize(const Tensor& acc, const Tensor& skip, const Requantization& r, Tensor& y) {
-  run(acc, skip, r, y, nullptr, nullptr);
+  Requantizer(r).all(acc, skip, y, nullptr, nullptr);
 }
 
 void requantize(const Tensor& acc, const Tensor& skip, const Requantization& r, Tensor& y, const GradientMask& by,
                 Tensor& mask) {
-  run(acc, skip, r, y, &by, &mask);
+  Requantizer(r).all(acc, skip, y, &by, &mask);
 }
 
 }  // namespace sinter::quant

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "../../core/kernel/requantize.h"
 #include "../../core/tensor.h"
 #include "../contract.h"
 
@@ -16,17 +17,36 @@ struct Requantization {
   Rounding rounding = Rounding::half_to_even;
 };
 
-/// y = sat(round(((acc + qb) m + skip ms) / 2^n)) for acc [..., O] int32, skip int8 of its shape or undefined; y int8.
-/// `mask` (of `empty_mask`, rows of O bits) is set where the straight-through gradient passes: the value,
-/// before it was saturated, rounds to within `type`, and is above 0 (relu) and below `below` (relu6: the real 6 in
-/// units of y).
+/// Where the straight-through gradient passes: the value, before it was saturated, rounds to within `type`, and is
+/// above 0 (relu) and below `below` (relu6: the real 6 in units of y).
 struct GradientMask {
   Bounds type;
   bool relu = false;
   double below = 0;  ///< 0: no upper limit
 };
+
+/// y = sat(round(((acc + qb) m + skip ms) / 2^n)) for acc [..., O] int32, skip int8 of its shape or undefined; y int8.
+/// `mask` (of `empty_mask`, rows of O bits) is set where the gradient passes.
 void requantize(const Tensor& acc, const Tensor& skip, const Requantization& r, Tensor& y);
 void requantize(const Tensor& acc, const Tensor& skip, const Requantization& r, Tensor& y, const GradientMask& by,
                 Tensor& mask);
+
+/// A requantisation as the kernels want it, for pieces of a tensor.
+class Requantizer {
+ public:
+  explicit Requantizer(const Requantization& r);
+  Requantizer(const Requantizer&) = delete;
+  Requantizer& operator=(const Requantizer&) = delete;
+
+  /// `count` rows of O values, by the calling thread; skip may be null.
+  void rows(int64_t count, const int32_t* acc, const int8_t* skip, int8_t* y) const;
+  /// A whole tensor, on all threads; `by` and `mask` may be null.
+  void all(const Tensor& acc, const Tensor& skip, Tensor& y, const GradientMask* by, Tensor* mask) const;
+
+ private:
+  std::vector<int32_t> bias_;
+  std::vector<double> scale_, skip_scale_;
+  kernel::RequantizeArguments arguments_;
+};
 
 }  // namespace sinter::quant

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "../../core/convolution_slices.h"
 #include "../../core/kernel/elementwise.h"
 #include "../../core/parallel.h"
 #include "../integer/conv.h"
@@ -48,30 +49,35 @@ Specs QuantizedConv::infer(std::span<const Spec> inputs) const {
 void QuantizedConv::forward(Inputs inputs, Outputs y, Context& context) const {
   const Tensor& weight = inputs[1];
   const QuantizedWeights weights = quantize_weights(node, weight_config, *pass->march, weight, inputs[2], x.scale);
+  const auto geometry_here = geometry(conv, inputs[0].shape(), weight.shape(), y[0].shape());
+  const IntegerWeights integers = integer_weights(weights.values, x.bounds, false, node.c_str());
+  Accumulators a{.bias = weights.bias,
+                 .unit = accumulator_units(weights, x.scale),
+                 .skip = inputs.size() == 4 ? inputs[3] : Tensor(),
+                 .skip_grid = skip,
+                 .activation = activation};
+  if (output != nullptr && !pass->observe && !context.recording()) {
+    integer_layer(geometry_here, inputs[0], x.bounds, integers, a.skip,
+                  requantization(node, *pass->march, a, output->scale(*pass->march)), y[0]);
+    if (pass->inspect) pass->inspect(node, y[0]);
+    return;
+  }
   Tensor acc = Tensor::empty(y[0].shape(), DType::int32);
-  if (acc.elements() > 0)
-    integer_convolution(geometry(conv, inputs[0].shape(), weight.shape(), y[0].shape()), inputs[0], x.bounds,
-                        integer_weights(weights.values, x.bounds, false, node.c_str()), acc);
+  integer_convolution(geometry_here, inputs[0], x.bounds, integers, acc);
 
   context.keep(inputs[0]);
   context.keep(weights.values);
   const auto channels = static_cast<int64_t>(weights.scales.size());
   if (context.recording()) context.keep(Tensor::from<float>({channels}, weights.scales));
   if (output != nullptr) {
-    quantize_output(node, *pass,
-                    {.acc = acc,
-                     .bias = weights.bias,
-                     .unit = accumulator_units(weights, x.scale),
-                     .skip = inputs.size() == 4 ? inputs[3] : Tensor(),
-                     .skip_grid = skip,
-                     .activation = activation},
-                    *output, y[0], context);
+    a.acc = acc;
+    quantize_output(node, *pass, a, *output, y[0], context);
   } else {
-    auto* a = acc.mutable_data<int32_t>();
+    auto* sums = acc.mutable_data<int32_t>();
     float* out = y[0].mutable_data<float>();
     for (int64_t i = 0; i < acc.elements(); ++i) {
-      a[i] += weights.bias[i % channels];
-      out[i] = dequantize(a[i], x.scale, weights.scales[i % channels]);
+      sums[i] += weights.bias[i % channels];
+      out[i] = dequantize(sums[i], x.scale, weights.scales[i % channels]);
     }
     if (pass->inspect) pass->inspect(node, acc);
   }
@@ -88,38 +94,34 @@ void QuantizedConv::backward(const Context& context, Outputs dy, Gradients& dx) 
   using Slices = onednn::ConvolutionSlices;
   const Tensor w = dx.wanted(0) ? real_weights(qw, scales) : Tensor();
   std::optional<const Slices> data;
-  if (dx.wanted(0)) data.emplace(Slices::Kind::backward_data, c, w, Slices::Options{.keep = false});
-  Slices weights(Slices::Kind::backward_weights, c, qw, {.bias = true});
+  if (dx.wanted(0)) data.emplace(onednn::Kind::backward_data, c, w, Slices::Options{.keep = false});
+  Slices weights(onednn::Kind::backward_weights, c, qw, {.bias = true});
 
   // Slice by slice, so that the masked gradient and the float copy of the integers stay in cache.
-  const int64_t x_image = qx.elements() / c.batch, y_image = dy[0].elements() / c.batch, image_rows = y_image / c.out;
+  const int64_t image_rows = c.out_height * c.out_width;
   const auto* in = qx.data<int8_t>();
   const float* g = dy[0].data<float>();
   Tensor dskip = skips ? reuse_or_empty(dy[0]) : Tensor();
   float* to_skip = skips ? dskip.mutable_data<float>() : nullptr;
   float* to = dx.wanted(0) ? dx.create(0).mutable_data<float>() : nullptr;
   const auto& kernels = kernel::elementwise_kernels();
-  parallel_for(weights.count(), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t slice = begin; slice < end; ++slice) {
-      const int64_t image = weights.first(slice), images = weights.images(slice);
-      Tensor masked_here, real;
-      const float* dv = g + image * y_image;
-      if (mask.defined()) {
-        if (!skips) masked_here = Tensor::empty({images * y_image});
-        float* out = skips ? to_skip + image * y_image : masked_here.mutable_data<float>();
-        masked(mask, image * image_rows, (image + images) * image_rows, c.out, dv, out);
-        dv = out;
-      } else if (skips && to_skip != g) {
-        std::copy_n(dv, images * y_image, to_skip + image * y_image);
-      }
-      if (wants_weight) {
-        real = Tensor::empty({images * x_image});
-        float* values = real.mutable_data<float>();
-        kernels.widen(in + image * x_image, images * x_image, values);
-        weights.backward_weights(slice, values, dv);
-      }
-      if (to != nullptr) data->backward_data(slice, dv, to + image * x_image);
+  weights.for_each([&](int64_t slice, int64_t image) {
+    const int64_t images = weights.images(slice);
+    Tensor masked_here, real;
+    const float* dv = g + image * c.out_image();
+    if (mask.defined()) {
+      if (!skips) masked_here = Tensor::empty({images * c.out_image()});
+      float* out = skips ? to_skip + image * c.out_image() : masked_here.mutable_data<float>();
+      masked(mask, image * image_rows, (image + images) * image_rows, c.out, dv, out);
+      dv = out;
     }
+    if (wants_weight) {
+      real = Tensor::empty({images * c.image()});
+      float* values = real.mutable_data<float>();
+      kernels.widen(in + image * c.image(), images * c.image(), values);
+      weights.backward_weights(slice, values, dv);
+    }
+    if (to != nullptr) data->backward_data(slice, dv, to + image * c.image());
   });
   if (wants_weight) {
     // The gradient is that of the integers; their scale comes after, on the few weights.

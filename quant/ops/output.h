@@ -27,7 +27,7 @@ struct Pass {
 
 /// Accumulators int32 [...,C] on their way to an output. Real value: (acc + bias[c]) unit[c] / divisor + skip's.
 struct Accumulators {
-  Tensor acc;
+  Tensor acc{};
   std::vector<int32_t> bias;
   std::vector<double> unit;
   int64_t divisor = 1;

@@ -22,7 +22,8 @@ struct Problem {
   static constexpr int64_t kRows = 9;
   std::vector<int32_t> acc;
   std::vector<int8_t> skip;
-  std::vector<double> bias, scale, skip_scale;
+  std::vector<int32_t> bias;
+  std::vector<double> scale, skip_scale;
   std::vector<uint8_t> mask;
   RequantizeArguments arguments;
 
@@ -30,7 +31,7 @@ struct Problem {
       : mask(static_cast<size_t>(kRows * kernel::bit_bytes(channels)), 7) {
     Random random(static_cast<uint64_t>(channels), stream_of("requantize kernel"));
     for (int64_t c = 0; c < channels; ++c) {
-      bias.push_back(static_cast<double>(random.below(2001) - 1000));
+      bias.push_back(static_cast<int32_t>(random.below(2001) - 1000));
       scale.push_back(c % 2 == 0 ? 0.5 : static_cast<double>(1 + random.below(1 << 15)) * 0x1p-22);
       skip_scale.push_back(c % 2 == 0 ? 0.25 : static_cast<double>(random.below(1 << 20)) * 0x1p-20);
     }
@@ -49,9 +50,7 @@ struct Problem {
     arguments.high = 127;
     arguments.half_up = variant.half_up;
     arguments.mask = variant.mask ? mask.data() : nullptr;
-    arguments.mask_low = -100;
-    arguments.mask_high = 127;
-    arguments.relu = channels % 3 == 0;
+    arguments.above = channels % 3 == 0 ? 0 : -100.5;
     arguments.below = 120.5;
   }
 
@@ -78,9 +77,7 @@ struct Problem {
       if (a.skip != nullptr) v += skip[i] * skip_scale[c];
       const auto rounded = [&](double r) { return a.half_up ? std::floor(r + 0.5) : std::nearbyint(r); };
       y[i] = static_cast<int>(rounded(std::fmin(std::fmax(v, a.low), a.high)));
-      if (a.mask != nullptr)
-        masks[i / a.channels * bytes + c / 8] |=
-            ((!a.relu || v > 0) && v < a.below && rounded(v) >= a.mask_low && rounded(v) <= a.mask_high) << c % 8;
+      if (a.mask != nullptr) masks[i / a.channels * bytes + c / 8] |= (v > a.above && v < a.below) << c % 8;
     }
     y.insert(y.end(), masks.begin(), masks.end());
     return y;
