@@ -135,6 +135,42 @@ TEST_SUITE("exact") {
       CHECK_SAME(acc, plain_convolution(geometry, x, weight));
     }
   }
+
+  TEST_CASE("a layer in slices is its convolution, requantised") {
+    const Case cases[] = {
+        {"several slices, the last smaller", 9, 32, 16, 16, {3, 3}, {.padding = 1}},
+        {"two parts", 5, 16, 128, 8, {3, 3}, {.padding = 1}},
+        {"depthwise", 5, 32, 32, 32, {3, 3}, {.stride = 2, .padding = 1, .groups = 32}},
+        {"fewer slices than threads", 1, 8, 3, 5, {3, 3}},
+    };
+    const int before = threads();
+    for (const Case& c : cases)
+      for (const Bounds bounds : {Bounds{-128, 127}, Bounds{0, 127}})
+        for (const bool skips : {false, true}) {
+          CAPTURE(c.name);
+          Random random(8, stream_of(c.name));
+          const Tensor x = filled({c.batch, c.size, c.size, c.in}, bounds, Fill::mixed, random);
+          const Tensor weight =
+              filled({c.out, c.kernel.h, c.kernel.w, c.in / c.conv.groups}, {-128, 127}, Fill::mixed, random);
+          const Shape shape = ops::conv2d_shape("test", c.conv, x.shape(), weight.shape(), nullptr);
+          const auto geometry = ops::geometry(c.conv, x.shape(), weight.shape(), shape);
+          const Tensor skip = skips ? filled(shape, {-128, 127}, Fill::random, random) : Tensor();
+          Requantization r{{}, {}, {-120, 127}, Rounding::half_to_even};
+          for (int64_t o = 0; o < c.out; ++o) {
+            r.bias.push_back(static_cast<int32_t>(random.below(2001) - 1000));
+            r.multipliers.push_back({static_cast<int32_t>(1 + random.below(1 << 14)), 30, 1 << 29});
+          }
+          Tensor expected = Tensor::empty(shape, DType::int8);
+          requantize(plain_convolution(geometry, x, weight), skip, r, expected);
+          for (const int count : {1, 2}) {
+            set_threads(count);
+            Tensor y = Tensor::empty(shape, DType::int8);
+            integer_layer(geometry, x, bounds, integer_weights(weight, bounds, count == 1, "test"), skip, r, y);
+            CHECK_SAME(y, expected);
+          }
+          set_threads(before);
+        }
+  }
 }
 
 TEST_CASE("weights that are kept give the same, also after they changed") {
