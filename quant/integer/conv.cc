@@ -125,7 +125,7 @@ void integer_layer(const onednn::Convolution& c, const Tensor& x, const Bounds& 
     for (const Tensor& part : weights.parts)
       parts.emplace_back(is_unsigned(bounds) ? onednn::Kind::uint8_forward : onednn::Kind::int8_forward, c, part,
                          Slices::Options{.keep = weights.keep});
-  if (parts.empty() || parts[0].count() < threads()) {
+  if (parts.empty()) {
     Tensor acc = Tensor::empty(y.shape(), DType::int32);
     integer_convolution(c, x, bounds, weights, acc);
     return requantize(acc, skip, r, y);

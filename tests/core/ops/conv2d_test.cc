@@ -75,6 +75,11 @@ TEST_CASE("conv2d does not depend on the number of threads") {
   CHECK_THREADS(conv({.padding = 1}), {test::normal({37, 12, 12, 16}), test::normal({16, 3, 3, 16}, 2)});
   CHECK_THREADS(conv({.padding = 1}),
                 {test::normal({37, 8, 8, 32}), test::normal({32, 3, 3, 32}, 2), test::normal({32}, 3)});
+  // One image, which all threads share.
+  CHECK_THREADS(conv({.padding = 1}), {test::normal({1, 40, 40, 32}), test::normal({48, 3, 3, 32}, 2)});
+  CHECK_THREADS(conv({.padding = 1}), {test::normal({1, 40, 40, 8}), test::normal({24, 3, 3, 8}, 2)});
+  CHECK_THREADS(conv({}), {test::normal({1, 40, 40, 32}), test::normal({24, 1, 1, 32}, 2)});
+  CHECK_THREADS(conv({.padding = 1, .groups = 48}), {test::normal({1, 40, 40, 48}), test::normal({48, 3, 3, 1}, 2)});
 }
 
 TEST_CASE("a convolution sees that its weight was changed") {
