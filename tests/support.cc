@@ -1,5 +1,7 @@
 #include "support.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -7,6 +9,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "../core/onednn.h"
 #include "../core/parallel.h"
 #include "../core/random.h"
 
@@ -335,6 +338,32 @@ std::string threads_failure(const TensorFunction& f, const std::vector<Tensor>& 
     if (!wrong.empty()) return text("with ", count, " threads instead of 1: ", wrong);
   }
   return "";
+}
+
+std::string steady_failure(const std::function<void(int)>& step, const SteadyOptions& o) {
+  struct Fetched {
+    int64_t blocks, primitives, faults;
+  };
+  const auto fetched = [] {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return Fetched{allocator_stats().system_allocations, onednn::primitives_created(), usage.ru_minflt};
+  };
+  constexpr int64_t kFewFaults = 16;  // a step's tensors are hundreds of pages
+  const bool caches = allocator_caches();
+  int64_t fewest = std::numeric_limits<int64_t>::max();
+  for (int i = 0; i < o.steps; ++i) {
+    const Fetched before = fetched();
+    step(i);
+    const Fetched after = fetched();
+    const int64_t blocks = after.blocks - before.blocks, primitives = after.primitives - before.primitives;
+    if (i == 0 && caches && blocks == 0) return "the first step fetched no memory, which nobody had before";
+    if (i < o.warm_up) continue;
+    if (caches && blocks != 0) return text("step ", i, " fetched ", blocks, " blocks from the system");
+    if (primitives != 0) return text("step ", i, " made ", primitives, " primitives");
+    fewest = std::min(fewest, after.faults - before.faults);
+  }
+  return caches && fewest > kFewFaults ? text("each step had page faults, at least ", fewest) : std::string();
 }
 
 std::string error_failure(const std::function<void()>& f, const std::string& expected) {

@@ -60,11 +60,18 @@ Tensor distinct(const Shape& shape, uint64_t seed = 1, double gap = 0.1);
 /// Standard normal values.
 Tensor normal(const Shape& shape, uint64_t seed = 1, double std = 1);
 
+/// The first steps, `warm_up` of `steps`, may fetch what the others use.
+struct SteadyOptions {
+  int warm_up = 2;
+  int steps = 10;
+};
+
 // What the macros below call: each returns what is wrong, or an empty string.
 std::string difference(const Tensor& actual, const Tensor& expected, const Tolerance& tolerance);
 std::string golden_failure(const GoldenCase& c, const TensorFunction& f, const Tolerance& tolerance = {});
 std::string gradient_failure(const TensorFunction& f, const std::vector<Tensor>& x, const GradientOptions& o = {});
 std::string threads_failure(const TensorFunction& f, const std::vector<Tensor>& x);
+std::string steady_failure(const std::function<void(int)>& step, const SteadyOptions& o = {});
 std::string error_failure(const std::function<void()>& f, const std::string& expected);
 
 inline std::string difference(const Tensor& actual, const Tensor& expected, double rtol = Tolerance{}.rtol,
@@ -117,6 +124,13 @@ TensorFunction as_function(F f) {
 /// to be split.
 #define CHECK_THREADS(f, ...) \
   SINTER_CHECK_NO_FAILURE(::sinter::test::threads_failure(::sinter::test::as_function(f), __VA_ARGS__))
+
+/// CHECK_STEADY(step), CHECK_STEADY(step, {.warm_up = 4}): after the warm-up step(i) fetches no tensor's memory from
+/// the system, makes no primitive, and not every step has more than a few page faults. (Any may have some, for the
+/// first use of a part of a block, of the heap or of the stack; where a step's tensors are new to the system, every
+/// step has many.)
+#define CHECK_STEADY(step, ...) \
+  SINTER_CHECK_NO_FAILURE(::sinter::test::steady_failure(step __VA_OPT__(, ::sinter::test::SteadyOptions) __VA_ARGS__))
 
 /// The expression throws sinter::Error with a message that contains the text.
 #define CHECK_ERROR(expression, expected) \
