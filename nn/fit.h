@@ -34,7 +34,7 @@ namespace detail {
 Evaluation evaluate(const std::function<Tensor(const Tensor&)>& model, const data::Dataset& dataset,
                     const EvaluateOptions& options);
 Evaluation evaluate(const Module& model, const data::Dataset& dataset, const EvaluateOptions& options);
-}
+}  // namespace detail
 
 /// Runs a model, or anything else that turns images [N,H,W,C] into logits [N,classes], over a dataset in evaluation
 /// behaviour, whatever the modules' flags say. A module that can be traced runs as its fused graph, with the same bits.

@@ -41,7 +41,7 @@ struct QuantizedWeights {
   Tensor values;              ///< int8 [O,...]
   std::vector<float> scales;  ///< per output channel, raised where the bias needs it
   std::vector<int32_t> bias;  ///< on the accumulator's grid
-  Tensor mask;                ///< where the straight-through gradient passes, a row of bits a channel; undefined: everywhere
+  Tensor mask;  ///< where the straight-through gradient passes, a row of bits a channel; undefined: everywhere
 };
 /// Throws Error, naming `name`, for values that are not finite.
 QuantizedWeights quantize_weights(const std::string& name, const TensorConfig& config, const March& march,

@@ -17,7 +17,7 @@ struct RequantizeArguments {
   double low = 0, high = 0;
   bool half_up = false;
   int8_t* y = nullptr;
-  uint8_t* mask = nullptr;  // or null: bits, each row starting at a byte
+  uint8_t* mask = nullptr;      // or null: bits, each row starting at a byte
   double above = 0, below = 0;  // the mask's bit: above < v < below, v before it is rounded
 };
 

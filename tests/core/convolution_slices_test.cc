@@ -50,8 +50,7 @@ TEST_CASE("a smaller last slice adds its share of the gradients, and makes its p
 TEST_CASE("slices cover the batch, each image once, whatever the number of threads") {
   onednn::Convolution c = kConvolution;
   c.batch = 7;
-  const onednn::ConvolutionSlices slices(onednn::Kind::forward, c, Tensor::zeros({10, 5, 5, 24}),
-                                         {});
+  const onednn::ConvolutionSlices slices(onednn::Kind::forward, c, Tensor::zeros({10, 5, 5, 24}), {});
   CHECK(slices.count() == 4);
   int64_t next = 0;
   for (int64_t slice = 0; slice < slices.count(); ++slice) {
