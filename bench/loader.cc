@@ -90,7 +90,12 @@ void add_waiting(const std::string& row, const std::function<BatchWork(const Mod
                            workers);
          return [training] { (*training)->step(); };
        },
-       .percent = [training] { return (*training)->percent(); }});
+       .percent =
+           [training] {
+             const double percent = (*training)->percent();
+             training->reset();  // its threads read the dataset, which does not live as long
+             return percent;
+           }});
 }
 
 }  // namespace
