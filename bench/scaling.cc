@@ -17,7 +17,7 @@ void add_row(const std::string& row, const Model& model, int64_t batch, int team
       {"simulator", simulator},
   };
   for (const auto& [name, make] : columns)
-    add({.section = "ResNet-20 at 32x32x3",
+    add({.section = "ResNet-20, else batch:32 threads:1",
          .row = row,
          .column = name,
          .baseline = name == columns[0].first,
