@@ -2,6 +2,12 @@
 
 #include <charconv>
 
+std::string sinter::joined(const std::vector<std::string>& names) {
+  std::string out;
+  for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
+  return out;
+}
+
 namespace sinter::detail {
 
 namespace {

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <vector>
 
 namespace sinter {
 
@@ -46,6 +47,9 @@ std::string text(const Parts&... parts) {
   (detail::append_part(out, parts), ...);
   return out;
 }
+
+/// `a, b, c`
+std::string joined(const std::vector<std::string>& names);
 
 /// Throws Error with the parts as its message.
 template <class... Parts>

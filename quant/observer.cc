@@ -39,9 +39,13 @@ const ObserverFactory& observer_factory(const std::string& name) {
   check(known.duplicate.empty(), "observer '", known.duplicate, "' was registered twice");
   const auto found = known.factories.find(name);
   if (found != known.factories.end()) return found->second;
-  std::string names;
-  for (const auto& entry : known.factories) names += text(names.empty() ? "" : ", ", entry.first);
-  fail("observer '", name, "' is unknown, expected one of: ", names);
+  fail("observer '", name, "' is unknown, expected one of: ", joined(observer_names()));
+}
+
+std::vector<std::string> observer_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : registry().factories) names.push_back(entry.first);
+  return names;
 }
 
 void add_observer(ObserverFactory factory) { registry().add(std::move(factory)); }

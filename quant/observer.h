@@ -65,6 +65,8 @@ struct ObserverFactory {
 
 /// The factory by name. Throws Error, listing the known observers, when there is none.
 const ObserverFactory& observer_factory(const std::string& name);
+/// Names of all observers there are, sorted.
+std::vector<std::string> observer_names();
 /// Adds a factory; one of a name that exists is reported at the first look-up.
 void add_observer(ObserverFactory factory);
 

@@ -12,17 +12,19 @@ constexpr const char* kAveraging = "averaging_constant";
 
 TensorConfig tensor_config(const std::string& which, const std::string& fake_quant, const std::string& observer,
                            const Keywords& keywords) {
-  check(fake_quant == "fake_quant", "get_default_qconfig: ", which, " '", fake_quant,
-        "' is unknown, expected one of: fake_quant");
+  const std::vector<std::string> known_methods = fake_quant_names();
+  if (std::find(known_methods.begin(), known_methods.end(), fake_quant) == known_methods.end())
+    fail("get_default_qconfig: ", which, " '", fake_quant, "' is unknown, expected one of: ", joined(known_methods));
   const ObserverFactory& factory = observer_factory(observer);
   TensorConfig config{fake_quant, observer, keywords, 0};
   for (const auto& [name, value] : keywords.values()) {
     const bool known = name == kAveraging ||
                        std::find(factory.keywords.begin(), factory.keywords.end(), name) != factory.keywords.end();
     if (known) continue;
-    std::string names = kAveraging;
-    for (const std::string& keyword : factory.keywords) names += ", " + keyword;
-    fail("get_default_qconfig: keyword '", name, "' is unknown to observer ", observer, ", expected one of: ", names);
+    std::vector<std::string> names{kAveraging};
+    names.insert(names.end(), factory.keywords.begin(), factory.keywords.end());
+    fail("get_default_qconfig: keyword '", name, "' is unknown to observer ", observer,
+         ", expected one of: ", joined(names));
   }
   config.averaging_constant = config.make_observer()->default_averaging_constant();
   if (const auto found = keywords.values().find(kAveraging); found != keywords.values().end())
@@ -33,6 +35,8 @@ TensorConfig tensor_config(const std::string& which, const std::string& fake_qua
 }
 
 }  // namespace
+
+std::vector<std::string> fake_quant_names() { return {"fake_quant"}; }
 
 ObserverValue TensorConfig::make_observer() const { return observer_factory(observer).make(keywords); }
 

@@ -2,11 +2,15 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "keywords.h"
 #include "observer.h"
 
 namespace sinter::quant {
+
+/// Names of all fake-quants there are.
+std::vector<std::string> fake_quant_names();
 
 /// How one kind of tensor is quantised: its fake-quant method, its observer and their keywords.
 struct TensorConfig {

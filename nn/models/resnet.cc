@@ -27,10 +27,10 @@ std::vector<BasicBlock> stages(int64_t channels, std::span<const int64_t> blocks
 }  // namespace
 
 CifarResNet::CifarResNet(int64_t blocks, const CifarResNetOptions& o)
-    : stem({.in = o.in_channels, .out = 16, .kernel = 3, .padding = 1, .bias = false}),
-      bn(16),
-      body(stages(16, std::array{blocks, blocks, blocks})),
-      head({.in = 64, .out = o.classes}) {}
+    : stem({.in = o.in_channels, .out = o.channels, .kernel = 3, .padding = 1, .bias = false}),
+      bn(o.channels),
+      body(stages(o.channels, std::array{blocks, blocks, blocks})),
+      head({.in = 4 * o.channels, .out = o.classes}) {}
 
 Tensor CifarResNet::forward(const Tensor& x) const {
   Tensor y = relu(bn(stem(x)));

@@ -9,6 +9,7 @@ namespace sinter::nn {
 struct CifarResNetOptions {
   int64_t in_channels = 3;
   int64_t classes = 10;
+  int64_t channels = 16;  ///< of the first stage: the paper's width
 };
 
 /// The residual networks of He et al. (1512.03385, section 4.2) for images of about 32x32: a 3x3 convolution, three

@@ -15,6 +15,12 @@ TEST_CASE("messages are made of parts") {
   CHECK(text(true, " ", false) == "true false");
 }
 
+TEST_CASE("names are listed with commas between") {
+  CHECK(joined({}) == "");
+  CHECK(joined({"a"}) == "a");
+  CHECK(joined({"a", "b", "c"}) == "a, b, c");
+}
+
 TEST_CASE("integers of every width print as numbers") {
   CHECK(text(int8_t{-128}, " ", uint8_t{255}, " ", int16_t{-7}) == "-128 255 -7");
   CHECK(text(std::numeric_limits<int64_t>::min()) == "-9223372036854775808");

@@ -43,10 +43,10 @@ test::GoldenCase golden_case(const std::string& name) {
 
 TEST_CASE("the models have the parameters of the paper") {
   // 3x3 convolutions, batch normalisations, projections and head of section 4.2, option B.
-  const auto cifar = [](int64_t n, int64_t in, int64_t classes) {
-    int64_t total = 9 * in * 16 + 2 * 16 + 64 * classes + classes;
-    int64_t from = 16;
-    for (const int64_t c : {16, 32, 64}) {
+  const auto cifar = [](int64_t n, int64_t in, int64_t classes, int64_t first = 16) {
+    int64_t total = 9 * in * first + 2 * first + 4 * first * classes + classes;
+    int64_t from = first;
+    for (const int64_t c : {first, 2 * first, 4 * first}) {
       total += 9 * from * c + (2 * n - 1) * 9 * c * c + 2 * n * 2 * c;
       if (from != c) total += from * c + 2 * c;
       from = c;
@@ -58,6 +58,7 @@ TEST_CASE("the models have the parameters of the paper") {
   CHECK(count(nn::resnet20({.in_channels = 1}).parameters()) == 272474 - 2 * 9 * 16);
   CHECK(count(nn::resnet32({.classes = 100}).parameters()) == cifar(5, 3, 100));
   CHECK(count(nn::resnet56().parameters()) == cifar(9, 3, 10));
+  CHECK(count(nn::resnet20({.channels = 8}).parameters()) == cifar(3, 3, 10, 8));
   CHECK(count(nn::resnet18().parameters()) == 11689512);
   CHECK(count(nn::resnet18().named_state()) == 11689512 + 9600);  // 4800 normalised channels
   CHECK(count(nn::mobilenet_v2().parameters()) == 3504872);

@@ -1,5 +1,6 @@
 #include "../../quant/qconfig.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "../support.h"
@@ -65,6 +66,14 @@ TEST_CASE("activation_fake_quant = none leaves activations in high precision; we
   CHECK(to_string(get_default_qconfig({.activation_fake_quant = none})) ==
         "activation none, weight fake_quant min_max{}");
   CHECK_ERROR(get_default_qconfig({.weight_fake_quant = none}), "weight_fake_quant is none");
+}
+
+TEST_CASE("every observer and fake-quant there is can be asked for") {
+  const std::vector<std::string> observers = observer_names();
+  CHECK(std::count(observers.begin(), observers.end(), "everything") == 1);
+  for (const std::string& name : observers) CHECK(observer_factory(name).name == name);
+  for (const std::string& name : fake_quant_names())
+    CHECK(get_default_qconfig({.weight_fake_quant = name}).weight.fake_quant == name);
 }
 
 TEST_CASE("unknown names are errors that list the known ones") {
