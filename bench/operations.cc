@@ -124,7 +124,7 @@ Tensor integers(const Shape& shape, int low, int high) {
   return result;
 }
 
-// What the simulator runs: the source as after a ReLU, kept weights of up to `reach`.
+// In two passes over whole tensors, which layers in slices avoid: the source as after a ReLU, weights of up to `reach`.
 Work integer_layer(const Layer& layer, int reach, bool requantized) {
   constexpr quant::Bounds kSource{0, 127};
   const Tensor x = integers(layer.x, 0, 127), weight = integers(layer.weight, reach / 2, reach);
