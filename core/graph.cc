@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "op_work.h"
 #include "table.h"
 
 namespace sinter {
@@ -54,6 +55,7 @@ std::vector<Tensor> Graph::run(std::vector<Tensor> x, const NodeHook& hook) cons
     std::vector<Tensor> operands;
     operands.reserve(node.inputs.size());
     for (const Operand& operand : node.inputs) operands.push_back(value(operand));
+    const detail::NodeName name(node.name);
     try {
       values[i] = call_all(node.op, std::move(operands));
     } catch (const Error& error) {
