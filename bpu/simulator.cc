@@ -1,5 +1,6 @@
 #include "simulator.h"
 
+#include "../core/op_work.h"
 #include "../core/ops/conv2d_geometry.h"
 #include "../core/ops/view.h"
 #include "../quant/integer/conv.h"
@@ -60,7 +61,25 @@ struct Simulator::Prepared {
     for (const int output : program.outputs) ++readers[output];
   }
 
+  Profiler::Work work(size_t i, const std::vector<Tensor>& values) const {
+    const Instruction& instruction = program.instructions[i];
+    const Value& y = program.values[instruction.output];
+    Specs inputs;
+    for (const int input : instruction.inputs) inputs.push_back(values[input].spec());
+    const Specs output{{y.dtype, y.shape.with(0, inputs[0].shape[0])}};
+    if (instruction.opcode == Opcode::conv) inputs.push_back(instruction.weight.spec());
+    Profiler::Work work{.name = y.name,
+                        .kind = Profiler::Kind::forward,
+                        .call = sinter::detail::describe_call(to_string(instruction.opcode), inputs, output)};
+    if (instruction.opcode == Opcode::reshape) return work;
+    work.bytes = sinter::detail::bytes_of(inputs) + sinter::detail::bytes_of(output);
+    if (instruction.opcode == Opcode::conv)
+      work.flops = 2 * output[0].shape.elements() * (instruction.weight.elements() / instruction.weight.size(0));
+    return work;
+  }
+
   Tensor run(size_t i, const std::vector<Tensor>& values) const {
+    const Profiler::Scope scope([&] { return work(i, values); });
     const Instruction& instruction = program.instructions[i];
     const Step& step = steps[i];
     const Value& value = program.values[instruction.output];
@@ -141,7 +160,10 @@ std::vector<Tensor> Simulator::inspect(std::span<const Tensor> x, const Inspecto
           "simulator: ", value.name, " is ", x[i].defined() ? to_string(x[i].spec()) : "undefined",
           ", expected float32 ", value.shape, " with any first axis");
     Tensor integers = Tensor::empty(x[i].shape(), DType::int8);
-    quant::quantize(x[i], {&value.scale, 1}, bounds_of(value), p.march.rounding, integers);
+    {
+      const Profiler::Scope scope(value.name);
+      quant::quantize(x[i], {&value.scale, 1}, bounds_of(value), p.march.rounding, integers);
+    }
     made(p.inputs[i], std::move(integers));
   }
   for (size_t i = 0; i < p.instructions.size(); ++i) {

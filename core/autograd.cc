@@ -4,6 +4,7 @@
 #include <queue>
 #include <unordered_map>
 
+#include "op_work.h"
 #include "parallel.h"
 
 namespace sinter {
@@ -38,6 +39,12 @@ Context Access::context(const Op& op, bool training, bool recording, Specs input
 
 void Access::seal(Context& context) {
   for (auto& kept : context.kept_) kept.version = kept.storage->version();
+}
+
+Specs Access::kept(const Context& context) {
+  Specs specs;
+  for (const auto& kept : context.kept_) specs.push_back(kept.spec);
+  return specs;
 }
 
 Gradients Access::gradients(const TapeNode& node) {
@@ -133,12 +140,13 @@ void run_backward(const std::shared_ptr<TapeNode>& root, int output, Tensor seed
     queue.pop();
     check(!node->freed, "backward: what ", node->op->name(),
           " kept was freed by an earlier backward; call backward(retain = true) the first time");
+    Gradients dx = Access::gradients(*node);
+    const Profiler::Scope scope([&] { return backward_work(*node, dx); });
     auto found = pending.find(node.get());
     std::vector<Tensor> dy = std::move(found->second);
     pending.erase(found);
     for (size_t i = 0; i < dy.size(); ++i)
       if (!dy[i].defined()) dy[i] = Tensor::zeros(node->outputs[i].shape);
-    Gradients dx = Access::gradients(*node);
     node->op->backward(node->context, dy, dx);
     dy.clear();
     if (!retain) {

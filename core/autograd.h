@@ -47,6 +47,10 @@ struct Access {
   static Tensor make_symbol(std::shared_ptr<const Symbol> symbol, Spec spec);
   static Context context(const Op& op, bool training, bool recording, Specs inputs);
   static void seal(Context& context);  // takes the versions of what was kept
+  static const Specs& inputs(const Context& context) { return context.inputs_; }
+  static std::string& node(Context& context) { return context.node_; }
+  static const std::string& node(const Context& context) { return context.node_; }
+  static Specs kept(const Context& context);
   static void release(Context& context) { context.kept_.clear(); }
   static Gradients gradients(const TapeNode& node);
   static Tensor& gradient(Gradients& gradients, size_t i) { return gradients.values_[i]; }

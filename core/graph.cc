@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <set>
 
+#include "op_work.h"
+#include "table.h"
+
 namespace sinter {
 
 std::vector<Tensor> Graph::run(std::vector<Tensor> x, const NodeHook& hook) const {
@@ -52,6 +55,7 @@ std::vector<Tensor> Graph::run(std::vector<Tensor> x, const NodeHook& hook) cons
     std::vector<Tensor> operands;
     operands.reserve(node.inputs.size());
     for (const Operand& operand : node.inputs) operands.push_back(value(operand));
+    const detail::NodeName name(node.name);
     try {
       values[i] = call_all(node.op, std::move(operands));
     } catch (const Error& error) {
@@ -182,26 +186,6 @@ std::string operand_name(const Graph& graph, const Operand& operand) {
   return "?";
 }
 
-// Rows as columns of equal width; the first `left` columns are flush left.
-std::string table(const std::vector<std::vector<std::string>>& rows, size_t left) {
-  std::vector<size_t> widths;
-  for (const auto& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()), 0);
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string out;
-  for (const auto& row : rows) {
-    for (size_t i = 0; i < row.size(); ++i) {
-      const std::string padding(widths[i] - row[i].size(), ' ');
-      if (i > 0) out += "  ";
-      out += i < left ? row[i] + padding : padding + row[i];
-    }
-    out.erase(out.find_last_not_of(' ') + 1);
-    out += '\n';
-  }
-  return out;
-}
-
 }  // namespace
 
 std::string to_string(const Graph& graph) {
@@ -244,7 +228,7 @@ std::string summary(const Graph& graph) {
         {node.name, std::string(node.op->name()), to_string(node.outputs[0].shape), text(parameters), text(macs)});
   }
   rows.push_back({"total", "", "", text(all_parameters), text(all_macs)});
-  return table(rows, 3);
+  return detail::table(rows, 3);
 }
 
 }  // namespace sinter

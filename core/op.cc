@@ -2,6 +2,7 @@
 
 #include "autograd.h"
 #include "graph.h"
+#include "op_work.h"
 
 namespace sinter {
 
@@ -108,6 +109,7 @@ std::vector<Tensor> call_all(std::shared_ptr<const Op> op, std::vector<Tensor> i
     for (const Tensor& x : inputs) recording = recording || x.requires_grad();
 
   Context context = Access::context(*op, training_mode(), recording, std::move(specs));
+  const Profiler::Scope scope([&] { return detail::forward_work(*op, context, results); });
   std::vector<Tensor> outputs(results.size());
   for (size_t i = 0; i < results.size(); ++i) {
     const bool shared = i == 0 && (op->aliasing() == Aliasing::view ||

@@ -54,6 +54,7 @@ class Context {
   std::string_view op_;
   std::vector<Kept> kept_;
   Specs inputs_;
+  std::string node_;  // of a graph, where a profiler records
 };
 
 /// The gradients of one operation's inputs, filled in by `backward`.

@@ -10,6 +10,8 @@
 #include <thread>
 #include <utility>
 
+#include "../core/profiler.h"
+
 namespace sinter::data {
 
 namespace {
@@ -93,6 +95,7 @@ class DataLoader::Run {
   // To the next batch, or to none after the last.
   void advance() {
     current_.reset();  // its memory can serve the next one
+    const Profiler::Scope scope("wait for data");
     const auto before = std::chrono::steady_clock::now();
     if (state_.options.workers > 0)
       take();

@@ -22,7 +22,7 @@ struct Options {
   std::string march = "bayes", observer = "percentile", fake_quant = "fake_quant";
   int threads = 0;
   std::string data, output = "fashion_mnist.out";
-  bool resume = false;
+  bool resume = false, profile = false;
 };
 
 // Returns whether to go on; else `status` is the exit status.
@@ -48,6 +48,10 @@ bool parse(int argc, char** argv, Options& o, int& status) {
   app.add_option("--data", o.data, "Directory of the four IDX files (default: Debian's dataset-fashion-mnist)");
   app.add_option("--output", o.output, "Directory of checkpoints, program and results.json")->capture_default_str();
   app.add_flag("--resume", o.resume, "Go on where a run with the same flags was stopped; ends with the same bits");
+  app.add_flag(
+      "--profile", o.profile,
+      "Print where the time of 20 steps of each training goes, and write it to STAGE.trace.json in the output\n"
+      "directory, for chrome://tracing");
   app.add_option("--limit", o.limit, "Use the first N images of each split only, for trying things; 0: all")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
@@ -88,24 +92,41 @@ struct Training {
   optim::Schedule schedule;
 };
 
+// Of steps like those of a training, after a few to warm up. The model is a copy: the training itself is not changed.
+template <class Model>
+void profile(Model copy, const data::ImageDataset& images, const char* stage, nn::FitOptions fit, const Options& o) {
+  fit.epochs = 1;
+  fit.checkpoint = {};
+  fit.checkpoint_seconds = 0;
+  fit.resume = fit.progress = false;
+  fit.batches = 5;
+  nn::fit(copy, images, fit);
+  const Profiler profiler;
+  fit.batches = 20;
+  nn::fit(copy, images, fit);
+  std::printf("\n20 steps of %s training\n%s", stage, to_string(profiler).c_str());
+  profiler.write_trace(o.output + "/" + stage + ".trace.json");
+}
+
 // Trains in place, from the stage's checkpoint where the run is resumed; returns the seconds of all its epochs.
-double train(nn::Module& model, const data::ImageDataset& images, const Training& t, const Options& o) {
+template <class Model>
+double train(Model& model, const data::ImageDataset& images, const Training& t, const Options& o) {
   std::fprintf(stderr, "%s: %lld epochs\n", t.stage, static_cast<long long>(t.epochs));
-  const nn::History history =
-      nn::fit(model, images,
-              {.epochs = t.epochs,
-               .batch = o.batch,
-               .optimizer = optim::SGD{{.lr = t.lr,
-                                        .momentum = 0.9,
-                                        .nesterov = true,
-                                        .weight_decay = 5e-4,
-                                        .rules = {{.match = optim::is_vector, .weight_decay = 0}}}},
-               .schedule = t.schedule,
-               .augment = {data::pad_crop(2), data::horizontal_flip()},
-               .seed = o.seed,
-               .checkpoint = o.output + "/" + t.stage + ".checkpoint",
-               .checkpoint_seconds = 60,
-               .resume = o.resume});
+  const nn::FitOptions options{.epochs = t.epochs,
+                               .batch = o.batch,
+                               .optimizer = optim::SGD{{.lr = t.lr,
+                                                        .momentum = 0.9,
+                                                        .nesterov = true,
+                                                        .weight_decay = 5e-4,
+                                                        .rules = {{.match = optim::is_vector, .weight_decay = 0}}}},
+                               .schedule = t.schedule,
+                               .augment = {data::pad_crop(2), data::horizontal_flip()},
+                               .seed = o.seed,
+                               .checkpoint = o.output + "/" + t.stage + ".checkpoint",
+                               .checkpoint_seconds = 60,
+                               .resume = o.resume};
+  if (o.profile) profile(model, images, t.stage, options, o);
+  const nn::History history = nn::fit(model, images, options);
   if (history.stopped) throw Stopped{};
   return seconds_of(history);
 }

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <unordered_map>
 
+#include "../core/op_work.h"
 #include "../core/serialize.h"
 #include "fuse.h"
 #include "fused_conv.h"
@@ -202,7 +203,9 @@ std::vector<Tensor> PreparedModel::calibrate(std::span<const Tensor> x) const {
   const bool observe = !nn::ModeOverride::active();
   const TrainingMode evaluation(false);
   const auto see = [&](const ActivationQuantizer* quantizer, const Tensor& value) {
-    if (observe && quantizer != nullptr && value.elements() > 0) quantizer->observe(Samples(value));
+    if (!observe || quantizer == nullptr || value.elements() == 0) return;
+    const Profiler::Scope scope("observe");
+    quantizer->observe(Samples(value));
   };
   for (size_t i = 0; i < x.size(); ++i) see(&input_quantizers_[i], x[i]);
   return graph_.run({x.begin(), x.end()},
@@ -217,6 +220,7 @@ std::vector<Tensor> PreparedModel::run_integers(std::span<const Tensor> x, const
     op.output = &input_quantizers_[i];
     op.pass = &pass;
     op.nans = nans_.get();
+    const sinter::detail::NodeName name(op.node);
     Tensor q = call(op, x[i]);
     inputs.push_back({std::move(q), {input_quantizers_[i].scale(march_), {}}});
   }
@@ -232,6 +236,7 @@ std::vector<Tensor> PreparedModel::run_integers(std::span<const Tensor> x, const
 
   for (size_t i = 0; i < graph_.nodes.size(); ++i) {
     const Node& node = graph_.nodes[i];
+    const sinter::detail::NodeName name(node.name);
     const Value& in = value(node.inputs[0]);
     const ActivationQuantizer* quantizer = node_quantizer(i);
     Value out;

@@ -198,6 +198,13 @@ std::vector<GoldenCase> golden(const std::string& area) {
   return cases;
 }
 
+std::map<std::string, Profiler::Entry> entries_of(const Profiler& profiler) {
+  std::map<std::string, Profiler::Entry> by_name;
+  for (Profiler::Entry& entry : profiler.entries())
+    if (entry.name != "(outside)") by_name.emplace(entry.name, std::move(entry));
+  return by_name;
+}
+
 bool allocator_caches() {
   const int64_t before = allocator_stats().cached_bytes;
   { const Storage storage(int64_t{5} << 20); }

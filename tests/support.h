@@ -3,12 +3,14 @@
 #include <doctest/doctest.h>
 
 #include <functional>
+#include <map>
 #include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "../core/op.h"
+#include "../core/profiler.h"
 #include "../core/tensor.h"
 
 namespace sinter::test {
@@ -65,6 +67,9 @@ struct SteadyOptions {
   int warm_up = 2;
   int steps = 10;
 };
+
+/// What a profiler recorded, by name; without `(outside)`.
+std::map<std::string, Profiler::Entry> entries_of(const Profiler& profiler);
 
 // What the macros below call: each returns what is wrong, or an empty string.
 std::string difference(const Tensor& actual, const Tensor& expected, const Tolerance& tolerance);

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "../../core/parallel.h"
+#include "../../core/profiler.h"
 
 namespace sinter::optim {
 
@@ -92,6 +93,7 @@ Optimizer::State& Optimizer::state_of(const NamedParameter& parameter) {
 }
 
 void Optimizer::step(const std::vector<NamedParameter>& parameters) {
+  const Profiler::Scope scope("optimizer step");
   items_.clear();
   int64_t total = 0;
   for (const NamedParameter& parameter : parameters) {

@@ -46,6 +46,8 @@ Specs QuantizedConv::infer(std::span<const Spec> inputs) const {
   return {{output == nullptr ? DType::float32 : DType::int8, y[0].shape}};
 }
 
+int64_t QuantizedConv::macs(std::span<const Spec> inputs) const { return FusedConv(conv).macs(real_specs(inputs)); }
+
 void QuantizedConv::forward(Inputs inputs, Outputs y, Context& context) const {
   const Tensor& weight = inputs[1];
   const QuantizedWeights weights = quantize_weights(node, weight_config, *pass->march, weight, inputs[2], x.scale);

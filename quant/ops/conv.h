@@ -22,6 +22,7 @@ struct QuantizedConv final : Op {
   Specs infer(std::span<const Spec> inputs) const override;
   void forward(Inputs inputs, Outputs y, Context& context) const override;
   void backward(const Context& context, Outputs dy, Gradients& dx) const override;
+  int64_t macs(std::span<const Spec> inputs) const override;
 };
 
 /// The units of a convolution's accumulators: s_x s_w[c].

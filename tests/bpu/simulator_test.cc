@@ -93,6 +93,26 @@ TEST_CASE("an image's extremes saturate and NaN becomes 0") {
   });
 }
 
+TEST_CASE("a profiler sees a program by its instructions") {
+  const bpu::Simulator simulator(bpu::compile(test::every_layer()));
+  const Profiler profiler;
+  simulator(test::formula_images({2, 17, 15, 3}));
+  const auto entries = test::entries_of(profiler);
+  CHECK(entries.at("input").forward.calls == 1);
+  const bpu::Program& program = simulator.program();
+  CHECK(entries.size() == 1 + program.instructions.size());
+  for (const bpu::Instruction& instruction : program.instructions) {
+    const bpu::Value& value = program.values[instruction.output];
+    CAPTURE(value.name);
+    const Profiler::Pass& pass = entries.at(value.name).forward;
+    CHECK(pass.calls == 1);
+    CHECK((pass.flops > 0) == (instruction.opcode == bpu::Opcode::conv));
+    CHECK((pass.bytes > 0) == (instruction.opcode != bpu::Opcode::reshape));
+  }
+  CHECK(entries.at("stem").forward.flops == 2 * (2 * 17 * 15 * 8) * (3 * 3 * 3));
+  CHECK(entries.at("stem").forward.bytes == 2 * 17 * 15 * (3 + 8) + 8 * 3 * 3 * 3);
+}
+
 // Meson runs this suite again under other instruction sets: the same numbers must come out.
 TEST_SUITE("exact") {
   TEST_CASE("the integers of a program are the same on every machine and with any number of threads") {

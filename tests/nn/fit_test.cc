@@ -297,3 +297,18 @@ TEST_CASE("a model is saved and loaded, and a damaged or foreign file leaves it 
   CHECK_ERROR(nn::load(c, file.path), "it was cut or altered");
   check_same(c, untouched);
 }
+
+TEST_CASE("a profiler sees training by node, with the optimiser's steps and the wait for data") {
+  Net net = fresh();
+  const data::ImageDataset images = stripes(48);
+  const Profiler profiler;
+  nn::fit(net, images, options(2));
+  const auto entries = test::entries_of(profiler);
+  for (const char* node : {"conv", "head"}) {
+    CAPTURE(node);
+    CHECK(entries.at(node).forward.calls == 6);
+    CHECK(entries.at(node).backward.calls == 6);
+  }
+  CHECK(entries.at("optimizer step").forward.calls == 6);
+  CHECK(entries.at("wait for data").forward.calls == 8);  // with that which ends an epoch
+}

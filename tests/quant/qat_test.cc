@@ -247,3 +247,31 @@ TEST_CASE("the forward pass of QAT does not depend on threads") {
   }
   set_threads(before);
 }
+
+TEST_CASE("a profiler sees a QAT step by the nodes of the prepared model, and what observes while it is calibrated") {
+  PreparedModel model = prepare_qat(test::small_net(), kExample, {.march = March::bayes});
+  const Tensor x = images({2, 8, 8, 3});
+  {
+    const Profiler profiler;
+    const Tensor y = model(x);
+    y.backward(Tensor::ones(y.shape()));
+    const auto entries = test::entries_of(profiler);
+    CHECK(entries.at("input").forward.calls == 1);
+    for (const Node& node : model.graph().nodes) {
+      CAPTURE(node.name);
+      const Profiler::Entry& entry = entries.at(node.name);
+      CHECK(entry.forward.calls == 1);
+      CHECK(entry.backward.calls == 1);
+      Specs batch;
+      for (const Operand& operand : node.inputs) {
+        batch.push_back(model.graph().spec(operand));
+        if (operand.is_activation()) batch.back().shape = batch.back().shape.with(0, 2);
+      }
+      CHECK(entry.forward.flops == 2 * node.op->macs(batch));
+    }
+  }
+  set_fake_quantize(model, FakeQuantState::calibration);
+  const Profiler profiler;
+  model(x);
+  CHECK(test::entries_of(profiler).at("observe").forward.calls == static_cast<int64_t>(model.quantizers().size()));
+}
