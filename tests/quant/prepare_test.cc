@@ -424,7 +424,7 @@ TEST_CASE("NaN is an error in calibration, and a counted zero in quantised state
     x.mutable_data<float>()[i] = kNan;
     zeros.mutable_data<float>()[i] = 0;
   }
-  CHECK_ERROR(model(x), "input: observer: the tensor holds NaN");
+  CHECK_ERROR(model(x), "input: min_max: the tensor holds NaN");
   CHECK(model.nans() == 0);
   set_fake_quantize(model, FakeQuantState::validation);
   CHECK_SAME(run(model, x), run(model, zeros));
@@ -443,7 +443,7 @@ TEST_CASE("NaN in weights is an error that names the layer") {
   for (auto& parameter : model.parameters())
     if (parameter.name == "body.0.conv2.weight") parameter.value.tensor().mutable_data<float>()[100] = kNan;
   CHECK_ERROR(run(model, images({1, 8, 8, 3})),
-              "body.0.conv2: weights of output channel 1: observer: the tensor holds NaN");
+              "body.0.conv2: weights of output channel 1: min_max: the tensor holds NaN");
 }
 
 TEST_CASE("infinite inputs saturate in validation") {
