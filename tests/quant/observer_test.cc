@@ -69,15 +69,16 @@ bool same(const Range& a, const Range& b) { return a.min == b.min && a.max == b.
 TEST_CASE("every built-in observer is tested here") {
   for (const std::string& name : observer_names())
     CHECK_MESSAGE((kObservers.contains(name) || name == "everything"), name);  // the latter is qconfig_test's
-  for (const auto& [name, keywords] : kObservers) CHECK(observer_factory(name).name == name);
+  for (const auto& entry : kObservers) CHECK(observer_factory(entry.first).name == entry.first);
 }
 
 TEST_CASE("scales are positive and finite, also of dead tensors and single values") {
-  for (const auto& [name, keywords] : kObservers) {
+  for (const auto& entry : kObservers) {
+    const std::string& name = entry.first;
     CAPTURE(name);
     for (const Tensor& x : {batch(1), Tensor::zeros({10}), Tensor::full({1}, -3), Tensor::full({5}, 1e-42f),
                             Tensor::full({5}, 1e38f), Tensor::from({2}, {0, 1e-30f})}) {
-      const ActivationQuantizer quantizer = activation_quantizer(name, keywords);
+      const ActivationQuantizer quantizer = activation_quantizer(name, entry.second);
       for (int i = 0; i < 3; ++i) {
         quantizer.observe(Samples(x));
         const float scale = quantizer.scale(March::bayes);
@@ -88,7 +89,7 @@ TEST_CASE("scales are positive and finite, also of dead tensors and single value
         CHECK(range.max <= std::max(whole.max, 0.0f));
       }
     }
-    const ActivationQuantizer dead = activation_quantizer(name, keywords);
+    const ActivationQuantizer dead = activation_quantizer(name, entry.second);
     dead.observe(Samples(Tensor::zeros({10})));
     CHECK(same(dead.range(), {}));
     CHECK(dead.scale(March::bayes) == (name == "fixed_scale" ? 0.07f : kMinScale));
@@ -97,7 +98,8 @@ TEST_CASE("scales are positive and finite, also of dead tensors and single value
 
 TEST_CASE("observers depend neither on threads nor on where the values come from") {
   const int before = threads();
-  for (const auto& [name, keywords] : kObservers) {
+  for (const auto& entry : kObservers) {
+    const std::string& name = entry.first;
     CAPTURE(name);
     const Tensor x = test::normal({kMany}, 8);
     const float* data = x.data<float>();
@@ -120,7 +122,8 @@ TEST_CASE("the order of values within a batch makes no difference") {
   const Tensor x = test::normal({kMany}, 5);
   const auto values = x.values<float>();
   const Tensor reversed = Tensor::from({kMany}, std::vector<float>(values.rbegin(), values.rend()));
-  for (const auto& [name, keywords] : kObservers) {
+  for (const auto& entry : kObservers) {
+    const std::string& name = entry.first;
     CAPTURE(name);
     const Range a = make(name)->observe(Samples(x)), b = make(name)->observe(Samples(reversed));
     // Sums of floats only decide between candidates, but for the standard deviation.
@@ -130,9 +133,10 @@ TEST_CASE("the order of values within a batch makes no difference") {
 }
 
 TEST_CASE("NaN and infinities are errors that name tensor and observer, and change nothing") {
-  for (const auto& [name, keywords] : kObservers) {
+  for (const auto& entry : kObservers) {
+    const std::string& name = entry.first;
     CAPTURE(name);
-    const ActivationQuantizer quantizer = activation_quantizer(name, keywords), other = quantizer;
+    const ActivationQuantizer quantizer = activation_quantizer(name, entry.second), other = quantizer;
     for (const ActivationQuantizer* q : {&quantizer, &other}) q->observe(Samples(batch(1)));
     for (const float odd : {NAN, INFINITY, -INFINITY}) {
       Tensor x = batch(2);
@@ -147,7 +151,8 @@ TEST_CASE("NaN and infinities are errors that name tensor and observer, and chan
 }
 
 TEST_CASE("an observer goes on from its saved state to the same bits") {
-  for (const auto& [name, keywords] : kObservers) {
+  for (const auto& entry : kObservers) {
+    const std::string& name = entry.first;
     CAPTURE(name);
     const ObserverValue whole = make(name);
     for (uint64_t i = 0; i < 3; ++i) whole->observe(Samples(batch(i)));
@@ -194,9 +199,10 @@ TEST_CASE("a state that is missing, of another type or senseless is refused") {
 }
 
 TEST_CASE("a constant of 0 freezes what the first batch said") {
-  for (const auto& [name, keywords] : kObservers) {
+  for (const auto& entry : kObservers) {
+    const std::string& name = entry.first;
     CAPTURE(name);
-    auto frozen = keywords.values();
+    auto frozen = entry.second.values();
     frozen["averaging_constant"] = 0.0;
     const ActivationQuantizer quantizer = activation_quantizer(name, Keywords(frozen));
     quantizer.observe(Samples(batch(1)));
@@ -209,10 +215,11 @@ TEST_CASE("a constant of 0 freezes what the first batch said") {
 
 TEST_CASE("weights are observed channel by channel, each on its own") {
   const Tensor weight = test::normal({5, 3, 3, 8}, 4);
-  for (const auto& [name, keywords] : kObservers) {
+  for (const auto& entry : kObservers) {
+    const std::string& name = entry.first;
     if (name == "kl") continue;
     CAPTURE(name);
-    const TensorConfig config = get_default_qconfig({.weight_observer = name, .weight_qkwargs = keywords}).weight;
+    const TensorConfig config = get_default_qconfig({.weight_observer = name, .weight_qkwargs = entry.second}).weight;
     const QuantizedWeights q =
         quantize_weights("conv", config, March::bayes, weight, Tensor::zeros({weight.size(0)}), 0.01f);
     for (int64_t o = 0; o < weight.size(0); ++o) {

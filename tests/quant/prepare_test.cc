@@ -385,10 +385,11 @@ TEST_CASE("every observer calibrates, resumes from a file to the same bits, and 
   test::SmallNet float_model = test::small_net();
   float_model.eval();
   const Tensor x = images({8, 8, 8, 3}, 40);
-  for (const auto& [name, keywords] : kObservers) {
+  for (const auto& entry : kObservers) {
+    const std::string& name = entry.first;
     CAPTURE(name);
     const PrepareOptions options{
-        .qconfig = get_default_qconfig({.activation_observer = name, .activation_qkwargs = keywords})};
+        .qconfig = get_default_qconfig({.activation_observer = name, .activation_qkwargs = entry.second})};
     PreparedModel whole = calibrated(options);
     nn::save(whole, file.path);
     PreparedModel resumed = prepared(options);
@@ -413,11 +414,12 @@ TEST_CASE("every observer but kl observes weights") {
   test::SmallNet float_model = test::small_net();
   float_model.eval();
   const Tensor x = images({8, 8, 8, 3}, 40);
-  for (const auto& [name, keywords] : kObservers) {
+  for (const auto& entry : kObservers) {
+    const std::string& name = entry.first;
     if (name == "kl") continue;
     CAPTURE(name);
     PreparedModel model =
-        calibrated({.qconfig = get_default_qconfig({.weight_observer = name, .weight_qkwargs = keywords})});
+        calibrated({.qconfig = get_default_qconfig({.weight_observer = name, .weight_qkwargs = entry.second})});
     CHECK(model.warnings().empty());
     set_fake_quantize(model, FakeQuantState::validation);
     const Tensor y = run(model, x);
