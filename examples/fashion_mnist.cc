@@ -39,7 +39,8 @@ bool parse(int argc, char** argv, Options& o, int& status) {
   app.add_option("--batch", o.batch, "Images a training step")->check(CLI::Range(2, 4096))->capture_default_str();
   app.add_option("--seed", o.seed, "Seed of weights, order and augmentation")->capture_default_str();
   app.add_option("--march", o.march, "BPU generation: bernoulli2, bayes, bayes_e or nash")->capture_default_str();
-  app.add_option("--observer", o.observer, "Observer of the calibration: min_max or percentile")->capture_default_str();
+  app.add_option("--observer", o.observer, "Observer of the calibration: min_max, percentile, clip_std, mse, kl or mix")
+      ->capture_default_str();
   app.add_option("--fake-quant", o.fake_quant, "Fake-quant method of activations and weights: fake_quant")
       ->capture_default_str();
   app.add_option("--threads", o.threads, "Threads; 0: OMP_NUM_THREADS or the number of cores")

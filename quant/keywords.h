@@ -21,6 +21,7 @@ class Keywords {
   Keywords() = default;
   Keywords(None) {}
   Keywords(std::initializer_list<std::pair<const std::string, Value>> values) : values_(values) {}
+  explicit Keywords(std::map<std::string, Value> values) : values_(std::move(values)) {}
 
   const std::map<std::string, Value>& values() const { return values_; }
   bool operator==(const Keywords&) const = default;

@@ -3,7 +3,13 @@
 #include <map>
 
 #include "../core/error.h"
+#include "observers/clip.h"
+#include "observers/clip_std.h"
+#include "observers/fixed_scale.h"
+#include "observers/kl.h"
 #include "observers/min_max.h"
+#include "observers/mix.h"
+#include "observers/mse.h"
 #include "observers/percentile.h"
 
 namespace sinter::quant {
@@ -24,7 +30,13 @@ struct Registry {
 Registry& registry() {
   static auto& instance = *[] {
     auto* built_in = new Registry;
+    built_in->add(make_observer_factory<Clip>("clip", {{"min", &Clip::min}, {"max", &Clip::max}}));
+    built_in->add(make_observer_factory<ClipStd>("clip_std", {{"std_scale", &ClipStd::std_scale}}));
+    built_in->add(make_observer_factory<FixedScale>("fixed_scale", {{"scale", &FixedScale::scale}}));
+    built_in->add(make_observer_factory<Kl>("kl", {{"bins", &Kl::bins}, {"update_interval", &Kl::update_interval}}));
     built_in->add(make_observer_factory<MinMax>("min_max", {}));
+    built_in->add(make_observer_factory<Mix>("mix", {}));
+    built_in->add(make_observer_factory<Mse>("mse", {}));
     built_in->add(make_observer_factory<Percentile>(
         "percentile", {{"percentile", &Percentile::percentile}, {"bins", &Percentile::bins}}));
     return built_in;

@@ -2,15 +2,27 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "contract.h"
 #include "keywords.h"
 #include "samples.h"
 
 namespace sinter::quant {
+
+/// Sees the values of an observer's state by name: it saves them, or it loads them.
+class StateVisitor {
+ public:
+  virtual ~StateVisitor() = default;
+  virtual void visit(const std::string& name, int64_t& value) = 0;
+  virtual void visit(const std::string& name, double& value) = 0;
+  virtual void visit(const std::string& name, std::vector<int64_t>& values) = 0;
+  virtual void visit(const std::string& name, std::vector<double>& values) = 0;
+};
 
 /// Finds the range of real values that a tensor's integers shall cover. What it returns for each batch is averaged by
 /// the framework: m += c (batch - m), the first batch as it is; `averaging_constant` is a keyword of every observer.
@@ -18,14 +30,30 @@ class Observer {
  public:
   virtual ~Observer() = default;
   virtual Range observe(const Samples& batch) = 0;
+  /// The scale, where it is not to follow from the range.
+  virtual std::optional<float> fixed_scale() const { return std::nullopt; }
   /// True where the range is always the batch's whole range: then no weight is clipped, and the straight-through
   /// gradient passes everywhere.
   virtual bool full_range() const { return false; }
   /// c where the user gives none.
   virtual double default_averaging_constant() const { return 0.01; }
-  /// Throws Error for settings that make no sense; called once they are set.
+  /// False where one batch is not enough: the scale of weights follows from their current values alone.
+  virtual bool for_weights() const { return true; }
+  /// Throws Error for settings or a state that make no sense; called once they are set or loaded.
   virtual void validate() const {}
+  /// Visits all that one batch leaves to the next: it is saved, loaded and copied with the model.
+  virtual void state(StateVisitor&) {}
+
+  /// The integers that the range is for; set by the framework.
+  Bounds type{};
 };
+
+/// running + c (batch - running); for c = 1 exactly the batch's.
+inline Range averaged(const Range& running, const Range& batch, double averaging_constant) {
+  if (averaging_constant == 1) return batch;
+  const auto c = static_cast<float>(averaging_constant);
+  return {running.min + c * (batch.min - running.min), running.max + c * (batch.max - running.max)};
+}
 
 /// An observer with value semantics: copying clones it.
 class ObserverValue {

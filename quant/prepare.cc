@@ -11,6 +11,7 @@
 #include "fuse.h"
 #include "fused_conv.h"
 #include "layers.h"
+#include "observer_state.h"
 #include "ops/add.h"
 #include "ops/conv.h"
 #include "ops/input.h"
@@ -22,6 +23,10 @@ namespace sinter::quant {
 namespace {
 
 constexpr size_t kMaxListed = 12;  // names in one message
+
+std::string observer_section(const std::string& prefix, const ActivationQuantizer& quantizer) {
+  return prefix + "observers/" + quantizer.name() + "/";
+}
 
 std::string listed(const std::vector<std::string>& names) {
   std::string out;
@@ -102,6 +107,8 @@ PreparedModel::PreparedModel(const nn::Module& model, const Specs& inputs, const
     else
       node_quantizers_.emplace_back();
   }
+  for (const ActivationQuantizer* quantizer : quantizers())
+    if (quantizer->observed()) quantizer->scale(march_);  // a fixed one may be off the grid
 }
 
 uint32_t PreparedModel::fingerprint() const {
@@ -135,20 +142,27 @@ bool PreparedModel::is_head(size_t node) const {
 
 std::vector<std::string> PreparedModel::warnings() const {
   std::vector<std::string> all;
-  const auto warn_clipped = [&](const std::string& what, const Range& range) {
-    const float scale = scale_from_range(range.min, range.max);
-    if (march_.clips(scale))
-      all.push_back(text(what, ": its values reach ", std::max(-range.min, range.max), ", but the largest scale of ",
-                         march_, ", ", march_.on_grid(scale), ", saturates at ", 127 * march_.on_grid(scale)));
+  const auto warn_clipped = [&](const std::string& what, const Observer& observer, const Range& range) {
+    const float wanted = scale_from_range(range.min, range.max), reach = std::max(-range.min, range.max);
+    const auto fixed = observer.fixed_scale();
+    const float scale = fixed ? *fixed : march_.on_grid(wanted);
+    // A fixed scale of 1/128 for images within +-1 is meant so: one unit beyond the integers passes.
+    if (fixed ? reach > 128 * scale : march_.clips(wanted))
+      all.push_back(text(what, ": its values reach ", reach, ", but ",
+                         fixed ? std::string("its fixed scale") : text("the largest scale of ", march_), ", ", scale,
+                         ", saturates at ", 127 * scale));
   };
   for (const ActivationQuantizer* quantizer : quantizers())
-    if (quantizer->observed()) warn_clipped(quantizer->name(), quantizer->range());
-  const ObserverValue observer = qconfig_.weight.make_observer();
+    if (quantizer->observed()) warn_clipped(quantizer->name(), quantizer->observer(), quantizer->range());
+  const ObserverValue fresh = qconfig_.weight.make_observer();
   for (const Node& node : graph_.nodes) {
     if (layer_of(graph_, node) != Layer::conv) continue;
     const Tensor& weight = graph_.parameters[node.inputs[1].index].value;
-    for (int64_t o = 0; o < weight.size(0); ++o)
-      warn_clipped(text(node.name, ": weights of output channel ", o), observer->observe(Samples::channel(weight, o)));
+    for (int64_t o = 0; o < weight.size(0); ++o) {
+      const ObserverValue observer = fresh;
+      warn_clipped(text(node.name, ": weights of output channel ", o), *observer,
+                   observer->observe(Samples::channel(weight, o)));
+    }
   }
   if (nans() > 0) all.push_back(text(nans(), " input values were NaN and were taken as 0"));
   return all;
@@ -177,6 +191,8 @@ void PreparedModel::save_extra(Archive& archive, const std::string& prefix) cons
   archive.set(prefix + "march", describe(march_));
   archive.set(prefix + "qconfig", to_string(qconfig_));
   archive.set(prefix + "graph", static_cast<int64_t>(fingerprint()));
+  for (const ActivationQuantizer* quantizer : quantizers())
+    save_observer(quantizer->observer(), archive, observer_section(prefix, *quantizer));
 }
 
 void PreparedModel::load_extra(const Archive& archive, const std::string& prefix) {
@@ -187,6 +203,13 @@ void PreparedModel::load_extra(const Archive& archive, const std::string& prefix
   same("the qconfig", archive.text(prefix + "qconfig"), to_string(qconfig_));
   check(archive.integer(prefix + "graph") == static_cast<int64_t>(fingerprint()),
         "prepared model: the file is of another network (the fingerprints of the graphs differ)");
+  const auto all = quantizers();
+  std::vector<ObserverValue> loaded;  // a fault in the last one must not change the first
+  for (const ActivationQuantizer* quantizer : all)
+    load_observer(*loaded.emplace_back(quantizer->config().make_observer()), archive,
+                  observer_section(prefix, *quantizer));
+  for (const ActivationQuantizer* quantizer : all)
+    load_observer(quantizer->observer(), archive, observer_section(prefix, *quantizer));
 }
 
 void PreparedModel::check_observed(const char* what) const {
@@ -402,7 +425,7 @@ LoadedObservers load_observer_params(const PreparedModel& from, PreparedModel& t
   report.other_march = !(from.march() == to.march());
   std::unordered_map<std::string, const ActivationQuantizer*> sources;
   for (const ActivationQuantizer* quantizer : from.quantizers())
-    if (quantizer->observed()) sources[quantizer->name()] = quantizer;
+    if (quantizer->batches() > 0) sources[quantizer->name()] = quantizer;
   check(!sources.empty(),
         "load_observer_params: the first model observed nothing; are the arguments swapped, or was it "
         "never run in FakeQuantState::calibration?");
@@ -412,9 +435,7 @@ LoadedObservers load_observer_params(const PreparedModel& from, PreparedModel& t
       report.only_to.push_back(target->name());
       continue;
     }
-    Tensor range = target->range_state.tensor(), seen = target->seen_state.tensor();
-    range.copy_from(found->second->range_state);
-    seen.copy_from(found->second->seen_state);
+    target->continue_from(*found->second);
     report.loaded.push_back(target->name());
     sources.erase(found);
   }

@@ -40,6 +40,15 @@ std::vector<std::string> fake_quant_names() { return {"fake_quant"}; }
 
 ObserverValue TensorConfig::make_observer() const { return observer_factory(observer).make(keywords); }
 
+bool same_observer(const TensorConfig& a, const TensorConfig& b) {
+  const auto settings = [](const TensorConfig& config) {
+    auto values = config.keywords.values();
+    values.erase(kAveraging);
+    return values;
+  };
+  return a.observer == b.observer && settings(a) == settings(b);
+}
+
 std::string to_string(const QConfig& qconfig) {
   const auto describe = [](const TensorConfig& c) {
     return text(c.fake_quant, " ", c.observer, to_string(c.keywords));
@@ -57,6 +66,8 @@ QConfig get_default_qconfig(const QConfigOptions& options) {
         tensor_config("activation_fake_quant", *name, options.activation_observer, options.activation_qkwargs);
   qconfig.weight = tensor_config("weight_fake_quant", *options.weight_fake_quant.name(), options.weight_observer,
                                  options.weight_qkwargs);
+  check(qconfig.weight.make_observer()->for_weights(), "get_default_qconfig: weight_observer ", options.weight_observer,
+        " gathers values over batches, but the scale of weights follows from their current values alone");
   return qconfig;
 }
 

@@ -23,6 +23,8 @@ struct TensorConfig {
   /// A new observer with these settings.
   ObserverValue make_observer() const;
 };
+/// Whether two have the same observer with the same settings, whatever averages its ranges.
+bool same_observer(const TensorConfig& a, const TensorConfig& b);
 
 /// How activations and weights are quantised.
 struct QConfig {

@@ -18,13 +18,18 @@ class ActivationQuantizer {
 
   const std::string& name() const { return name_; }
   const TensorConfig& config() const { return config_; }
-  bool observed() const { return batches() > 0; }
+  Observer& observer() const { return *observer_; }
+  /// Whether the scale is known: something was observed, or the observer fixes it.
+  bool observed() const { return batches() > 0 || observer_->fixed_scale().has_value(); }
   int64_t batches() const;
   int64_t values() const;
   Range range() const;
-  /// Takes a batch in: m += c (batch - m), the first as it is. Throws Error, naming the tensor, for NaN.
+  /// Takes a batch in: m += c (batch - m), the first as it is. Throws Error, naming the tensor, for NaN and infinities.
   void observe(const Samples& batch) const;
-  /// On the march's grid. Throws Error, naming the tensor, before any observation.
+  /// Takes over what `from` has seen; the observer's own state only where it is the same observer with the same
+  /// settings.
+  void continue_from(const ActivationQuantizer& from) const;
+  /// On the march's grid. Throws Error, naming the tensor, before any observation and for a fixed scale off the grid.
   float scale(const March& march) const;
 
   /// [2]: minimum and maximum; int64 [2]: batches and values seen.
@@ -43,7 +48,7 @@ struct QuantizedWeights {
   std::vector<int32_t> bias;  ///< on the accumulator's grid
   Tensor mask;  ///< where the straight-through gradient passes, a row of bits a channel; undefined: everywhere
 };
-/// Throws Error, naming `name`, for values that are not finite.
+/// Throws Error, naming `name`, for values that are not finite and for a fixed scale off the march's grid.
 QuantizedWeights quantize_weights(const std::string& name, const TensorConfig& config, const March& march,
                                   const Tensor& weight, const Tensor& bias, float x_scale);
 

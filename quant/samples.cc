@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <mutex>
 
 #include "../core/error.h"
 #include "../core/kernel/elementwise.h"
@@ -33,16 +34,24 @@ void find_range(Partial& p, const float* x, int64_t count) {
     p.nan = p.nan || std::any_of(x, x + count, [](float v) { return std::isnan(v); });
 }
 
+// The sum of f(x), by several sums: one would wait for every addition.
+template <class F>
+double sum_of(const float* x, int64_t count, const F& f) {
+  constexpr int kSums = 16;
+  double sums[kSums] = {}, total = 0;
+  int64_t i = 0;
+  for (; i + kSums <= count; i += kSums)
+    for (int j = 0; j < kSums; ++j) sums[j] += f(static_cast<double>(x[i + j]));
+  for (; i < count; ++i) total += f(static_cast<double>(x[i]));
+  for (const double sum : sums) total += sum;
+  return total;
+}
+
 void find_moments(Partial& p, const float* x, int64_t count) {
   find_range(p, x, count);
-  double sum = 0;
-  for (int64_t i = 0; i < count; ++i) sum += x[i];
-  const double mean = sum / static_cast<double>(count);
-  double squares = 0;
-  for (int64_t i = 0; i < count; ++i) squares += (x[i] - mean) * (x[i] - mean);
-  p.sum = sum;
-  p.squares = squares;
   p.count = static_cast<double>(count);
+  p.sum = sum_of(x, count, [](double v) { return v; });
+  p.squares = sum_of(x, count, [mean = p.sum / p.count](double v) { return (v - mean) * (v - mean); });
 }
 
 void merge(Partial& into, const Partial& from) {
@@ -57,9 +66,12 @@ void merge(Partial& into, const Partial& from) {
   into.count = total;
 }
 
+[[noreturn]] void refuse_nan() { fail("the tensor holds NaN, which has no quantised value"); }
+
 void check_values(const Partial& p, int64_t count) {
-  check(count > 0, "observer: a tensor without elements has no range");
-  check(!p.nan, "observer: the tensor holds NaN, which has no quantised value");
+  check(count > 0, "a tensor without elements has no range");
+  if (p.nan) refuse_nan();
+  check(std::isfinite(p.min) && std::isfinite(p.max), "the tensor holds an infinity, which no range covers");
 }
 
 }  // namespace
@@ -76,19 +88,46 @@ Moments Samples::moments() const {
   return {p.min, p.max, static_cast<float>(p.sum / p.count), static_cast<float>(std::sqrt(p.squares / p.count))};
 }
 
-std::vector<int64_t> Samples::histogram(int64_t bins, float limit) const {
+std::vector<int64_t> Samples::histogram(int64_t bins, double limit) const {
   // In double: values of a dead channel may be so small that bins / limit overflows float.
   const double inverse_width = limit > 0 ? static_cast<double>(bins) / limit : 0.0;
+  // Several counts of a bin, as most values of an activation fall into few: adding one waits for the last one there.
+  const int64_t ways = count_ >= 16 * bins ? 4 : 1;
+  constexpr int64_t kBlocks = 1 << 16;    // 32 bits count their values
+  std::vector<int64_t> counts(bins + 1);  // the last one is for NaN
+  std::mutex mutex;
+  parallel_for(blocks(), 1, [&](int64_t first, int64_t last) {
+    std::vector<int32_t> index(std::min(count_, kBlock)), here;
+    for (int64_t b = first; b < last; b += kBlocks) {
+      here.assign(ways * (bins + 1), 0);
+      each_block(b, std::min(last, b + kBlocks), [&](int64_t, const float* x, int64_t count) {
+        kernel::elementwise_kernels().bins(x, count, inverse_width, static_cast<int32_t>(bins), index.data());
+        int64_t i = 0;
+        for (; ways == 4 && i + 4 <= count; i += 4)
+          for (int64_t way = 0; way < 4; ++way) ++here[way * (bins + 1) + index[i + way]];
+        for (; i < count; ++i) ++here[index[i]];
+      });
+      const std::lock_guard lock(mutex);  // integers: any order gives the same sums
+      for (size_t i = 0; i < here.size(); ++i) counts[i % counts.size()] += here[i];
+    }
+  });
+  if (counts.back() > 0) refuse_nan();
+  counts.pop_back();
+  return counts;
+}
+
+std::vector<double> Samples::squared_errors(std::span<const float> scales, const Bounds& type) const {
+  const auto low = static_cast<float>(type.low), high = static_cast<float>(type.high);
+  // All scales on one block, which stays in cache.
   return reduce(
-      std::vector<int64_t>(bins),
-      [&](std::vector<int64_t>& counts, const float* x, int64_t count) {
-        for (int64_t i = 0; i < count; ++i) {
-          const double at = std::fabs(x[i]) * inverse_width;
-          check(!std::isnan(at), "observer: the tensor holds NaN, which has no quantised value");
-          ++counts[at < static_cast<double>(bins) ? static_cast<int64_t>(at) : bins - 1];
+      std::vector<double>(scales.size()),
+      [&](std::vector<double>& errors, const float* x, int64_t count) {
+        for (size_t i = 0; i < scales.size(); ++i) {
+          const double scale = scales[i];
+          errors[i] = scale * scale * kernel::elementwise_kernels().squared_error(x, count, 1 / scales[i], low, high);
         }
       },
-      [](std::vector<int64_t>& into, const std::vector<int64_t>& from) {
+      [](std::vector<double>& into, const std::vector<double>& from) {
         for (size_t i = 0; i < into.size(); ++i) into[i] += from[i];
       });
 }

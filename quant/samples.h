@@ -2,10 +2,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "../core/parallel.h"
 #include "../core/tensor.h"
+#include "contract.h"
 
 namespace sinter::quant {
 
@@ -33,23 +35,21 @@ class Samples {
   static Samples channel(const Tensor& weight, int64_t index);
 
   int64_t count() const { return count_; }
-  /// Throws Error for a NaN.
+  /// Throw Error for NaN and infinities.
   Range range() const;
   Moments moments() const;
   /// Counts of abs(x) in `bins` equal bins over [0, limit]; values beyond count in the last, as limit itself does.
-  std::vector<int64_t> histogram(int64_t bins, float limit) const;
+  /// Throws Error for NaN.
+  std::vector<int64_t> histogram(int64_t bins, double limit) const;
+  /// For each scale the sum of (x - scale q)^2, q the integer of `type` that is nearest to x / scale.
+  std::vector<double> squared_errors(std::span<const float> scales, const Bounds& type) const;
 
   /// f(result, values, count) over each block into a copy of `initial`, then merge(into, from) in order.
   template <class Result, class F, class Merge>
   Result reduce(const Result& initial, const F& f, const Merge& merge) const {
-    const int64_t blocks = (count_ + kBlock - 1) / kBlock;
-    std::vector<Result> partial(blocks, initial);
-    parallel_for(blocks, 1, [&](int64_t first, int64_t last) {
-      std::vector<float> buffer(count_ < kBlock ? count_ : kBlock);
-      for (int64_t b = first; b < last; ++b) {
-        const int64_t begin = b * kBlock, end = begin + kBlock < count_ ? begin + kBlock : count_;
-        f(partial[b], fill_(begin, end, buffer.data()), end - begin);
-      }
+    std::vector<Result> partial(blocks(), initial);
+    parallel_for(blocks(), 1, [&](int64_t first, int64_t last) {
+      each_block(first, last, [&](int64_t b, const float* x, int64_t count) { f(partial[b], x, count); });
     });
     Result result = initial;
     for (const Result& part : partial) merge(result, part);
@@ -57,6 +57,17 @@ class Samples {
   }
 
  private:
+  int64_t blocks() const { return (count_ + kBlock - 1) / kBlock; }
+  /// f(b, values, count) for the blocks first..last-1
+  template <class F>
+  void each_block(int64_t first, int64_t last, const F& f) const {
+    std::vector<float> buffer(count_ < kBlock ? count_ : kBlock);
+    for (int64_t b = first; b < last; ++b) {
+      const int64_t begin = b * kBlock, end = begin + kBlock < count_ ? begin + kBlock : count_;
+      f(b, fill_(begin, end, buffer.data()), end - begin);
+    }
+  }
+
   int64_t count_;
   Fill fill_;
 };

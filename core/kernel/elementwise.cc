@@ -90,6 +90,35 @@ void quantize(const QuantizeArguments& a, int64_t count) {
   (a.half_up ? quantize_as<true> : quantize_as<false>)(a, count);
 }
 
+void bins(const float* x, int64_t count, double inverse_width, int32_t bins, int32_t* bin) {
+  const double last = bins - 1, nan = bins;
+  for (int64_t i = 0; i < count; ++i) {
+    double at = x[i];
+    at = (at < 0 ? -at : at) * inverse_width;
+    at = at > last ? last : at;
+    bin[i] = static_cast<int32_t>(at == at ? at : nan);
+  }
+}
+
+double squared_error(const float* x, int64_t count, float inverse_scale, float low, float high) {
+  constexpr int kSums = 32;
+  float sums[kSums] = {};
+  const auto squared = [=](float value) {
+    const float v = value * inverse_scale;
+    float q = v < low ? low : v;
+    q = q > high ? high : q;
+    q = (q + 0x1.8p23f) - 0x1.8p23f;  // the direction of ties makes no difference
+    return (v - q) * (v - q);
+  };
+  int64_t i = 0;
+  for (; i + kSums <= count; i += kSums)
+    for (int j = 0; j < kSums; ++j) sums[j] += squared(x[i + j]);
+  for (int j = 0; i < count; ++i, ++j) sums[j] += squared(x[i]);
+  double total = 0;
+  for (const float sum : sums) total += static_cast<double>(sum);
+  return total;
+}
+
 int64_t sum_abs(const int8_t* x, int64_t count) {
   constexpr int64_t kChunk = 1 << 20;  // 32 bits hold its sum
   int64_t total = 0;
@@ -104,6 +133,7 @@ int64_t sum_abs(const int8_t* x, int64_t count) {
 
 }  // namespace
 
-const ElementwiseKernels SINTER_KERNELS(elementwise_kernels) = {range, masked, widen, quantize, sum_abs};
+const ElementwiseKernels SINTER_KERNELS(elementwise_kernels) = {range, masked,        widen,  quantize,
+                                                                bins,  squared_error, sum_abs};
 
 }  // namespace sinter::kernel

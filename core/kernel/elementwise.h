@@ -27,6 +27,11 @@ struct ElementwiseKernels {
   /// y = x as float32
   void (*widen)(const int8_t* x, int64_t count, float* y);
   void (*quantize)(const QuantizeArguments& a, int64_t count);
+  /// bin = the integer part of |x| inverse_width, in double, at most bins - 1; `bins` for NaN.
+  void (*bins)(const float* x, int64_t count, double inverse_width, int32_t bins, int32_t* bin);
+  /// The sum of (v - q)^2, where v is x / scale and q the integer within low..high nearest to it. `count` is
+  /// some thousands: sums are in float.
+  double (*squared_error)(const float* x, int64_t count, float inverse_scale, float low, float high);
   /// The sum of |x|.
   int64_t (*sum_abs)(const int8_t* x, int64_t count);
 };

@@ -31,21 +31,37 @@ min_max("min_max, all zero", 0.01, lambda: [torch.zeros(5), torch.zeros(5)])
 min_max("min_max, tiny", 0.01, lambda: [values(5) * 1e-7, values(5) * 1e-7])
 
 
-def percentile(name, p, bins, c, batches):
+def observed(name, keywords, batches, observe):
+    """The running average, by `averaging_constant`, of what observe(values in float64) says of each batch."""
     golden.seed(name)
     inputs, ranges, running = {}, [], None
     for i, batch in enumerate(batches()):
         inputs[f"batch{i}"] = batch
-        x = batch.numpy().astype(numpy.float64).ravel()
-        limit = numpy.abs(x).max()
-        counts, _ = numpy.histogram(numpy.abs(x), bins=bins, range=(0, limit))
-        reached = int(numpy.argmax(numpy.cumsum(counts) >= p / 100 * x.size))
-        clip = (reached + 0.5) * limit / bins
-        seen = numpy.array([max(x.min(), -clip), min(x.max(), clip)])
-        running = seen if running is None else running + c * (seen - running)
+        seen = numpy.array(observe(batch.numpy().astype(numpy.float64).ravel()))
+        running = seen if running is None else running + keywords["averaging_constant"] * (seen - running)
         ranges.append(torch.tensor(running))
-    golden.record(name, {"percentile": p, "bins": bins, "averaging_constant": c}, inputs,
-                  {"ranges": torch.stack(ranges)})
+    golden.record(name, keywords, inputs, {"ranges": torch.stack(ranges)})
+
+
+def tailed(*shape, scale=1.0):
+    """Values with outliers, with three decimals too."""
+    return torch.round(1000 * values(*shape, scale=scale) ** 3) / 1000
+
+
+def clipped(x, reach):
+    return max(x.min(), -reach), min(x.max(), reach)
+
+
+def percentile_range(x, p, bins):
+    limit = numpy.abs(x).max()
+    counts, _ = numpy.histogram(numpy.abs(x), bins=bins, range=(0, limit))
+    reached = int(numpy.argmax(numpy.cumsum(counts) >= p / 100 * x.size))
+    return clipped(x, (reached + 0.5) * limit / bins)
+
+
+def percentile(name, p, bins, c, batches):
+    observed(name, {"percentile": p, "bins": bins, "averaging_constant": c}, batches,
+             lambda x: percentile_range(x, p, bins))
 
 
 percentile("percentile, defaults", 99.99, 2048, 0.01, lambda: [values(300), values(300, scale=2)])
@@ -53,4 +69,143 @@ percentile("percentile, 90", 90.0, 2048, 0.1, lambda: [values(20, 10), values(20
 percentile("percentile, few bins", 99.0, 16, 0.5, lambda: [values(200), values(200, scale=0.1)])
 percentile("percentile, never negative", 95.0, 128, 0.01, lambda: [values(200).abs()])
 percentile("percentile, 100", 100.0, 64, 0.01, lambda: [values(100)])
+
+
+def clip_std(name, k, c, batches):
+    observed(name, {"std_scale": k, "averaging_constant": c}, batches,
+             lambda x: (max(x.min(), x.mean() - k * x.std()), min(x.max(), x.mean() + k * x.std())))
+
+
+clip_std("clip_std, three deviations", 3.0, 0.01, lambda: [values(400), values(400, scale=2, offset=1)])
+clip_std("clip_std, one deviation", 1.0, 0.5, lambda: [values(50, offset=3), values(5, 10, offset=-2), values(50)])
+clip_std("clip_std, wider than the values", 9.0, 0.1, lambda: [values(30).abs(), values(30)])
+clip_std("clip_std, all zero", 3.0, 0.01, lambda: [torch.zeros(5)])
+
+
+def clip(name, keywords, batches):
+    observed(name, keywords, batches,
+             lambda x: numpy.clip([x.min(), x.max()], keywords.get("min"), keywords.get("max")))
+
+
+clip("clip, both ends", {"min": -1.0, "max": 1.5, "averaging_constant": 1.0}, lambda: [values(30), values(30) / 10])
+clip("clip, only from above", {"max": 1.0, "averaging_constant": 0.25}, lambda: [values(30), values(30, offset=9)])
+clip("clip, only from below", {"min": 0.0, "averaging_constant": 0.5}, lambda: [values(30), values(30, scale=3)])
+
+
+def fixed_scale(name, scale, batches):
+    observed(name, {"scale": scale, "averaging_constant": 0.01}, batches, lambda x: (x.min(), x.max()))
+
+
+fixed_scale("fixed_scale, a power of two", 1 / 128, lambda: [values(30), values(30, scale=2)])
+fixed_scale("fixed_scale, a tenth", 0.1, lambda: [torch.zeros(3), values(30)])
+
+
+def squared_error(x, low, high):
+    """The squared error of int8 with the range's scale, in float32 where the integers are decided."""
+    scale = numpy.float32(max(-low, high, 0)) / numpy.float32(127.5)
+    scale = max(scale, numpy.float32(2.0 ** -23))
+    q = numpy.clip(numpy.round(x.astype(numpy.float32) * (numpy.float32(1) / scale)), -128, 127)
+    return ((x - q.astype(numpy.float64) * numpy.float64(scale)) ** 2).sum()
+
+
+def least(errors):
+    """The first of the least; none may be so near to another that rounding decides, unless they are the same."""
+    best = int(numpy.argmin(errors))
+    assert all(error == errors[best] or error > errors[best] * 1.00001 for error in errors)
+    return best
+
+
+def mse_range(x):
+    candidates = [(x.min() * percent / 100, x.max() * percent / 100) for percent in range(100, 5, -1)]
+    return candidates[least([squared_error(x, *candidate) for candidate in candidates])]
+
+
+def mse(name, c, batches):
+    observed(name, {"averaging_constant": c}, batches, mse_range)
+
+
+mse("mse, normal", 0.01, lambda: [values(500), values(500, scale=3)])
+mse("mse, outliers", 0.5, lambda: [tailed(1000), tailed(20, 30)])
+mse("mse, never negative", 0.1, lambda: [tailed(400).abs(), values(300).abs()])
+mse("mse, all zero", 0.1, lambda: [torch.zeros(9), values(100)])
+mse("mse, two values", 0.1, lambda: [torch.tensor([-1.0, 1.0])])
+
+
+class Kl:
+    def __init__(self, bins, update_interval):
+        self.bins, self.update_interval = bins, update_interval
+        self.counts, self.width, self.threshold, self.seen = None, 0, 0, []
+
+    def divergence(self, i, levels=128):
+        counts = self.counts.astype(numpy.float64)
+        counts[0] = counts[1]
+        p = counts[:i].copy()
+        p[-1] += counts[i:].sum()
+        q = numpy.zeros(i)
+        level = numpy.arange(i) * levels // i
+        for j in range(levels):
+            members = (level == j) & (counts[:i] > 0)
+            if members.any():
+                q[members] = counts[:i][members].mean()
+        if (q[p > 0] == 0).any():
+            return numpy.inf
+        p, q = p / p.sum(), q / q.sum()
+        return (p[p > 0] * numpy.log(p[p > 0] / q[p > 0])).sum()
+
+    def observe(self, x):
+        size, reach = numpy.abs(x), numpy.abs(x).max()
+        if reach > 0:
+            if self.counts is None:
+                self.counts, self.width = numpy.zeros(self.bins, dtype=int), reach / self.bins
+            while reach > self.width * 16 * self.bins:
+                merged = numpy.zeros_like(self.counts)
+                numpy.add.at(merged, numpy.arange(merged.size) // 2, self.counts)
+                self.counts = merged
+                self.width *= 2
+            bins = min(max(self.counts.size, int(numpy.ceil(reach / self.width))), 16 * self.bins)
+            self.counts = numpy.append(self.counts, numpy.zeros(bins - self.counts.size, dtype=int))
+            at = (size * (bins / (self.width * bins))).astype(int)
+            self.counts += numpy.bincount(numpy.minimum(at, bins - 1), minlength=bins)
+        if self.counts is not None and (self.threshold == 0 or len(self.seen) % self.update_interval == 0):
+            divergences = [self.divergence(i) for i in range(128, self.counts.size + 1)]
+            best = int(numpy.argmin(divergences))
+            assert sum(d < divergences[best] + 1e-9 for d in divergences) == 1
+            self.threshold = (best + 128 + 0.5) * self.width
+        self.seen.append(x)
+        return clipped(numpy.concatenate(self.seen), self.threshold)
+
+
+def kl(name, keywords, batches):
+    observer = Kl(keywords.get("bins", 512), keywords.get("update_interval", 1))
+    observed(name, {"averaging_constant": 1.0, **keywords}, batches, observer.observe)
+
+
+kl("kl, outliers", {}, lambda: [tailed(1500), tailed(1500)])
+kl("kl, after a ReLU", {}, lambda: [values(1500).clamp(min=0), values(1000, offset=-1).clamp(min=0)])
+kl("kl, larger values later", {"bins": 256, "update_interval": 2},
+   lambda: [torch.zeros(4), values(700), values(700, scale=3), values(500, scale=2), values(500)])
+kl("kl, pairs of bins become one", {"bins": 128, "averaging_constant": 0.5},
+   lambda: [values(600), values(600, scale=40), values(600, scale=7)])
+kl("kl, all zero", {}, lambda: [torch.zeros(4), torch.zeros(4)])
+
+
+class Mix:
+    def __init__(self):
+        self.running, self.errors = None, numpy.zeros(5)
+
+    def observe(self, x):
+        seen = [(x.min(), x.max()), *[percentile_range(x, p, 2048) for p in (99.9, 99.99, 99.999)], mse_range(x)]
+        seen = numpy.array(seen)
+        self.running = seen if self.running is None else self.running + 0.01 * (seen - self.running)
+        self.errors += [squared_error(x, *candidate) for candidate in self.running]
+        return self.running[least(self.errors)]
+
+
+def mix(name, batches):
+    observed(name, {"averaging_constant": 1.0}, batches, Mix().observe)
+
+
+mix("mix, the error of a small batch does not change the choice", lambda: [tailed(2000), values(300)])
+mix("mix, even", lambda: [torch.arange(-127, 128) / 4.0, values(100)])
+mix("mix, the choice changes", lambda: [values(200, scale=0.1), tailed(1500, scale=2), values(500, scale=2)])
 golden.write()

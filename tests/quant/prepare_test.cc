@@ -21,6 +21,16 @@ using Names = std::vector<std::string>;
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 const Tensor kExample = Tensor::zeros({1, 8, 8, 3});
 
+// The built-in observers, with what they need, for activations and weights of these tests.
+const std::vector<std::pair<std::string, Keywords>> kObservers{{"clip", {{"min", -6}, {"max", 6}}},
+                                                               {"clip_std", {{"std_scale", 6}}},
+                                                               {"fixed_scale", {{"scale", 0.02}}},
+                                                               {"kl", {}},
+                                                               {"min_max", {}},
+                                                               {"mix", {}},
+                                                               {"mse", {}},
+                                                               {"percentile", {}}};
+
 PreparedModel prepared(const PrepareOptions& options = {}) { return prepare_qat(test::small_net(), kExample, options); }
 
 PreparedModel calibrated(const PrepareOptions& options = {}) {
@@ -56,7 +66,7 @@ void check_same_state(const nn::Module& model, const std::vector<Tensor>& expect
   }
 }
 
-Tensor run(const PreparedModel& model, const Tensor& x) {
+Tensor run(const nn::Module& model, const Tensor& x) {
   const NoGrad no_grad;
   return model(x);
 }
@@ -370,6 +380,99 @@ TEST_CASE("observers load by name") {
   CHECK_SAME(ranges(from), before);
 }
 
+TEST_CASE("every observer calibrates, resumes from a file to the same bits, and validates") {
+  const TemporaryFile file;
+  test::SmallNet float_model = test::small_net();
+  float_model.eval();
+  const Tensor x = images({8, 8, 8, 3}, 40);
+  for (const auto& entry : kObservers) {
+    const std::string& name = entry.first;
+    CAPTURE(name);
+    const PrepareOptions options{
+        .qconfig = get_default_qconfig({.activation_observer = name, .activation_qkwargs = entry.second})};
+    PreparedModel whole = calibrated(options);
+    nn::save(whole, file.path);
+    PreparedModel resumed = prepared(options);
+    nn::load(resumed, file.path);
+    PreparedModel copy = whole, loaded = prepared(options);
+    load_observer_params(whole, loaded);
+    const std::vector<PreparedModel*> all{&whole, &resumed, &copy, &loaded};
+    for (PreparedModel* model : all) {
+      set_fake_quantize(*model, FakeQuantState::calibration);
+      for (uint64_t batch = 10; batch < 13; ++batch) (*model)(images({4, 8, 8, 3}, batch, 1.5));
+      set_fake_quantize(*model, FakeQuantState::qat);
+      (*model)(images({4, 8, 8, 3}, 13));
+      set_fake_quantize(*model, FakeQuantState::validation);
+      CHECK_SAME(ranges(*model), ranges(whole));
+      CHECK_SAME(run(*model, x), run(whole, x));
+    }
+    CHECK_CLOSE(run(whole, x), run(float_model, x), 0.1, 0.1);
+  }
+}
+
+TEST_CASE("every observer but kl observes weights") {
+  test::SmallNet float_model = test::small_net();
+  float_model.eval();
+  const Tensor x = images({8, 8, 8, 3}, 40);
+  for (const auto& entry : kObservers) {
+    const std::string& name = entry.first;
+    if (name == "kl") continue;
+    CAPTURE(name);
+    PreparedModel model =
+        calibrated({.qconfig = get_default_qconfig({.weight_observer = name, .weight_qkwargs = entry.second})});
+    CHECK(model.warnings().empty());
+    set_fake_quantize(model, FakeQuantState::validation);
+    const Tensor y = run(model, x);
+    CHECK_CLOSE(y, run(float_model, x), 0.1, 0.1);
+    CHECK_SAME(run(model, x), y);  // weights have no memory
+  }
+}
+
+TEST_CASE("an observer's state loads where the settings are the same; else the range does") {
+  const auto with = [](const Keywords& keywords) {
+    return PrepareOptions{.qconfig =
+                              get_default_qconfig({.activation_observer = "kl", .activation_qkwargs = keywords})};
+  };
+  const PreparedModel from = calibrated(with({}));
+  PreparedModel same = prepared(with({{"averaging_constant", 0.5}})), other = prepared(with({{"bins", 1024}}));
+  for (PreparedModel* to : {&same, &other}) {
+    load_observer_params(from, *to);
+    CHECK_SAME(ranges(*to), ranges(from));
+  }
+  // What kl remembers: the largest value of all batches.
+  const Samples small(Tensor::full({3}, 0.01f));
+  for (const PreparedModel* to : {&same, &other}) to->input_quantizer(0).observe(small);
+  CHECK(same.input_quantizer(0).range().max > 0.5f);
+  CHECK(other.input_quantizer(0).range().max == 0.01f);
+}
+
+TEST_CASE("a fixed scale needs no calibration; what it cannot hold is warned of") {
+  const auto fixed = [](double scale) {
+    return get_default_qconfig({.activation_observer = "fixed_scale", .activation_qkwargs = {{"scale", scale}}});
+  };
+  PreparedModel model = prepared({.qconfig = fixed(1.0 / 32)});
+  set_fake_quantize(model, FakeQuantState::validation);
+  const Tensor x = images({4, 8, 8, 3}, 3);
+  const Tensor y = run(model, x);
+  set_fake_quantize(model, FakeQuantState::calibration);
+  CHECK_CLOSE(y, run(model, x), 0.2, 0.2);
+  model(x);
+  CHECK(model.warnings().empty());
+  CHECK(model.input_quantizer(0).batches() == 2);
+  model(images({4, 8, 8, 3}, 4, 400));
+  set_fake_quantize(model, FakeQuantState::validation);
+  CHECK_SAME(run(model, x), y);
+  const auto warnings = model.warnings();
+  REQUIRE_FALSE(warnings.empty());
+  CHECK(warnings[0].find("input: its values reach ") == 0);
+  CHECK(warnings[0].find(", but its fixed scale, 0.03125, saturates at 3.96875") != std::string::npos);
+  // Nothing to load is an error even though its scales are known.
+  PreparedModel to = prepared();
+  CHECK_ERROR(load_observer_params(prepared({.qconfig = fixed(1)}), to), "the first model observed nothing");
+  CHECK_ERROR(prepared({.qconfig = fixed(0.3), .march = March::bernoulli2}),
+              "input: the fixed scale 0.3 is not on the grid of bernoulli2, but 0.5 is");
+}
+
 TEST_CASE("observers of another march are put on the target's grid") {
   const PreparedModel from = calibrated();
   PreparedModel to = prepared({.march = March::bernoulli2});
@@ -424,7 +527,7 @@ TEST_CASE("NaN is an error in calibration, and a counted zero in quantised state
     x.mutable_data<float>()[i] = kNan;
     zeros.mutable_data<float>()[i] = 0;
   }
-  CHECK_ERROR(model(x), "input: observer: the tensor holds NaN");
+  CHECK_ERROR(model(x), "input: min_max: the tensor holds NaN");
   CHECK(model.nans() == 0);
   set_fake_quantize(model, FakeQuantState::validation);
   CHECK_SAME(run(model, x), run(model, zeros));
@@ -443,7 +546,7 @@ TEST_CASE("NaN in weights is an error that names the layer") {
   for (auto& parameter : model.parameters())
     if (parameter.name == "body.0.conv2.weight") parameter.value.tensor().mutable_data<float>()[100] = kNan;
   CHECK_ERROR(run(model, images({1, 8, 8, 3})),
-              "body.0.conv2: weights of output channel 1: observer: the tensor holds NaN");
+              "body.0.conv2: weights of output channel 1: min_max: the tensor holds NaN");
 }
 
 TEST_CASE("infinite inputs saturate in validation") {

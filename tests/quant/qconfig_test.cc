@@ -81,7 +81,9 @@ TEST_CASE("unknown names are errors that list the known ones") {
               "get_default_qconfig: activation_fake_quant 'fakequant' is unknown, expected one of: fake_quant");
   CHECK_ERROR(get_default_qconfig({.weight_fake_quant = "x"}), "weight_fake_quant 'x' is unknown");
   CHECK_ERROR(get_default_qconfig({.activation_observer = "minmax"}),
-              "observer 'minmax' is unknown, expected one of: everything, min_max, percentile");
+              "observer 'minmax' is unknown, expected one of: clip, clip_std, everything, fixed_scale, kl, loudest, "
+              "min_max, mix, mse, "
+              "percentile");
   CHECK_ERROR(get_default_qconfig({.weight_observer = ""}), "observer '' is unknown");
   CHECK_ERROR(activation("percentile", {{"percentil", 99.0}}),
               "get_default_qconfig: keyword 'percentil' is unknown to observer percentile, expected one of: "

@@ -77,8 +77,8 @@ TEST_CASE("weights and biases that are not finite are errors that name them") {
     return quantize_weights("body.0.conv1", {}, March::bayes, Tensor::from({2, 1}, {1, w}), Tensor::from({2}, {0, b}),
                             0.1f);
   };
-  CHECK_ERROR(of(kNan, 0), "body.0.conv1: weights of output channel 1: observer: the tensor holds NaN");
-  CHECK_ERROR(of(INFINITY, 0), "body.0.conv1: weights of output channel 1: scale: range [inf,inf] is not finite");
+  CHECK_ERROR(of(kNan, 0), "body.0.conv1: weights of output channel 1: min_max: the tensor holds NaN");
+  CHECK_ERROR(of(INFINITY, 0), "body.0.conv1: weights of output channel 1: min_max: the tensor holds an infinity");
   CHECK_ERROR(of(1, kNan), "body.0.conv1: weights of output channel 1: bias is nan");
 }
 
@@ -95,8 +95,9 @@ TEST_CASE("an activation's scale needs an observation") {
 TEST_CASE("what cannot be averaged is an error that names the tensor, and changes nothing") {
   const ActivationQuantizer quantizer("stem", {});
   quantizer.observe(Samples(Tensor::from({2}, {-1, 3})));
-  CHECK_ERROR(quantizer.observe(Samples(Tensor::from({2}, {1, kNan}))), "stem: observer: the tensor holds NaN");
-  CHECK_ERROR(quantizer.observe(Samples(Tensor::from({2}, {1, INFINITY}))), "stem: its range is [1,inf]");
+  CHECK_ERROR(quantizer.observe(Samples(Tensor::from({2}, {1, kNan}))), "stem: min_max: the tensor holds NaN");
+  CHECK_ERROR(quantizer.observe(Samples(Tensor::from({2}, {1, INFINITY}))),
+              "stem: min_max: the tensor holds an infinity");
   CHECK(quantizer.range().max == 3);
   CHECK(quantizer.batches() == 1);
 }

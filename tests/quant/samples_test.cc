@@ -72,10 +72,11 @@ TEST_CASE("the extreme values count wherever they are") {
     x.mutable_data<float>()[at] = 9;
     CHECK(Samples(x).range().min == 0);
     CHECK(Samples(x).range().max == 9);
-    x.mutable_data<float>()[at] = kInf;
-    CHECK(Samples(x).range().max == kInf);
-    x.mutable_data<float>()[at] = -kInf;
-    CHECK(Samples(x).range().min == -kInf);
+    for (const float infinity : {kInf, -kInf}) {
+      x.mutable_data<float>()[at] = infinity;
+      CHECK_ERROR(Samples(x).range(), "the tensor holds an infinity, which no range covers");
+      CHECK_ERROR(Samples(x).moments(), "the tensor holds an infinity");
+    }
   }
 }
 
@@ -84,7 +85,7 @@ TEST_CASE("NaN is an error wherever it is, also beside infinities") {
     CAPTURE(at);
     Tensor x = Tensor::zeros({kMany});
     x.mutable_data<float>()[at] = kNan;
-    CHECK_ERROR(Samples(x).range(), "observer: the tensor holds NaN");
+    CHECK_ERROR(Samples(x).range(), "the tensor holds NaN, which has no quantised value");
     CHECK_ERROR(Samples(x).moments(), "the tensor holds NaN");
     CHECK_ERROR(Samples(x).histogram(10, 1), "the tensor holds NaN");
     x.mutable_data<float>()[(at + 1) % kMany] = kInf;
@@ -93,7 +94,7 @@ TEST_CASE("NaN is an error wherever it is, also beside infinities") {
 }
 
 TEST_CASE("nothing has no range") {
-  CHECK_ERROR(Samples(Tensor::zeros({0, 3})).range(), "observer: a tensor without elements has no range");
+  CHECK_ERROR(Samples(Tensor::zeros({0, 3})).range(), "a tensor without elements has no range");
   CHECK(Samples(Tensor::zeros({0})).histogram(3, 1) == std::vector<int64_t>{0, 0, 0});
 }
 
@@ -103,6 +104,24 @@ TEST_CASE("a histogram's bins: the limit and what is beyond count in the last") 
   CHECK(Samples(Tensor::zeros({5})).histogram(3, 0) == std::vector<int64_t>{5, 0, 0});
   // So small that bins / limit is no float.
   CHECK(Samples(Tensor::from({3}, {0, 1e-42f, -2e-42f})).histogram(4, 2e-42f) == std::vector<int64_t>{1, 0, 1, 1});
+}
+
+TEST_CASE("squared errors are those of a plain loop, for each scale") {
+  const Tensor x = test::normal({kMany}, 6, 2);
+  const std::vector<float> scales{0.1f, 0.01f, 1, 0.001f};
+  for (const Bounds& type : {Bounds{}, Bounds{-8, 7}, Bounds{0, 255}}) {
+    const auto errors = Samples(x).squared_errors(scales, type);
+    REQUIRE(errors.size() == scales.size());
+    for (size_t i = 0; i < scales.size(); ++i) {
+      double expected = 0;
+      for (const float v : x.values<float>()) {
+        const int32_t q = quantize(v, 1 / scales[i], type, Rounding::half_up);
+        const double error = static_cast<double>(v) - static_cast<double>(scales[i]) * q;
+        expected += error * error;
+      }
+      CHECK(errors[i] == doctest::Approx(expected).epsilon(1e-5));
+    }
+  }
 }
 
 TEST_CASE("a channel of a weight") {

@@ -95,6 +95,40 @@ TEST_CASE("integers widened to floats, and the sum of their sizes") {
     }
 }
 
+TEST_CASE("bins of a histogram: beyond the last one the last, NaN in one of its own") {
+  const std::vector<float> x{0,     -0.0f, 0.24f,    0.25f,     -0.25f, 0.99f, 1,           -2,  1e-3f,
+                             1e30f, NAN,   INFINITY, -INFINITY, 0.5f,   0.75f, -0.7499999f, 0.1f};
+  const std::vector<int32_t> expected{0, 0, 0, 1, 1, 3, 3, 3, 0, 3, 4, 3, 3, 2, 3, 2, 0};
+  for (const auto* k : tables()) {
+    std::vector<int32_t> bins(x.size() + 1, 99);
+    k->bins(x.data(), static_cast<int64_t>(x.size()), 4, 4, bins.data());
+    CHECK(bins.back() == 99);
+    bins.pop_back();
+    CHECK(bins == expected);
+    // No float: the product is in double.
+    const std::vector<float> tiny{1e-42f, -2e-42f, 0};
+    bins.resize(3);
+    k->bins(tiny.data(), 3, 1.25e42, 1 << 20, bins.data());
+    CHECK(bins == std::vector<int32_t>{1, 2, 0});
+  }
+}
+
+TEST_CASE("squared errors of integers: every table gives the same bits, near to a plain loop") {
+  for (const int64_t count : {0, 1, 31, 32, 33, 100, 8192}) {
+    CAPTURE(count);
+    const Tensor x = test::normal({count + 1}, 1, 60);
+    double expected = 0;
+    for (int64_t i = 0; i < count; ++i) {
+      const double v = static_cast<double>(x.at({i})) * 2;
+      const double error = v - std::clamp(std::nearbyint(v), -128.0, 127.0);
+      expected += error * error;
+    }
+    const double baseline = kernel::elementwise_kernels_baseline.squared_error(x.data<float>(), count, 2, -128, 127);
+    CHECK(baseline == doctest::Approx(expected).epsilon(1e-5));
+    for (const auto* k : tables()) CHECK(k->squared_error(x.data<float>(), count, 2, -128, 127) == baseline);
+  }
+}
+
 TEST_CASE("the range of floats, whatever lies between, and whether all are finite") {
   for (const int64_t count : kCounts)
     for (const auto* k : tables()) {

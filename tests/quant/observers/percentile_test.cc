@@ -1,10 +1,6 @@
 #include "../../../quant/observers/percentile.h"
 
-#include <limits>
-
-#include "../../../core/parallel.h"
-#include "../../../quant/quantizer.h"
-#include "../../support.h"
+#include "golden.h"
 
 using namespace sinter;
 using namespace sinter::quant;
@@ -22,28 +18,7 @@ Range observe(const Tensor& x) { return observe(99.99, 2048, x); }
 
 }  // namespace
 
-TEST_CASE("percentile agrees with numpy's histogram") {
-  int cases = 0;
-  for (const auto& c : test::golden("observer")) {
-    if (c.name.rfind("percentile", 0) != 0) continue;
-    CAPTURE(c.name);
-    ++cases;
-    const auto qconfig =
-        get_default_qconfig({.activation_observer = "percentile",
-                             .activation_qkwargs = {{"averaging_constant", c.attribute<double>("averaging_constant")},
-                                                    {"percentile", c.attribute<double>("percentile")},
-                                                    {"bins", c.attribute<int64_t>("bins")}}});
-    const ActivationQuantizer quantizer("x", *qconfig.activation);
-    const Tensor& ranges = c.output("ranges");
-    for (int64_t i = 0; i < ranges.size(0); ++i) {
-      quantizer.observe(Samples(c.input(text("batch", i))));
-      const Range range = quantizer.range();
-      CHECK_CLOSE(Tensor::from({2}, {range.min, range.max}), Tensor::from({2}, {ranges.at({i, 0}), ranges.at({i, 1})}),
-                  1e-6, 0);
-    }
-  }
-  CHECK(cases == 5);
-}
+TEST_CASE("percentile agrees with numpy's histogram") { test::check_golden_ranges("percentile", 5); }
 
 TEST_CASE("the clip is the centre of the first bin that reaches the percentile") {
   // 90 values of 0.1, 9 of 2, one of 10: in bins of width 1.
@@ -69,25 +44,4 @@ TEST_CASE("values of one kind") {
   CHECK(one.min == doctest::Approx(-4 * 2047.5 / 2048));
   // A dead channel's weights: the histogram still works where 2048 / limit is no float.
   CHECK(observe(Tensor::full({3}, 1e-41)).max > 0);
-}
-
-TEST_CASE("percentile refuses what has no finite histogram") {
-  constexpr float kInf = std::numeric_limits<float>::infinity(), kNan = std::numeric_limits<float>::quiet_NaN();
-  CHECK_ERROR(observe(Tensor::from({2}, {1, kInf})), "percentile: the tensor holds an infinity");
-  CHECK_ERROR(observe(Tensor::from({2}, {1, -kInf})), "infinity");
-  CHECK_ERROR(observe(Tensor::from({2}, {1, kNan})), "holds NaN");
-}
-
-TEST_CASE("percentile does not depend on threads") {
-  const Tensor x = test::normal({40000});
-  const int before = threads();
-  set_threads(1);
-  const Range one = observe(x);
-  for (const int count : {2, 3}) {
-    set_threads(count);
-    const Range many = observe(x);
-    CHECK(many.min == one.min);
-    CHECK(many.max == one.max);
-  }
-  set_threads(before);
 }

@@ -1,0 +1,54 @@
+#include "mix.h"
+
+#include <algorithm>
+
+#include "../../core/error.h"
+#include "min_max.h"
+#include "mse.h"
+#include "percentile.h"
+
+namespace sinter::quant {
+
+Mix::Mix() {
+  candidates_.push_back(ObserverValue::of(MinMax()));
+  for (const double percentile : {99.9, 99.99, 99.999}) {
+    Percentile candidate;
+    candidate.percentile = percentile;
+    candidates_.push_back(ObserverValue::of(candidate));
+  }
+  candidates_.push_back(ObserverValue::of(Mse()));
+  for (auto* values : {&mins_, &maxs_, &errors_}) values->resize(candidates_.size());
+}
+
+void Mix::validate() const {
+  for (const auto* values : {&mins_, &maxs_, &errors_})
+    check(values->size() == candidates_.size(), "mix: the state has ", values->size(), " candidates, expected ",
+          candidates_.size());
+}
+
+void Mix::state(StateVisitor& visitor) {
+  visitor.visit("mins", mins_);
+  visitor.visit("maxs", maxs_);
+  visitor.visit("errors", errors_);
+  visitor.visit("batches", batches_);
+}
+
+Range Mix::observe(const Samples& batch) {
+  const auto running = [&](size_t i) { return Range{static_cast<float>(mins_[i]), static_cast<float>(maxs_[i])}; };
+  std::vector<float> scales;
+  for (size_t i = 0; i < candidates_.size(); ++i) {
+    Observer& candidate = *candidates_[i];
+    candidate.type = type;
+    Range range = candidate.observe(batch);
+    if (batches_ > 0) range = averaged(running(i), range, candidate.default_averaging_constant());
+    mins_[i] = range.min;
+    maxs_[i] = range.max;
+    scales.push_back(scale_from_range(range.min, range.max, type));
+  }
+  ++batches_;
+  const std::vector<double> errors = batch.squared_errors(scales, type);
+  for (size_t i = 0; i < errors.size(); ++i) errors_[i] += errors[i];
+  return running(std::min_element(errors_.begin(), errors_.end()) - errors_.begin());
+}
+
+}  // namespace sinter::quant

@@ -1,0 +1,232 @@
+#include "../../quant/observer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "../../core/parallel.h"
+#include "../../quant/observer_state.h"
+#include "observers/golden.h"
+
+using namespace sinter;
+using namespace sinter::quant;
+using test::activation_quantizer;
+
+namespace {
+
+constexpr int64_t kMany = 3 * Samples::kBlock + 123;
+
+// What observers need to be made: the built-in ones, and one of a user's.
+const std::map<std::string, Keywords> kObservers{{"clip", {{"max", 0.9}, {"min", -2}}},
+                                                 {"clip_std", {}},
+                                                 {"fixed_scale", {{"scale", 0.07}}},
+                                                 {"kl", {}},
+                                                 {"min_max", {}},
+                                                 {"mix", {}},
+                                                 {"mse", {}},
+                                                 {"percentile", {{"percentile", 99.0}}},
+                                                 {"loudest", {{"factor", 0.5}}}};
+
+// A user's: the range of the batch with the largest mean square, a part of it.
+struct Loudest final : Observer {
+  double factor = 1;
+  Range observe(const Samples& batch) override {
+    const Moments m = batch.moments();
+    if (const double power = static_cast<double>(m.mean) * m.mean + static_cast<double>(m.std) * m.std;
+        power > power_) {
+      power_ = power;
+      range_ = {m.min, m.max};
+    }
+    ++batches_;
+    return {static_cast<float>(factor * range_[0]), static_cast<float>(factor * range_[1])};
+  }
+  double default_averaging_constant() const override { return 1; }
+  void state(StateVisitor& visitor) override {
+    visitor.visit("power", power_);
+    visitor.visit("range", range_);
+    visitor.visit("batches", batches_);
+  }
+
+ private:
+  double power_ = -1;
+  std::vector<double> range_{0, 0};
+  int64_t batches_ = 0;
+};
+const Registered<Loudest> registered("loudest", {{"factor", &Loudest::factor}});
+
+ObserverValue make(const std::string& name) { return observer_factory(name).make(kObservers.at(name)); }
+
+Tensor batch(uint64_t seed) {
+  Tensor x = test::normal({4000}, seed, 1 + static_cast<double>(seed % 3));
+  x.mutable_data<float>()[seed % 4000] *= 9;
+  return x;
+}
+
+bool same(const Range& a, const Range& b) { return a.min == b.min && a.max == b.max; }
+
+}  // namespace
+
+TEST_CASE("every built-in observer is tested here") {
+  for (const std::string& name : observer_names())
+    CHECK_MESSAGE((kObservers.contains(name) || name == "everything"), name);  // the latter is qconfig_test's
+  for (const auto& entry : kObservers) CHECK(observer_factory(entry.first).name == entry.first);
+}
+
+TEST_CASE("scales are positive and finite, also of dead tensors and single values") {
+  for (const auto& entry : kObservers) {
+    const std::string& name = entry.first;
+    CAPTURE(name);
+    for (const Tensor& x : {batch(1), Tensor::zeros({10}), Tensor::full({1}, -3), Tensor::full({5}, 1e-42f),
+                            Tensor::full({5}, 1e38f), Tensor::from({2}, {0, 1e-30f})}) {
+      const ActivationQuantizer quantizer = activation_quantizer(name, entry.second);
+      for (int i = 0; i < 3; ++i) {
+        quantizer.observe(Samples(x));
+        const float scale = quantizer.scale(March::bayes);
+        CHECK(scale >= kMinScale);
+        CHECK(std::isfinite(scale));
+        const Range range = quantizer.range(), whole = Samples(x).range();
+        CHECK(range.min >= std::min(whole.min, -2.0f));
+        CHECK(range.max <= std::max(whole.max, 0.0f));
+      }
+    }
+    const ActivationQuantizer dead = activation_quantizer(name, entry.second);
+    dead.observe(Samples(Tensor::zeros({10})));
+    CHECK(same(dead.range(), {}));
+    CHECK(dead.scale(March::bayes) == (name == "fixed_scale" ? 0.07f : kMinScale));
+  }
+}
+
+TEST_CASE("observers depend neither on threads nor on where the values come from") {
+  const int before = threads();
+  for (const auto& entry : kObservers) {
+    const std::string& name = entry.first;
+    CAPTURE(name);
+    const Tensor x = test::normal({kMany}, 8);
+    const float* data = x.data<float>();
+    const Samples computed(kMany, [data](int64_t begin, int64_t end, float* buffer) -> const float* {
+      std::copy(data + begin, data + end, buffer);
+      return buffer;
+    });
+    set_threads(1);
+    const Range one = make(name)->observe(Samples(x));
+    for (const int count : {1, 2, 3}) {
+      set_threads(count);
+      CHECK(same(make(name)->observe(Samples(x)), one));
+      CHECK(same(make(name)->observe(computed), one));
+    }
+  }
+  set_threads(before);
+}
+
+TEST_CASE("the order of values within a batch makes no difference") {
+  const Tensor x = test::normal({kMany}, 5);
+  const auto values = x.values<float>();
+  const Tensor reversed = Tensor::from({kMany}, std::vector<float>(values.rbegin(), values.rend()));
+  for (const auto& entry : kObservers) {
+    const std::string& name = entry.first;
+    CAPTURE(name);
+    const Range a = make(name)->observe(Samples(x)), b = make(name)->observe(Samples(reversed));
+    // Sums of floats only decide between candidates, but for the standard deviation.
+    const double rounding = name == "clip_std" ? 1e-6 : 0;
+    CHECK_CLOSE(Tensor::from({2}, {a.min, a.max}), Tensor::from({2}, {b.min, b.max}), rounding, 0);
+  }
+}
+
+TEST_CASE("NaN and infinities are errors that name tensor and observer, and change nothing") {
+  for (const auto& entry : kObservers) {
+    const std::string& name = entry.first;
+    CAPTURE(name);
+    const ActivationQuantizer quantizer = activation_quantizer(name, entry.second), other = quantizer;
+    for (const ActivationQuantizer* q : {&quantizer, &other}) q->observe(Samples(batch(1)));
+    for (const float odd : {NAN, INFINITY, -INFINITY}) {
+      Tensor x = batch(2);
+      x.mutable_data<float>()[1234] = odd;
+      CHECK_ERROR(quantizer.observe(Samples(x)),
+                  "x: " + name + (std::isnan(odd) ? ": the tensor holds NaN" : ": the tensor holds an infinity"));
+    }
+    for (const ActivationQuantizer* q : {&quantizer, &other}) q->observe(Samples(batch(3)));
+    CHECK(same(quantizer.range(), other.range()));
+    CHECK(quantizer.batches() == 2);
+  }
+}
+
+TEST_CASE("an observer goes on from its saved state to the same bits") {
+  for (const auto& entry : kObservers) {
+    const std::string& name = entry.first;
+    CAPTURE(name);
+    const ObserverValue whole = make(name);
+    for (uint64_t i = 0; i < 3; ++i) whole->observe(Samples(batch(i)));
+    Archive archive("test");
+    save_observer(*whole, archive, "some/");
+    const Archive read = Archive::decode(archive.encode(), "test");
+    const ObserverValue loaded = make(name), copy = whole;
+    load_observer(*loaded, read, "some/");
+    for (uint64_t i = 3; i < 6; ++i) {
+      const Range expected = whole->observe(Samples(batch(i)));
+      CHECK(same(loaded->observe(Samples(batch(i))), expected));
+      CHECK(same(copy->observe(Samples(batch(i))), expected));
+    }
+    Archive a("test"), b("test");
+    save_observer(*whole, a, "");
+    save_observer(*loaded, b, "");
+    CHECK(a.encode() == b.encode());
+  }
+}
+
+TEST_CASE("a state that is missing, of another type or senseless is refused") {
+  const auto refused = [](const std::string& name, const std::function<void(Archive&)>& damage,
+                          const std::string& expected) {
+    const ObserverValue observer = make(name);
+    observer->observe(Samples(batch(1)));
+    Archive archive("test");
+    save_observer(*observer, archive, "o/");
+    damage(archive);
+    CHECK_ERROR(load_observer(*make(name), archive, "o/"), expected);
+  };
+  CHECK_ERROR(load_observer(*make("kl"), Archive("test"), "o/"), "o/counts");
+  refused(
+      "kl", [](Archive& a) { a.set("o/width", 0.0); }, "kl: the state's histogram has 512 bins of width 0");
+  refused(
+      "kl", [](Archive& a) { a.set("o/counts", Archive::Bytes(80)); }, "kl: the state's histogram has 10 bins");
+  refused(
+      "kl", [](Archive& a) { a.set("o/counts", Archive::Bytes(7)); }, "o/counts has 7 bytes, expected a multiple of 8");
+  refused(
+      "kl", [](Archive& a) { a.set("o/counts", Archive::Bytes(4096, std::byte{255})); }, "kl: the state's histogram");
+  refused(
+      "kl", [](Archive& a) { a.set("o/batches", 1.0); }, "o/batches");
+  refused(
+      "mix", [](Archive& a) { a.set("o/errors", Archive::Bytes(8)); }, "mix: the state has 1 candidates, expected 5");
+}
+
+TEST_CASE("a constant of 0 freezes what the first batch said") {
+  for (const auto& entry : kObservers) {
+    const std::string& name = entry.first;
+    CAPTURE(name);
+    auto frozen = entry.second.values();
+    frozen["averaging_constant"] = 0.0;
+    const ActivationQuantizer quantizer = activation_quantizer(name, Keywords(frozen));
+    quantizer.observe(Samples(batch(1)));
+    const Range first = quantizer.range();
+    for (uint64_t i = 2; i < 5; ++i) quantizer.observe(Samples(batch(i)));
+    CHECK(same(quantizer.range(), first));
+    CHECK(quantizer.batches() == 4);
+  }
+}
+
+TEST_CASE("weights are observed channel by channel, each on its own") {
+  const Tensor weight = test::normal({5, 3, 3, 8}, 4);
+  for (const auto& entry : kObservers) {
+    const std::string& name = entry.first;
+    if (name == "kl") continue;
+    CAPTURE(name);
+    const TensorConfig config = get_default_qconfig({.weight_observer = name, .weight_qkwargs = entry.second}).weight;
+    const QuantizedWeights q =
+        quantize_weights("conv", config, March::bayes, weight, Tensor::zeros({weight.size(0)}), 0.01f);
+    for (int64_t o = 0; o < weight.size(0); ++o) {
+      const Range range = make(name)->observe(Samples::channel(weight, o));
+      CHECK(q.scales[static_cast<size_t>(o)] ==
+            (name == "fixed_scale" ? 0.07f : scale_from_range(range.min, range.max)));
+    }
+    CHECK(q.mask.defined() == (name != "min_max"));
+  }
+}

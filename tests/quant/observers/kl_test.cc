@@ -1,0 +1,65 @@
+#include "../../../quant/observers/kl.h"
+
+#include "golden.h"
+
+using namespace sinter;
+using namespace sinter::quant;
+
+TEST_CASE("kl agrees with a plain search in numpy") { test::check_golden_ranges("kl", 5); }
+
+TEST_CASE("kl clips outliers, and nothing that is evenly spread") {
+  std::vector<float> values(50000);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i) / 50000;
+  const Range even = Kl().observe(Samples(Tensor::from({50000}, values)));
+  CHECK(even.min == 0);
+  CHECK(even.max == values.back());
+  values[7] = -3;
+  const Range clipped = Kl().observe(Samples(Tensor::from({50000}, values)));
+  CHECK(clipped.min > -1.1f);
+  CHECK(clipped.max == values.back());
+}
+
+TEST_CASE("between updates kl's threshold stays") {
+  Kl often, seldom;
+  seldom.update_interval = 3;
+  bool differed = false;
+  for (uint64_t batch = 0; batch < 7; ++batch) {
+    Tensor x = test::normal({3000}, batch);
+    for (float& v : std::span(x.mutable_data<float>(), 3000)) v = v * v * v;
+    const float now = often.observe(Samples(x)).max, then = seldom.observe(Samples(x)).max;
+    if (batch % 3 == 0)
+      CHECK(now == then);
+    else
+      differed = differed || now != then;
+  }
+  CHECK(differed);
+}
+
+TEST_CASE("kl's memory is bounded, whatever comes after the first batch") {
+  struct Sizes final : StateVisitor {
+    size_t counts = 0;
+    void visit(const std::string&, int64_t&) override {}
+    void visit(const std::string&, double&) override {}
+    void visit(const std::string&, std::vector<int64_t>& values) override { counts = values.size(); }
+    void visit(const std::string&, std::vector<double>&) override {}
+  } sizes;
+  Kl observer;
+  for (const float size : {1e-42f, 0.0f, 1e-20f, 1.0f, 2.0f, 15.9f, 1e6f, 3e38f, 1.0f}) {
+    Tensor x = test::normal({2000});
+    for (float& v : std::span(x.mutable_data<float>(), 2000)) v = std::clamp(v / 5, -1.0f, 1.0f) * size;
+    const Range range = observer.observe(Samples(x));
+    CHECK(range.min <= 0);
+    CHECK(range.max > 0);
+    observer.state(sizes);
+    CHECK(sizes.counts >= 512);
+    CHECK(sizes.counts <= 16 * 512);
+  }
+}
+
+TEST_CASE("kl refuses weights, and settings out of range") {
+  CHECK_ERROR(get_default_qconfig({.weight_observer = "kl"}),
+              "get_default_qconfig: weight_observer kl gathers values over batches, but the scale of weights follows");
+  CHECK_ERROR(test::activation_quantizer("kl", {{"bins", 127}}), "kl: bins is 127, expected 128 to 2^16");
+  CHECK_ERROR(test::activation_quantizer("kl", {{"bins", 1 << 17}}), "kl: bins is 131072");
+  CHECK_ERROR(test::activation_quantizer("kl", {{"update_interval", 0}}), "kl: update_interval is 0");
+}
