@@ -136,7 +136,7 @@ std::shared_ptr<const Primitive> make(const PrimitiveKey& key) {
     made->scratchpad = forward.scratchpad_desc();
   }
   // The reorder that adds the compensation for signed sources only reads oneDNN's own plain layout.
-  made->weight_as_given = integer ? memory::desc(weight_dims(c), weight_type, c.groups == 1 ? tag::oihw : tag::goihw)
+  made->weight_as_given = kind == Kind::int8_forward ? memory::desc(weight_dims(c), weight_type, c.groups == 1 ? tag::oihw : tag::goihw)
                                   : ohwi(c, weight_type);
   made->reorders = made->weight != made->weight_as_given;
   if (made->reorders) {
@@ -174,8 +174,8 @@ Tensor ohwi_to_oihw(const Convolution& c, const Tensor& weight) {
   return result;
 }
 
-Tensor reorder_weight(const Primitive& p, const Convolution& c, const Tensor& weight) {
-  const Tensor given = weight.dtype() == DType::int8 ? ohwi_to_oihw(c, weight) : weight;
+Tensor reorder_weight(const Primitive& p, const PrimitiveKey& key, const Tensor& weight) {
+  const Tensor given = key.kind == Kind::int8_forward ? ohwi_to_oihw(key.convolution, weight) : weight;
   if (!p.reorders) return given;
   Tensor values = bytes(p.weight.get_size());
   run_reorder(p, p.weight_as_given, address(given), p.weight, address(values));
@@ -200,9 +200,8 @@ std::shared_ptr<const Primitive> find_or_make(const PrimitiveKey& key) {
 }
 
 Tensor prepared_weight(const Primitive& p, const PrimitiveKey& key, const Tensor& weight, bool keep) {
-  const Convolution& c = key.convolution;
-  if (!p.reorders && weight.dtype() != DType::int8) return weight;
-  if (!keep) return reorder_weight(p, c, weight);
+  if (!p.reorders && key.kind != Kind::int8_forward) return weight;
+  if (!keep) return reorder_weight(p, key, weight);
   const auto& storage = detail::Access::storage(weight);
   const WeightKey weight_key{storage->id(), key};
   Library& lib = library();
@@ -215,7 +214,7 @@ Tensor prepared_weight(const Primitive& p, const PrimitiveKey& key, const Tensor
     lib.weights.erase_if([](const ReorderedWeight& of) { return of.storage.expired(); });
     lib.live_weights = lib.weights.total_cost();
   }
-  const Tensor values = reorder_weight(p, c, weight);
+  const Tensor values = reorder_weight(p, key, weight);
   return lib.weights.insert(weight_key, {storage, storage->version(), values}, values.bytes()).values;
 }
 
