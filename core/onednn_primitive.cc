@@ -174,10 +174,10 @@ Tensor ohwi_to_oihw(const Convolution& c, const Tensor& weight) {
   return result;
 }
 
-Tensor reorder_weight(const Primitive& p, const PrimitiveKey& key, const Tensor& weight) {
+Tensor reorder_weight(const Primitive& p, const PrimitiveKey& key, const Tensor& weight, bool keep) {
   const Tensor given = key.kind == Kind::int8_forward ? ohwi_to_oihw(key.convolution, weight) : weight;
   if (!p.reorders) return given;
-  Tensor values = bytes(p.weight.get_size());
+  Tensor values = bytes(p.weight.get_size(), keep);
   run_reorder(p, p.weight_as_given, address(given), p.weight, address(values));
   return values;
 }
@@ -201,7 +201,7 @@ std::shared_ptr<const Primitive> find_or_make(const PrimitiveKey& key) {
 
 Tensor prepared_weight(const Primitive& p, const PrimitiveKey& key, const Tensor& weight, bool keep) {
   if (!p.reorders && key.kind != Kind::int8_forward) return weight;
-  if (!keep) return reorder_weight(p, key, weight);
+  if (!keep) return reorder_weight(p, key, weight, false);
   const auto& storage = detail::Access::storage(weight);
   const WeightKey weight_key{storage->id(), key};
   Library& lib = library();
@@ -214,7 +214,7 @@ Tensor prepared_weight(const Primitive& p, const PrimitiveKey& key, const Tensor
     lib.weights.erase_if([](const ReorderedWeight& of) { return of.storage.expired(); });
     lib.live_weights = lib.weights.total_cost();
   }
-  const Tensor values = reorder_weight(p, key, weight);
+  const Tensor values = reorder_weight(p, key, weight, true);
   return lib.weights.insert(weight_key, {storage, storage->version(), values}, values.bytes()).values;
 }
 
@@ -225,7 +225,10 @@ void reorder_gradient(const Primitive& p, const float* from, float* to) {
     std::memcpy(to, from, p.weight.get_size());
 }
 
-Tensor bytes(size_t count) { return Tensor::empty({static_cast<int64_t>(count)}, DType::uint8); }
+Tensor bytes(size_t count, bool kept) {
+  const auto size = static_cast<int64_t>(count);
+  return detail::Access::make(std::make_shared<Storage>(size, kept), {DType::uint8, {size}});
+}
 
 const void* address(const Tensor& t) { return detail::Access::storage(t)->data(); }
 

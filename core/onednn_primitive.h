@@ -41,7 +41,7 @@ Tensor prepared_weight(const Primitive& p, const PrimitiveKey& key, const Tensor
 /// A gradient of the weights as the user wants it.
 void reorder_gradient(const Primitive& p, const float* from, float* to);
 
-Tensor bytes(size_t count);
+Tensor bytes(size_t count, bool kept = false);
 const void* address(const Tensor& t);
 dnnl::memory at(const dnnl::memory::desc& desc, const void* data);
 

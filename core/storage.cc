@@ -1,5 +1,6 @@
 #include "storage.h"
 
+#include <omp.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -38,16 +39,21 @@ int64_t round_up(int64_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
+// Threads of a parallel loop have caches of their own: what one finds there does not depend on what the others hold at
+// that moment, so that a loop that has run once fetches nothing when it runs again.
+using Shelf = std::pair<int64_t, int>;  // rounded size, thread within its team
+constexpr int kNoThread = -1;           // of what is kept
+
 struct Allocator {
   std::mutex mutex;
-  std::map<int64_t, std::vector<std::byte*>> cached;
+  std::map<Shelf, std::vector<std::byte*>> cached;
   AllocatorStats stats;
   std::atomic<uint64_t> next_id{1};
 
-  std::byte* allocate(int64_t requested) {
+  std::byte* allocate(int64_t requested, int thread) {
     check(requested <= kMaxBytes, "out of memory: a tensor of ", requested, " bytes could not be allocated");
     const int64_t bytes = round_up(requested);
-    std::byte* block = take_cached(bytes);
+    std::byte* block = take_cached({bytes, thread});
     const bool fresh = block == nullptr;
     if (fresh) block = fetch(bytes);
     if (block == nullptr) {
@@ -62,13 +68,13 @@ struct Allocator {
     return block;
   }
 
-  std::byte* take_cached(int64_t bytes) {
+  std::byte* take_cached(const Shelf& shelf) {
     const std::lock_guard lock(mutex);
-    const auto it = cached.find(bytes);
+    const auto it = cached.find(shelf);
     if (it == cached.end() || it->second.empty()) return nullptr;
     std::byte* block = it->second.back();
     it->second.pop_back();
-    stats.cached_bytes -= bytes;
+    stats.cached_bytes -= shelf.first;
     return block;
   }
 
@@ -81,7 +87,7 @@ struct Allocator {
     return block;
   }
 
-  void free(std::byte* block, int64_t requested) {
+  void free(std::byte* block, int64_t requested, [[maybe_unused]] int thread) {
     const int64_t bytes = round_up(requested);
     const std::lock_guard lock(mutex);
     stats.live_bytes -= bytes;
@@ -89,13 +95,13 @@ struct Allocator {
     std::free(block);  // so that the sanitizer sees a use after free
 #else
     stats.cached_bytes += bytes;
-    cached[bytes].push_back(block);
+    cached[{bytes, thread}].push_back(block);
 #endif
   }
 
   void release() {
     const std::lock_guard lock(mutex);
-    for (auto& [bytes, blocks] : cached)
+    for (auto& [shelf, blocks] : cached)
       for (std::byte* block : blocks) std::free(block);
     cached.clear();
     stats.cached_bytes = 0;
@@ -110,8 +116,12 @@ Allocator& allocator() {
 
 }  // namespace
 
-Storage::Storage(int64_t bytes) : data_(allocator().allocate(bytes)), bytes_(bytes), id_(allocator().next_id++) {}
-Storage::~Storage() { allocator().free(data_, bytes_); }
+Storage::Storage(int64_t bytes, bool kept)
+    : thread_(kept ? kNoThread : omp_get_thread_num()),
+      data_(allocator().allocate(bytes, thread_)),
+      bytes_(bytes),
+      id_(allocator().next_id++) {}
+Storage::~Storage() { allocator().free(data_, bytes_, thread_); }
 
 AllocatorStats allocator_stats() {
   const std::lock_guard lock(allocator().mutex);

@@ -9,7 +9,8 @@ namespace sinter {
 /// A block of memory, 64-byte aligned, that one or more tensors share.
 class Storage {
  public:
-  explicit Storage(int64_t bytes);
+  /// `kept`: it will stay for long, and does not take what steps that repeat themselves use and give back.
+  explicit Storage(int64_t bytes, bool kept = false);
   ~Storage();
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
@@ -23,6 +24,7 @@ class Storage {
   void bump() { ++version_; }
 
  private:
+  int thread_;  // that asked for it, within its team: whose cache the block returns to
   std::byte* data_;
   int64_t bytes_;
   uint64_t id_;

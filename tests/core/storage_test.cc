@@ -8,6 +8,7 @@
 #include "../../core/ops/linear.h"
 #include "../../core/ops/reduce.h"
 #include "../../core/ops/relu.h"
+#include "../../core/parallel.h"
 #include "../support.h"
 
 using namespace sinter;
@@ -27,6 +28,30 @@ TEST_CASE("memory is aligned to 64 bytes, whatever its size") {
     CHECK(storage.bytes() == bytes);
     std::memset(storage.data(), 1, static_cast<size_t>(bytes));  // a sanitizer's business
   }
+}
+
+TEST_CASE("what is kept does not take what others give back, nor do threads from each other") {
+  if (!test::allocator_caches()) return;
+  constexpr int64_t kBytes = 5 * kMiB + 64;
+  { const Storage given_back(kBytes); }
+  const int64_t before = allocator_stats().system_allocations;
+  const Storage kept(kBytes, true);
+  CHECK(allocator_stats().system_allocations == before + 1);
+  const Storage reused(kBytes);
+  CHECK(allocator_stats().system_allocations == before + 1);
+
+  const int threads_before = threads();
+  set_threads(2);
+  const auto loop = [] {
+    parallel_for(2, 1, [](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) const Storage part(kBytes + i);
+    });
+  };
+  loop();
+  const int64_t after = allocator_stats().system_allocations;
+  for (int i = 0; i < 20; ++i) loop();
+  CHECK(allocator_stats().system_allocations == after);
+  set_threads(threads_before);
 }
 
 TEST_CASE("no two storages have one identity, even at one address") {
