@@ -136,8 +136,9 @@ std::shared_ptr<const Primitive> make(const PrimitiveKey& key) {
     made->scratchpad = forward.scratchpad_desc();
   }
   // The reorder that adds the compensation for signed sources only reads oneDNN's own plain layout.
-  made->weight_as_given = kind == Kind::int8_forward ? memory::desc(weight_dims(c), weight_type, c.groups == 1 ? tag::oihw : tag::goihw)
-                                  : ohwi(c, weight_type);
+  made->weight_as_given = kind == Kind::int8_forward
+                              ? memory::desc(weight_dims(c), weight_type, c.groups == 1 ? tag::oihw : tag::goihw)
+                              : ohwi(c, weight_type);
   made->reorders = made->weight != made->weight_as_given;
   if (made->reorders) {
     const bool outward = kind == Kind::backward_weights;
