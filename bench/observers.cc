@@ -66,7 +66,8 @@ Work observing(const Values& v, const std::string& name) {
       observer->observe(quant::Samples(v.tensor));
       return;
     }
-    for (int64_t o = 0; o < v.tensor.size(0); ++o) observer->observe(quant::Samples::channel(v.tensor, o));
+    for (int64_t o = 0; o < v.tensor.size(0); ++o)  // one for each: some remember what they saw
+      quant::ObserverValue(observer)->observe(quant::Samples::channel(v.tensor, o));
   };
 }
 
@@ -114,8 +115,11 @@ Work backward(const Values& v, const std::string& fake_quant) {
 void add_all() {
   for (const Values& v : values()) {
     add_memcpy("observers", v);
-    for (const std::string& name : quant::observer_names())
+    for (const std::string& name : quant::observer_names()) {
+      const quant::ObserverFactory& factory = quant::observer_factory(name);
+      if (v.weight && !factory.make(required(factory))->for_weights()) continue;
       add_cell("observers", v, name, [v, name] { return observing(v, name); });
+    }
     add_memcpy("fake-quant forward", v);
     for (const std::string& name : quant::fake_quant_names())
       add_cell("fake-quant forward", v, name, [v, name] { return forward(v, name); });

@@ -119,9 +119,11 @@ ConvolutionSlices::ConvolutionSlices(Kind kind, const Convolution& c, const Tens
   const auto of = [&](int64_t images, std::shared_ptr<const Primitive>& primitive, Tensor& prepared) {
     key.convolution.batch = images;
     key.winograd = !integers && suits_winograd(kind, c, images);
-    std::optional<OneThread> alone;
-    if (!shared) alone.emplace();
-    primitive = find_or_make(key);
+    {
+      std::optional<OneThread> alone;
+      if (!shared) alone.emplace();
+      primitive = find_or_make(key);
+    }
     if (backward_weights) return;
     const bool alike = state.whole_weight.defined() && primitive->weight == state.whole->weight;
     prepared = alike ? state.whole_weight : prepared_weight(*primitive, key, weight, o.keep);
