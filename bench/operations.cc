@@ -124,7 +124,7 @@ Tensor integers(const Shape& shape, int low, int high) {
   return result;
 }
 
-// In two passes over whole tensors, which layers in slices avoid: the source as after a ReLU, weights of up to `reach`.
+// To accumulators, or, in slices, to int8: the source as after a ReLU, weights of up to `reach`.
 Work integer_layer(const Layer& layer, int reach, bool requantized) {
   constexpr quant::Bounds kSource{0, 127};
   const Tensor x = integers(layer.x, 0, 127), weight = integers(layer.weight, reach / 2, reach);
@@ -133,8 +133,10 @@ Work integer_layer(const Layer& layer, int reach, bool requantized) {
   r.multipliers.assign(layer.weight[0], quant::multiplier(quant::March::bayes, 1.0 / 1024, 0, {0, 0}, "bench"));
   return [=, c = layer.geometry(), weights = quant::integer_weights(weight, kSource, true, "bench"),
           acc = Tensor::empty(layer.y(), DType::int32), y = Tensor::empty(layer.y(), DType::int8)]() mutable {
-    quant::integer_convolution(c, x, kSource, weights, acc);
-    if (requantized) quant::requantize(acc, {}, r, y);
+    if (requantized)
+      quant::integer_layer(c, x, kSource, weights, {}, r, y);
+    else
+      quant::integer_convolution(c, x, kSource, weights, acc);
   };
 }
 
