@@ -10,6 +10,7 @@
 #include "../../nn/fit.h"
 #include "../../nn/layers/basic_block.h"
 #include "../../nn/layers/linear.h"
+#include "../../nn/models/mobilenet.h"
 #include "../support.h"
 
 using namespace sinter;
@@ -68,6 +69,24 @@ TEST_CASE("a network keeps its accuracy from float to the integer program, run a
   CHECK(found.qat >= found.trained - 3);
   CHECK(found.bpu == found.qat);
   CHECK(flow(quant::March::bayes) == found);
+}
+
+TEST_CASE(
+    "MobileNetV2 after a step of training is the same integers in validation, in the simulator and for the witness") {
+  manual_seed(3);
+  const auto images = data::fashion_mnist("train").take(24);
+  const nn::MobileNetV2 net = nn::cifar_mobilenet_v2({.in_channels = 1, .classes = 10, .width = 0.25});
+  auto qat = quant::prepare_qat(net, images[0].image, {.march = quant::March::bayes});
+  nn::fit(qat, images, {.batch = 12, .optimizer = optim::SGD{{.lr = 0.002}}, .progress = false});
+  quant::set_fake_quantize(qat, quant::FakeQuantState::validation);
+  int fused = 0;
+  for (const Node& node : qat.graph().nodes) fused += node.op->name() == "relu6";
+  CHECK(fused == 0);  // every ReLU6 is its convolution's
+  const bpu::Simulator simulator(bpu::compile(qat));
+  const auto comparison = bpu::compare(qat, simulator, images);
+  CHECK_MESSAGE(comparison.differing == 0, to_string(comparison));
+  CHECK(comparison.compared > 24 * 100000);
+  CHECK(bpu::compare(bpu::Reference(simulator.program()), simulator, images.take(2)).differing == 0);
 }
 
 TEST_CASE("the flow on powers of two") {
