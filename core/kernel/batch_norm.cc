@@ -46,7 +46,8 @@ template <Mask kMask>
 float masked(const ActivationMask& mask, float dy, float x, int64_t at, int64_t j) {
   if constexpr (kMask == Mask::none) return dy;
   const float y = kMask == Mask::output ? mask.y[at] : x * mask.scale[j] + mask.shift[j];
-  return (y > 0) & (y < mask.ceiling) ? dy : 0;
+  const bool inside = (y > 0) & (y < mask.ceiling);
+  return inside ? dy : 0;
 }
 
 template <Mask kMask>
