@@ -169,17 +169,27 @@ void unblocked(const Primitive& p, const memory::desc& desc, float* plain, const
   block_channels<true>(from, dims[0], dims[2] * dims[3], dims[1], plain);
 }
 
+// Images of one kind from those of another, by a primitive that reads weights.
+struct Images {
+  int argument;
+  const memory::desc& desc;
+};
+void transform(const Primitive& p, const Tensor& weight, const Images& source, const float* from,
+               const Images& destination, float* to) {
+  Tensor held;
+  const float* in = blocked(p, source.desc, from, held);
+  unblocked(p, destination.desc, to, [&](float* out) {
+    execute(p, {{source.argument, at(source.desc, in)},
+                {DNNL_ARG_WEIGHTS, at(p.weight, address(weight))},
+                {destination.argument, at(destination.desc, out)}});
+  });
+}
+
 }  // namespace
 
 void ConvolutionSlices::forward(int64_t slice, const float* x, float* y) const {
   const Primitive& p = state_->primitive(slice);
-  Tensor held;
-  const float* from = blocked(p, p.x, x, held);
-  unblocked(p, p.y, y, [&](float* to) {
-    execute(p, {{DNNL_ARG_SRC, at(p.x, from)},
-                {DNNL_ARG_WEIGHTS, at(p.weight, address(state_->weight(slice)))},
-                {DNNL_ARG_DST, at(p.y, to)}});
-  });
+  transform(p, state_->weight(slice), {DNNL_ARG_SRC, p.x}, x, {DNNL_ARG_DST, p.y}, y);
 }
 
 void ConvolutionSlices::forward(int64_t slice, const int8_t* x, int32_t* acc) const {
@@ -191,13 +201,7 @@ void ConvolutionSlices::forward(int64_t slice, const int8_t* x, int32_t* acc) co
 
 void ConvolutionSlices::backward_data(int64_t slice, const float* dy, float* dx) const {
   const Primitive& p = state_->primitive(slice);
-  Tensor held;
-  const float* from = blocked(p, p.y, dy, held);
-  unblocked(p, p.x, dx, [&](float* to) {
-    execute(p, {{DNNL_ARG_DIFF_DST, at(p.y, from)},
-                {DNNL_ARG_WEIGHTS, at(p.weight, address(state_->weight(slice)))},
-                {DNNL_ARG_DIFF_SRC, at(p.x, to)}});
-  });
+  transform(p, state_->weight(slice), {DNNL_ARG_DIFF_DST, p.y}, dy, {DNNL_ARG_DIFF_SRC, p.x}, dx);
 }
 
 void ConvolutionSlices::backward_weights(int64_t slice, const float* x, const float* dy) {
