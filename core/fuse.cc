@@ -64,7 +64,7 @@ void fuse_conv(Rewriter& r, int node) {
   std::vector<Operand> inputs = r.graph.nodes[node].inputs;
   inputs.insert(inputs.end(), after.inputs.begin() + 1, after.inputs.end());
   auto op = std::make_shared<ops::Conv2dBatchNorm>(
-      Conv2dBatchNormAttributes{c.stride, c.padding, c.dilation, c.groups, b.eps, b.momentum, b.activation});
+      Conv2dBatchNormAttributes{c.stride, c.padding, c.dilation, c.groups, b.eps, b.momentum, b.activation, b.frozen});
   r.absorb(reader, node);
   r.graph.nodes[node].op = std::move(op);
   r.graph.nodes[node].inputs = std::move(inputs);

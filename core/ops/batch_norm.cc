@@ -31,7 +31,7 @@ void BatchNorm::forward(Inputs x, Outputs y, Context& context) const {
   const Blocks blocks(x[kX].shape());
   const float* in = x[kX].data<float>();
   Statistics s;
-  if (context.training()) {
+  if (of_batch(context, attributes.frozen)) {
     check_batch(x[kX].shape());
     BatchStatistics batch(blocks);
     blocks.for_each([&](int64_t block) { batch.add(in, block); });
@@ -55,7 +55,7 @@ void BatchNorm::backward(const Context& context, Outputs dy, Gradients& dx) cons
   NormalizationGradient gradient(blocks, context, 0, activation_named(attributes.activation), dx.size() == 6);
   const float* g = dy[0].data<float>();
   blocks.for_each([&](int64_t block) { gradient.add(g, block); });
-  gradient.merge(context.training());
+  gradient.merge(of_batch(context, attributes.frozen));
 
   gradient.set(dx, kWeight);
   const bool skips = dx.size() == 6 && dx.wanted(kSkip);

@@ -183,9 +183,9 @@ void NormalizationGradient::add(const float* dy, int64_t block) {
   blocks_.fold(acc.data() + blocks_.period, &partial_[(2 * block + 1) * blocks_.channels]);
 }
 
-// In training dx = weight / sigma (g - mean(g) - (x - mean) mean(g (x - mean)) / sigma^2); in evaluation its first
-// term.
-void NormalizationGradient::merge(bool training) {
+// dx = weight / sigma (g - mean(g) - (x - mean) mean(g (x - mean)) / sigma^2) with the batch's statistics; with running
+// ones its first term.
+void NormalizationGradient::merge(bool of_batch) {
   const int64_t channels = blocks_.channels;
   for (int64_t block = 0; block < blocks_.count; ++block)
     for (int64_t c = 0; c < channels; ++c) {
@@ -197,7 +197,7 @@ void NormalizationGradient::merge(bool training) {
   const auto rows = static_cast<double>(blocks_.rows);
   for (int64_t c = 0; c < channels; ++c) {
     scale[c] = gamma[c] * inverse_[c];
-    if (!training) continue;
+    if (!of_batch) continue;
     slope[c] = -scale[c] * inverse_[c] * inverse_[c] * sum_x_[c] / rows;
     offset[c] = -scale[c] * sum_[c] / rows - slope[c] * mean_[c];
   }

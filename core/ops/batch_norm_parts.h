@@ -104,7 +104,8 @@ class NormalizationGradient {
 
   /// `dy` is the whole gradient of the output.
   void add(const float* dy, int64_t block);
-  void merge(bool training);
+  /// `of_batch`: whether the statistics that normalised were the batch's own, and so have gradients as well.
+  void merge(bool of_batch);
   /// The gradients of weight, input `weight`, and of bias, the next. Throws Error where those of the running
   /// statistics, the two after, are wanted: they have none.
   void set(Gradients& dx, size_t weight) const;
@@ -120,6 +121,9 @@ class NormalizationGradient {
   std::vector<double> mean_, inverse_, partial_, sum_, sum_x_;  // sums of g, and of g (x - mean)
   Tensor means_, scales_, slopes_, offsets_;
 };
+
+/// Whether the statistics are the batch's: in training, unless they are frozen.
+inline bool of_batch(const Context& context, bool frozen) { return context.training() && !frozen; }
 
 /// Throws Error where a batch has no variance: one value a channel.
 void check_batch(const Shape& shape);

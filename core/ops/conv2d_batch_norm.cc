@@ -33,7 +33,8 @@ Specs Conv2dBatchNorm::infer(std::span<const Spec> x) const {
 void Conv2dBatchNorm::forward(Inputs x, Outputs y, Context& context) const {
   const Shape& shape = y[0].shape();
   const Blocks blocks(shape);
-  if (context.training()) check_batch(shape);
+  const bool by_batch = of_batch(context, attributes.frozen);
+  if (by_batch) check_batch(shape);
   if (y[0].elements() == 0) return;
   const Slices slices(onednn::Kind::forward, geometry(attributes.conv(), x[kX].shape(), x[kFilter].shape(), shape),
                       x[kFilter], {});
@@ -51,7 +52,7 @@ void Conv2dBatchNorm::forward(Inputs x, Outputs y, Context& context) const {
   };
   const Activation activation = activation_named(attributes.activation);
   Statistics s;
-  if (context.training()) {
+  if (by_batch) {
     BatchStatistics batch(blocks);
     slices.for_each([&](int64_t slice, int64_t image) {
       convolve(slice, image);
@@ -63,7 +64,7 @@ void Conv2dBatchNorm::forward(Inputs x, Outputs y, Context& context) const {
   }
   const Normalization normalization(blocks, s, attributes.eps, x[kWeight], x[kBias]);
   const auto normalize = [&](int64_t block) { normalization.apply(convolved, skip, activation, block, out); };
-  if (context.training()) {
+  if (by_batch) {
     blocks.for_each(normalize);
   } else {
     slices.for_each([&](int64_t slice, int64_t image) {
@@ -86,7 +87,7 @@ void Conv2dBatchNorm::backward(const Context& context, Outputs dy, Gradients& dx
   NormalizationGradient gradient(blocks, context, 2, activation_named(attributes.activation), dx.size() == 7);
   const float* g = dy[0].data<float>();
   blocks.for_each([&](int64_t block) { gradient.add(g, block); });
-  gradient.merge(context.training());
+  gradient.merge(of_batch(context, attributes.frozen));
 
   gradient.set(dx, kWeight);
 

@@ -14,11 +14,12 @@ struct Conv2dBatchNormAttributes {
   double eps = 1e-5;
   double momentum = 0.1;
   std::string activation = "none";
+  bool frozen = false;
 
   ConvAttributes conv() const { return {stride, padding, dilation, groups}; }
-  BatchNormAttributes batch_norm() const { return {eps, momentum, activation}; }
+  BatchNormAttributes batch_norm() const { return {eps, momentum, activation, frozen}; }
 };
-SINTER_FIELDS(Conv2dBatchNormAttributes, stride, padding, dilation, groups, eps, momentum, activation)
+SINTER_FIELDS(Conv2dBatchNormAttributes, stride, padding, dilation, groups, eps, momentum, activation, frozen)
 
 namespace ops {
 

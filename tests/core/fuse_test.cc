@@ -24,14 +24,14 @@ struct Net {
   Tensor conv(const Tensor& x, const std::string& name) {
     return conv2d(x, of(name + ".weight", [&] { return normal({3, 3, 3, 3}, parameters.size()); }), {}, {.padding = 1});
   }
-  Tensor norm(const Tensor& x, const std::string& name) {
+  Tensor norm(const Tensor& x, const std::string& name, const BatchNormAttributes& attributes = {}) {
     const Tensor weight = of(name + ".weight", [] { return Tensor::from({3}, {6, -0.5f, 1}); });
     const Tensor bias = of(name + ".bias", [] { return Tensor::from({3}, {0.1f, 0.2f, -0.3f}); });
     const Tensor mean = of(
         name + ".mean", [] { return Tensor::zeros({3}); }, false);
     const Tensor var = of(
         name + ".var", [] { return Tensor::ones({3}); }, false);
-    return batch_norm(x, weight, bias, mean, var);
+    return batch_norm(x, weight, bias, mean, var, attributes);
   }
 
  private:
@@ -175,6 +175,14 @@ TEST_CASE("fuse_batch_norm: a convolution stays by itself when it has a bias or 
           return net.norm(y, "b") * y;
         }) == "conv2d batch_norm mul");
   CHECK(fused([](Net& net, const Tensor& x) { return net.conv(net.norm(x, "b"), "a"); }) == "batch_norm conv2d");
+}
+
+TEST_CASE("fuse_batch_norm: frozen batch normalisation stays frozen") {
+  const BatchNormAttributes frozen{.frozen = true};
+  CHECK(fused([&](Net& net, const Tensor& x) {
+          const Tensor y = relu(net.norm(net.conv(x, "a"), "b", frozen));
+          return relu(net.norm(y, "c", frozen) + x);
+        }) == "conv2d_batch_norm+relu batch_norm+add+relu");
 }
 
 TEST_CASE("fuse_batch_norm: the parameters are the argument's") {

@@ -43,7 +43,8 @@ TEST_CASE("batch_norm computes what PyTorch's computes, and its running statisti
     const bool training = c.attribute<bool>("training");
     const Tensor y = norm(training, {.eps = c.attribute<double>("eps"),
                                      .momentum = c.attribute<double>("momentum"),
-                                     .activation = c.attribute<bool>("relu") ? "relu" : "none"})(x);
+                                     .activation = c.attribute<bool>("relu") ? "relu" : "none",
+                                     .frozen = c.attribute<bool>("frozen")})(x);
     CHECK_CLOSE(y, c.output("y"), 1e-4, 2e-5);
     CHECK_CLOSE(x[3], c.output("mean"));
     CHECK_CLOSE(x[4], c.output("var"));
@@ -64,6 +65,34 @@ TEST_CASE("batch_norm's gradient is that of finite differences") {
     CHECK_GRADIENT(norm_of(training, {.activation = "relu"}), operands({2, 3, 2, 2}, true),
                    {.step = 1e-3, .atol = 5e-3});
   }
+}
+
+TEST_CASE("frozen batch_norm in training is that of evaluation, gradients and all") {
+  for (const bool skip : {false, true}) {
+    const auto results = [&](bool training, const BatchNormAttributes& attributes) {
+      std::vector<Tensor> x = operands({3, 4, 5, 6}, skip);
+      for (Tensor& t : x) t.set_requires_grad(true);
+      const Tensor mean = test::normal({6}, 11), var = Tensor::full({6}, 1.5);
+      std::vector<Tensor> all = x;
+      all.insert(all.begin() + 3, {mean, var});
+      const Tensor y = norm(training, attributes)(all);
+      y.backward(test::normal(y.shape(), 5));
+      std::vector<Tensor> seen{y.detach(), mean, var};
+      for (const Tensor& t : x) seen.push_back(t.grad());
+      return seen;
+    };
+    const auto frozen = results(true, {.activation = "relu", .frozen = true});
+    const auto evaluated = results(false, {.activation = "relu"});
+    REQUIRE(frozen.size() == evaluated.size());
+    for (size_t i = 0; i < frozen.size(); ++i) CHECK_SAME(frozen[i], evaluated[i]);
+    CHECK_SAME(frozen[1], test::normal({6}, 11));
+    CHECK_SAME(frozen[2], Tensor::full({6}, 1.5));
+  }
+  CHECK_GRADIENT(norm_of(true, {.frozen = true}), operands({3, 2, 3, 4}));
+  CHECK_GRADIENT(norm_of(true, {.activation = "relu", .frozen = true}), operands({2, 3, 2, 2}, true),
+                 {.step = 1e-3, .atol = 5e-3});
+  // One value a channel has no variance of its own, and needs none.
+  CHECK_SAME(norm_of(true, {.frozen = true})(operands({1, 1, 1, 3})), norm_of(false)(operands({1, 1, 1, 3})));
 }
 
 TEST_CASE("a skip without its input's gradient, and the other way round") {

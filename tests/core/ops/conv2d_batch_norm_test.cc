@@ -36,7 +36,7 @@ TensorFunction apart(const Attributes& a, const std::vector<Tensor>& state, bool
   return [=](const std::vector<Tensor>& x) {
     const TrainingMode mode(training);
     Tensor y = batch_norm(conv2d(x[0], x[1], {}, a.conv()), x[2], x[3], state[0].clone(), state[1].clone(),
-                          {.eps = a.eps, .momentum = a.momentum});
+                          {.eps = a.eps, .momentum = a.momentum, .frozen = a.frozen});
     if (x.size() > 4) y = y + x[4];
     if (a.activation == "none") return y;
     return a.activation == "relu" ? relu(y) : relu6(y);
@@ -76,6 +76,7 @@ TEST_CASE("conv2d_batch_norm: the bits of the operations apart, in several slice
         {{.padding = 1}, operands({19, 16, 16, 32}, {32, 3, 3, 32}), training},  // Winograd's
         {{.stride = 2, .padding = 1, .activation = "relu"}, operands({5, 33, 31, 3}, {20, 3, 3, 3}), training},
         {{.groups = 4, .activation = "relu6"}, operands({3, 70, 70, 8}, {8, 1, 1, 2}), training},
+        {{.padding = 1, .activation = "relu", .frozen = true}, operands({9, 16, 32, 16}, {16, 3, 3, 16}), training},
     };
     for (const Case& c : cases) {
       const auto actual = gradients(c.one, c.x), expected = gradients(c.several, c.x);
@@ -90,6 +91,8 @@ TEST_CASE("conv2d_batch_norm: gradients are those of finite differences") {
   for (const bool training : {true, false}) {
     const Case plain({.stride = 2, .padding = 1}, operands({3, 5, 4, 2}, {3, 3, 3, 2}), training);
     CHECK_GRADIENT(plain.one, plain.x, {.step = 3e-3, .rtol = 2e-2, .atol = 3e-3});
+    const Case frozen({.padding = 1, .frozen = true}, operands({3, 5, 4, 2}, {3, 3, 3, 2}), training);
+    CHECK_GRADIENT(frozen.one, frozen.x, {.step = 3e-3, .rtol = 2e-2, .atol = 3e-3});
     const Case adds({.padding = 1}, operands({2, 4, 4, 2}, {3, 3, 3, 2}, {2, 4, 4, 3}), training);
     CHECK_GRADIENT(adds.one, adds.x, {.step = 3e-3, .rtol = 2e-2, .atol = 3e-3});
   }
@@ -108,13 +111,15 @@ TEST_CASE("conv2d_batch_norm: the running statistics move in training alone") {
   for (const Tensor& t : apart) together.push_back(t.clone());
   const Tensor mean = apart[4].clone();
   const NoGrad no_grad;
-  const auto run = [&](bool training) {
+  const auto run = [&](bool training, bool frozen = false) {
     const TrainingMode mode(training);
-    call_all(std::make_shared<ops::Conv2dBatchNorm>(), together);
-    batch_norm(conv2d(apart[0], apart[1]), apart[2], apart[3], apart[4], apart[5]);
+    call_all(std::make_shared<ops::Conv2dBatchNorm>(Attributes{.frozen = frozen}), together);
+    batch_norm(conv2d(apart[0], apart[1]), apart[2], apart[3], apart[4], apart[5], {.frozen = frozen});
   };
   run(false);
+  run(true, true);
   CHECK_SAME(together[4], mean);
+  CHECK_SAME(apart[4], mean);
   run(true);
   CHECK(test::difference(together[4], mean) != "");
   CHECK_SAME(together[4], apart[4]);
