@@ -12,6 +12,7 @@
 #include "../core/ops/cross_entropy.h"
 #include "../data/data_loader.h"
 #include "checkpoint.h"
+#include "freeze_options.h"
 #include "metrics.h"
 #include "optim/clip.h"
 #include "progress.h"
@@ -129,6 +130,8 @@ class Training {
 
  private:
   void step(const data::Batch& batch);
+  int64_t steps_done() const { return run_.epoch * loader_.batches() + run_.batch; }
+  void make_forward();
   void end_epoch();
   void save(bool always);
   void resume();
@@ -140,6 +143,7 @@ class Training {
   const data::Dataset& dataset_;
   data::DataLoader loader_;
   std::vector<NamedParameter> parameters_;
+  Frozen frozen_;  // while `forward_` was made
   Forward forward_;
   optim::AnyOptimizer optimizer_;
   ProgressLine progress_;
@@ -177,16 +181,27 @@ Training::Training(Module& model, const data::Dataset& dataset, const FitOptions
       progress_(options.progress) {
   for (const auto& [path, module] : model.modules()) module->check_trainable();
   check(!parameters_.empty(), "fit: the model has no parameters to train");
-  const Shape image = dataset.image_shape();
-  const int64_t batch = std::min(options.batch, dataset.size());
-  forward_ = forward_of(model, {DType::float32, {batch, image[0], image[1], image[2]}});
+  check_freeze_options(options, model);
+  make_forward();
+}
+
+void Training::make_forward() {
+  const Shape image = dataset_.image_shape();
+  const int64_t batch = std::min(options_.batch, dataset_.size());
+  forward_ = forward_of(model_, {DType::float32, {batch, image[0], image[1], image[2]}});
 }
 
 void Training::step(const data::Batch& batch) {
   const int64_t batches = loader_.batches();
-  run_.lr = options_.schedule(
-      options_.optimizer->lr(),
-      {.step = run_.epoch * batches + run_.batch, .steps = options_.epochs * batches, .steps_per_epoch = batches});
+  run_.lr = options_.schedule(options_.optimizer->lr(),
+                              {.step = steps_done(), .steps = options_.epochs * batches, .steps_per_epoch = batches});
+  // Of this step alone: what a callback runs between steps is as it would be outside.
+  const Frozen frozen = frozen_after(steps_done(), options_);
+  const Freezing freezing(frozen);
+  if (!(frozen == frozen_)) {
+    frozen_ = frozen;
+    make_forward();
+  }
   const Tensor logits = forward_(batch.images);
   const Tensor loss = cross_entropy(logits, batch.labels, {.label_smoothing = options_.label_smoothing});
   check(std::isfinite(loss.item()), "fit: the loss is ", loss.item(), " in epoch ", run_.epoch + 1, ", step ",
@@ -204,7 +219,7 @@ void Training::step(const data::Batch& batch) {
 ProgressLine::Fields Training::fields() const {
   const double elapsed = now() - session_began_, epoch_elapsed = now() - epoch_began_;
   const int64_t batches = loader_.batches();
-  const int64_t left = options_.epochs * batches - (run_.epoch * batches + run_.batch);
+  const int64_t left = options_.epochs * batches - steps_done();
   return {text("epoch ", run_.epoch + 1, "/", options_.epochs),
           text("step ", run_.batch, "/", batches),
           format("loss %.4f", run_.sums.mean_loss()),
@@ -254,6 +269,8 @@ detail::Settings Training::settings() const {
       {"images", text(dataset_.size())},
       {"image shape", to_string(dataset_.image_shape())},
   };
+  for (const FreezeOption& option : freeze_options())
+    all.emplace_back(option.name, option.after(options_) ? text(*option.after(options_)) : "never");
   for (const auto& [path, module] : model_.modules()) all.emplace_back("module " + path, module->title());
   for (const NamedParameter& parameter : model_.named_state()) {
     const Spec& spec = parameter.value.tensor().spec();

@@ -81,13 +81,18 @@ struct FitOptions {
   double checkpoint_seconds = 0;              ///< also after so many seconds; 0: not
   bool resume = false;                        ///< go on from `checkpoint` where that exists
   bool progress = true;                       ///< a line on stderr
+  /// After how many steps of the whole run something stays as it is (see `Frozen`), as towards the end of
+  /// quantisation-aware training; 0: from the start; none: never. It is so within `fit` alone.
+  std::optional<int64_t> freeze_observers_after{};
+  std::optional<int64_t> freeze_batch_norm_after{};
+  std::optional<int64_t> freeze_scales_after{};
   std::function<void(const EpochReport&)> on_epoch{};
 };
 
 /// Trains a model in place with cross-entropy, in training behaviour whatever the modules' flags say (they stay as
 /// they are). A run that is resumed ends with the same bits as one that was never interrupted.
-/// Throws Error for a parameter that is used but not listed in SINTER_CHILDREN, when the loss is no longer finite, and
-/// for a checkpoint that is damaged or of another run.
+/// Throws Error for a parameter that is used but not listed in SINTER_CHILDREN, for an option that freezes what the
+/// model has not, when the loss is no longer finite, and for a checkpoint that is damaged or of another run.
 History fit(Module& model, const data::Dataset& dataset, const FitOptions& options = {});
 
 /// Asks every `fit` to stop: it finishes its step, writes its checkpoint and returns. May be called by signal

@@ -14,6 +14,7 @@
 #include "../core/graph.h"
 #include "../core/op.h"
 #include "../core/parameter.h"
+#include "freeze.h"
 
 namespace sinter {
 class Archive;
@@ -88,6 +89,9 @@ class Module {
   virtual bool traceable() const { return true; }
   /// Called by `fit` before it starts. Throws Error when this module cannot be trained as it stands.
   virtual void check_trainable() const {}
+  /// What of this module by itself, without those inside, stays where `Freezing::now()` says so. `fit` refuses to
+  /// freeze what no module has.
+  virtual Frozen freezable() const { return {}; }
   /// What a module has besides parameters and buffers and a checkpoint must carry, as sections below `prefix`.
   /// `load_extra` throws Error, before it changes anything, for sections that do not fit.
   virtual void save_extra(Archive&, const std::string& /*prefix*/) const {}

@@ -15,7 +15,9 @@ BatchNorm2d::BatchNorm2d(int64_t channels, BatchNorm2dOptions options)
 }
 
 Tensor BatchNorm2d::forward(const Tensor& x) const {
-  return batch_norm(x, weight, bias, running_mean, running_var, attributes);
+  BatchNormAttributes now = attributes;
+  now.frozen = now.frozen || Freezing::now().batch_norm;
+  return batch_norm(x, weight, bias, running_mean, running_var, now);
 }
 
 std::string BatchNorm2d::title() const { return text("BatchNorm2d(", weight.tensor().elements(), ")"); }

@@ -10,7 +10,8 @@ struct BatchNorm2dOptions {
   double momentum = 0.1;  ///< share of the batch in the running statistics
 };
 
-/// Batch normalisation over all axes but the channels; see ops::BatchNorm.
+/// Batch normalisation over all axes but the channels; see ops::BatchNorm. It is frozen where its attributes or
+/// `Freezing::now()` say so.
 class BatchNorm2d : public Module {
  public:
   /// Throws Error unless channels >= 1, eps > 0 and momentum is in 0..1.
@@ -18,6 +19,7 @@ class BatchNorm2d : public Module {
 
   Tensor forward(const Tensor& x) const override;
   std::string title() const override;
+  Frozen freezable() const override { return {.batch_norm = true}; }
   SINTER_CHILDREN(weight, bias, running_mean, running_var)
 
   BatchNormAttributes attributes;

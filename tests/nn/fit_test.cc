@@ -114,9 +114,10 @@ TEST_CASE("a run that is stopped anywhere and resumed ends with the bits of one 
   const std::vector<optim::AnyOptimizer> optimizers{optim::SGD{{.lr = 0.1, .momentum = 0.9}},
                                                     optim::AdamW{{.lr = 0.01}}};
   const std::vector<int> stops{3, 7, 16};
-  for (const auto& optimizer : optimizers) {
+  for (size_t i = 0; i < optimizers.size(); ++i) {
     auto o = options();
-    o.optimizer = optimizer;
+    o.optimizer = optimizers[i];
+    if (i == 1) o.freeze_batch_norm_after = 7;  // of the stops one is before that, one there and one behind
     Net whole = fresh();
     const auto expected = nn::fit(whole, train, o);
     for (const int stop_at : stops) {
@@ -140,10 +141,10 @@ TEST_CASE("a run that is stopped anywhere and resumed ends with the bits of one 
       CHECK(!history.stopped);
       check_same(resumed, whole);
       REQUIRE(history.epochs.size() == expected.epochs.size());
-      for (size_t i = 0; i < history.epochs.size(); ++i) {
-        CHECK(history.epochs[i].loss == expected.epochs[i].loss);
-        CHECK(history.epochs[i].accuracy == expected.epochs[i].accuracy);
-        CHECK(history.epochs[i].lr == expected.epochs[i].lr);
+      for (size_t k = 0; k < history.epochs.size(); ++k) {
+        CHECK(history.epochs[k].loss == expected.epochs[k].loss);
+        CHECK(history.epochs[k].accuracy == expected.epochs[k].accuracy);
+        CHECK(history.epochs[k].lr == expected.epochs[k].lr);
       }
     }
     o.checkpoint.clear();
@@ -172,8 +173,10 @@ TEST_CASE("a checkpoint of another run is refused with what differs") {
   o.resume = true;
   o.batch = 8;
   o.seed = 9;
+  o.freeze_batch_norm_after = 2;
   CHECK_ERROR(nn::fit(net, train, o), "batch is 16 there and 8 here");
   CHECK_ERROR(nn::fit(net, train, o), "seed is 5 there and 9 here");
+  CHECK_ERROR(nn::fit(net, train, o), "freeze_batch_norm_after is never there and 2 here");
   auto bytes = std::filesystem::file_size(file.path);
   std::filesystem::resize_file(file.path, bytes / 2);
   CHECK_ERROR(nn::fit(net, train, o), file.path);
@@ -227,6 +230,110 @@ TEST_CASE("clipping, smoothing and fewer batches are what they say") {
     for (int64_t k = 0; k < x[i].value.tensor().elements(); ++k)
       moved += std::pow(x[i].value.tensor().data<float>()[k] - y[i].value.tensor().data<float>()[k], 2);
   CHECK(std::sqrt(moved) == doctest::Approx(1e-3).epsilon(1e-2));
+}
+
+namespace {
+
+// Is run as it is written; notes what is frozen in each of its steps.
+struct Watching : Net {
+  SINTER_CHILDREN(conv, bn, head)
+  std::vector<nn::Frozen>* seen = nullptr;
+  Tensor forward(const Tensor& x) const override {
+    if (training_mode()) seen->push_back(nn::Freezing::now());
+    return Net::forward(x);
+  }
+  bool traceable() const override { return false; }
+  nn::Frozen freezable() const override { return {.observers = true, .scales = true}; }
+};
+
+}  // namespace
+
+TEST_CASE("fit freezes after so many steps of the whole run, for its steps alone") {
+  const auto train = stripes(64);  // 4 steps an epoch
+  std::vector<nn::Frozen> seen;
+  Watching net;
+  net.seen = &seen;
+  const File file;
+  auto o = options(2);
+  o.checkpoint = file.path;
+  o.freeze_observers_after = 5;
+  o.freeze_batch_norm_after = 0;
+  o.freeze_scales_after = 3;
+  o.on_epoch = [&](const nn::EpochReport& report) {
+    CHECK(nn::Freezing::now() == nn::Frozen{});
+    if (report.epoch == 0) nn::request_stop();
+  };
+  CHECK(nn::fit(net, train, o).stopped);
+  nn::request_stop(false);
+  o.resume = true;
+  CHECK(!nn::fit(net, train, o).stopped);
+  CHECK(nn::Freezing::now() == nn::Frozen{});
+  REQUIRE(seen.size() == 8);
+  for (size_t step = 0; step < 8; ++step) {
+    CAPTURE(step);
+    CHECK(seen[step] == nn::Frozen{.observers = step >= 5, .batch_norm = true, .scales = step >= 3});
+  }
+}
+
+TEST_CASE("frozen batch normalisation in fit is PyTorch's in eval()") {
+  struct Net3 : Net {
+    Net3() { head = nn::Linear{{.in = 4, .out = 3}}; }
+    SINTER_CHILDREN(conv, bn, head)
+  };
+  int cases = 0;
+  for (const auto& c : test::golden("fit")) {
+    CAPTURE(c.name);
+    ++cases;
+    const auto named = [](const test::NamedTensors& tensors, const Net& like) {
+      std::vector<NamedParameter> state;
+      for (const auto& own : like.named_state())
+        for (const auto& tensor : tensors)
+          if (tensor.first == own.name) state.push_back({own.name, Parameter(tensor.second, false)});
+      return state;
+    };
+    Net3 net;
+    net.load_state(named(c.inputs, net));
+    const int64_t steps = c.attribute<int64_t>("steps"), after = c.attribute<int64_t>("after");
+    nn::FitOptions o{
+        .epochs = steps,
+        .batch = 12,
+        .optimizer = optim::SGD{{.lr = c.attribute<double>("lr"), .momentum = c.attribute<double>("momentum")}},
+        .schedule = optim::constant(),
+        .progress = false};
+    if (after < steps) o.freeze_batch_norm_after = after;
+    const data::ImageDataset images(c.input("images"), c.input("labels"), {.mean = {0.5}, .std = {0.5}});
+    const nn::History history = nn::fit(net, images, o);
+    CHECK(history.epochs.back().loss == doctest::Approx(c.output("loss").item()).epsilon(1e-5));
+    for (const auto& own : net.named_state()) {
+      CAPTURE(own.name);
+      CHECK_CLOSE(own.value.tensor().detach(), c.output(own.name), 1e-4, 1e-5);
+    }
+  }
+  CHECK(cases == 3);
+}
+
+TEST_CASE("an option that freezes what is not there is an error that names it") {
+  struct Plain : nn::Module {
+    nn::Linear head{{.in = 1, .out = 2}};
+    SINTER_CHILDREN(head)
+    Tensor forward(const Tensor& x) const override { return head(mean(x, {1, 2})); }
+  };
+  const auto train = stripes(20);
+  Plain plain;
+  Net net = fresh();
+  auto o = options(1);
+  o.freeze_batch_norm_after = 100;
+  nn::fit(net, train, o);
+  CHECK_ERROR(nn::fit(plain, train, o),
+              "fit: freeze_batch_norm_after is 100, but the model has no batch normalisation to freeze");
+  o.freeze_batch_norm_after = -1;
+  CHECK_ERROR(nn::fit(net, train, o), "fit: freeze_batch_norm_after is -1, expected 0 or more");
+  o = options(1);
+  o.freeze_observers_after = 3;
+  CHECK_ERROR(nn::fit(net, train, o), "fit: freeze_observers_after is 3, but the model has no observers to freeze");
+  o = options(1);
+  o.freeze_scales_after = 3;
+  CHECK_ERROR(nn::fit(net, train, o), "fit: freeze_scales_after is 3, but the model has no scales of activations");
 }
 
 TEST_CASE("evaluation is in evaluation behaviour and changes nothing") {
