@@ -1,5 +1,7 @@
 #include "parameter.h"
 
+#include <cmath>
+
 namespace sinter {
 
 namespace {
@@ -12,7 +14,9 @@ Tensor leaf(Tensor value, bool trained) {
 Parameter::Parameter(Tensor value, bool trained) : value_(leaf(value.detach(), trained)), trained_(trained) {}
 
 Parameter::Parameter(const Parameter& other)
-    : value_(leaf(other.value_.clone(), other.trained_)), trained_(other.trained_) {}
+    : value_(leaf(other.value_.clone(), other.trained_)),
+      trained_(other.trained_),
+      weight_decay_(other.weight_decay_) {}
 
 Parameter& Parameter::operator=(const Parameter& other) {
   if (this == &other) return *this;
@@ -20,6 +24,7 @@ Parameter& Parameter::operator=(const Parameter& other) {
     value_.copy_from(other.value_);
   else
     *this = Parameter(other);
+  weight_decay_ = other.weight_decay_;
   return *this;
 }
 
@@ -27,7 +32,15 @@ Parameter Parameter::share() const {
   Parameter same;
   same.value_ = value_;
   same.trained_ = trained_;
+  same.weight_decay_ = weight_decay_;
   return same;
+}
+
+Parameter& Parameter::set_weight_decay(std::optional<double> weight_decay) {
+  const double decay = weight_decay.value_or(0);
+  check(std::isfinite(decay) && decay >= 0, "parameter: weight_decay is ", decay, ", expected 0 or more");
+  weight_decay_ = weight_decay;
+  return *this;
 }
 
 }  // namespace sinter

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,10 +28,15 @@ class Parameter {
   bool defined() const { return value_.defined(); }
   /// False for a buffer.
   bool trained() const { return trained_; }
+  /// Its own weight decay, for optimisers to use in place of theirs; none: theirs. Copies and those who share from then
+  /// on have it, too. Throws Error unless it is finite and at least 0. Returns *this.
+  Parameter& set_weight_decay(std::optional<double> weight_decay);
+  const std::optional<double>& weight_decay() const { return weight_decay_; }
 
  private:
   Tensor value_;
   bool trained_ = true;
+  std::optional<double> weight_decay_;
 };
 
 /// A parameter under its path: `body.3.conv1.weight`. It shares the elements with the module or graph it came from.

@@ -72,8 +72,9 @@ const Rule* Optimizer::rule_for(const NamedParameter& parameter) const {
 
 std::pair<double, double> Optimizer::settings(const NamedParameter& parameter) const {
   const Rule* rule = rule_for(parameter);
-  if (rule == nullptr) return {lr_, weight_decay_};
-  return {lr_ * rule->lr_scale, rule->weight_decay.value_or(weight_decay_)};
+  const double decay = parameter.value.weight_decay().value_or(weight_decay_);
+  if (rule == nullptr) return {lr_, decay};
+  return {lr_ * rule->lr_scale, rule->weight_decay.value_or(decay)};
 }
 
 Optimizer::State& Optimizer::state_of(const NamedParameter& parameter) {

@@ -36,7 +36,8 @@ class Match {
 bool is_vector(const NamedParameter& parameter);
 
 /// Other settings for some parameters, as in `.rules = {{.match = optim::is_vector, .weight_decay = 0}}`. Of the rules
-/// that match a parameter the last one counts.
+/// that match a parameter the last one counts. The weight decay is that rule's, else the parameter's own, else the
+/// optimiser's.
 struct Rule {
   Match match = "*";
   double lr_scale = 1;

@@ -1,5 +1,7 @@
 #include "../../core/parameter.h"
 
+#include <cmath>
+
 #include "../support.h"
 
 using namespace sinter;
@@ -55,6 +57,28 @@ TEST_CASE("an owner that shares sees every write and the gradient") {
   shared.tensor().set_grad(Tensor::ones({2}));
   CHECK(p.tensor().grad().defined());
   CHECK(!Parameter(Tensor::ones({1}), false).share().trained());
+}
+
+TEST_CASE("a weight decay of its own goes with copies, moves, assignments and shares") {
+  Parameter p = ones();
+  CHECK(!p.weight_decay());
+  CHECK(p.set_weight_decay(0).weight_decay() == 0);
+  CHECK(Parameter(p).weight_decay() == 0);
+  CHECK(p.share().weight_decay() == 0);
+  Parameter assigned = ones(), other_shape(Tensor::ones({3}));
+  assigned = p;
+  other_shape = p;
+  CHECK(assigned.weight_decay() == 0);
+  CHECK(other_shape.weight_decay() == 0);
+  assigned = ones();
+  CHECK(!assigned.weight_decay());
+  const Parameter plain = ones();
+  p = plain;
+  CHECK(!p.weight_decay());
+  p.set_weight_decay(0.5);
+  CHECK(Parameter(std::move(p)).weight_decay() == 0.5);
+  for (const double odd : {-1.0, double{NAN}, double{INFINITY}})
+    CHECK_ERROR(plain.share().set_weight_decay(odd), text("parameter: weight_decay is ", odd, ", expected 0 or more"));
 }
 
 TEST_CASE("assignment writes into the elements that others share, when the shape fits") {

@@ -177,6 +177,11 @@ TEST_CASE("a checkpoint of another run is refused with what differs") {
   CHECK_ERROR(nn::fit(net, train, o), "batch is 16 there and 8 here");
   CHECK_ERROR(nn::fit(net, train, o), "seed is 5 there and 9 here");
   CHECK_ERROR(nn::fit(net, train, o), "freeze_batch_norm_after is never there and 2 here");
+  net.head.bias.set_weight_decay(0.5);
+  CHECK_ERROR(nn::fit(net, train, o),
+              "parameter head.bias is float32 [2], lr 0.1, weight decay 0 there and float32 [2], lr 0.1, weight decay "
+              "0.5 here");
+  net.head.bias.set_weight_decay({});
   auto bytes = std::filesystem::file_size(file.path);
   std::filesystem::resize_file(file.path, bytes / 2);
   CHECK_ERROR(nn::fit(net, train, o), file.path);

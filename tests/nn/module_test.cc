@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 
+#include "../../core/fuse.h"
 #include "../../core/ops/arithmetic.h"
 #include "../../core/ops/relu.h"
 #include "../../nn/layers/basic_block.h"
@@ -334,6 +335,19 @@ TEST_CASE("trace names nodes by module path and shares the parameters") {
   CHECK(names(graph.parameters) == Names{"first.scale", "body.0.scale", "body.1.scale", "shift"});
   CHECK(values(graph.parameters[0].value) == values(net.first.scale));
   CHECK(graph(Tensor::ones({3, 2})).at({2, 1}) == 9);
+}
+
+TEST_CASE("a parameter's own weight decay is seen in the module, its copies, its graph and the fused graph") {
+  Net net;
+  net.first.scale.set_weight_decay(0.25);
+  const Net copy = net;
+  const Graph graph = trace(copy, Tensor::ones({1, 2}));
+  for (const auto& parameters : {net.parameters(), copy.parameters(), graph.parameters, Graph(graph).parameters,
+                                 fuse_batch_norm(graph).parameters}) {
+    REQUIRE(parameters.size() == 4);
+    CHECK(parameters[0].value.weight_decay() == 0.25);
+    CHECK(!parameters[1].value.weight_decay());
+  }
 }
 
 TEST_CASE("trace reports a parameter that is used but not listed") {

@@ -72,6 +72,31 @@ TEST_CASE("rules change the rate and decay of the parameters they match, the las
   CHECK_CLOSE(parameters[1].value.tensor().detach(), Tensor::ones({3}));
 }
 
+TEST_CASE("a parameter's own weight decay counts unless a rule has one") {
+  const auto decays = [](std::vector<optim::Rule> rules) {
+    optim::SGD optimizer{{.lr = 1, .weight_decay = 0.5, .rules = std::move(rules)}};
+    auto parameters = two(0);
+    parameters[0].value.set_weight_decay(0.25);
+    optimizer.step(parameters);
+    std::vector<double> seen;
+    for (const auto& p : parameters) {
+      seen.push_back(optimizer.settings(p).second);
+      CHECK(p.value.tensor().values<float>()[0] == 1 - seen.back());
+    }
+    return seen;
+  };
+  CHECK(decays({}) == std::vector<double>{0.25, 0.5});
+  CHECK(decays({{.match = "a.*", .lr_scale = 1}}) == std::vector<double>{0.25, 0.5});
+  CHECK(decays({{.match = "a.*", .weight_decay = 0.125}}) == std::vector<double>{0.125, 0.125});
+
+  optim::AdamW adamw{{.lr = 0.5, .weight_decay = 0.5}};
+  auto parameters = two(0);
+  parameters[0].value.set_weight_decay(0);
+  adamw.step(parameters);
+  CHECK(parameters[0].value.tensor().values<float>()[0] == 1);
+  CHECK(parameters[1].value.tensor().values<float>()[0] == 0.75f);
+}
+
 TEST_CASE("what has no gradient, and buffers, stay as they are") {
   optim::SGD optimizer{{.lr = 1}};
   auto parameters = two();
