@@ -31,7 +31,7 @@ void BatchNorm::forward(Inputs x, Outputs y, Context& context) const {
   const Blocks blocks(x[kX].shape());
   const float* in = x[kX].data<float>();
   Statistics s;
-  if (of_batch(context, attributes.frozen)) {
+  if (probed(context) || of_batch(context, attributes.frozen)) {
     check_batch(x[kX].shape());
     BatchStatistics batch(blocks);
     blocks.for_each([&](int64_t block) { batch.add(in, block); });

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "batch_norm_probe.h"
+
 namespace sinter::ops {
 
 Blocks::Blocks(const Shape& shape)
@@ -32,6 +34,12 @@ void Blocks::fold(const float* acc, double* out) const {
   for (int64_t c = 0; c < channels; ++c) out[c] = 0;
   for (int64_t j = 0; j < period; j += channels)
     for (int64_t c = 0; c < channels; ++c) out[c] += acc[j + c];
+}
+
+bool probed(const Context& context) {
+  if (BatchNormProbe::active() == nullptr) return false;
+  check(!context.recording(), "batch_norm: a BatchNormProbe is for passes without gradients; use NoGrad");
+  return true;
 }
 
 void check_batch(const Shape& shape) {
@@ -93,6 +101,10 @@ Statistics BatchStatistics::merged() const {
 
 Statistics BatchStatistics::merged(double momentum, const Tensor& running_mean, const Tensor& running_var) const {
   Statistics s = merged();
+  if (const BatchNormProbe* probe = BatchNormProbe::active()) {
+    probe->show({running_mean, running_var, blocks_.rows, s.mean, s.var});
+    return s;
+  }
   float* mean = Tensor(running_mean).mutable_data<float>();
   float* var = Tensor(running_var).mutable_data<float>();
   const double unbias = static_cast<double>(blocks_.rows) / static_cast<double>(blocks_.rows - 1);

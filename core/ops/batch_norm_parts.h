@@ -67,7 +67,8 @@ class BatchStatistics {
   explicit BatchStatistics(const Blocks& blocks) : blocks_(blocks), partial_(2 * blocks.count * blocks.channels) {}
   void add(const float* x, int64_t block);
   Statistics merged() const;
-  /// The merged ones, which also move the running ones (state, not operands of the gradient: written in place).
+  /// The merged ones, which also move the running ones (state, not operands of the gradient: written in place), or are
+  /// shown to the BatchNormProbe that there is.
   Statistics merged(double momentum, const Tensor& running_mean, const Tensor& running_var) const;
 
  private:
@@ -124,6 +125,9 @@ class NormalizationGradient {
 
 /// Whether the statistics are the batch's: in training, unless they are frozen.
 inline bool of_batch(const Context& context, bool frozen) { return context.training() && !frozen; }
+/// Whether a BatchNormProbe sees this forward pass: then they are the batch's in any case. Throws Error where a
+/// backward may follow.
+bool probed(const Context& context);
 
 /// Throws Error where a batch has no variance: one value a channel.
 void check_batch(const Shape& shape);

@@ -33,7 +33,7 @@ Specs Conv2dBatchNorm::infer(std::span<const Spec> x) const {
 void Conv2dBatchNorm::forward(Inputs x, Outputs y, Context& context) const {
   const Shape& shape = y[0].shape();
   const Blocks blocks(shape);
-  const bool by_batch = of_batch(context, attributes.frozen);
+  const bool by_batch = probed(context) || of_batch(context, attributes.frozen);
   if (by_batch) check_batch(shape);
   if (y[0].elements() == 0) return;
   const Slices slices(onednn::Kind::forward, geometry(attributes.conv(), x[kX].shape(), x[kFilter].shape(), shape),
