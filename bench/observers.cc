@@ -98,7 +98,7 @@ struct Activation {
 Work forward(const Values& v, const std::string& fake_quant) {
   if (!v.weight) return [site = std::make_shared<Activation>(v.tensor, fake_quant)] { site->forward(); };
   return [weight = v.tensor, bias = Tensor::zeros({v.tensor.size(0)}), how = config(fake_quant)] {
-    quant::quantize_weights("weight", how, quant::March::bayes, weight, bias, 1.0f / 64);
+    quant::WeightQuantizer("weight", how, weight.size(0)).quantize(quant::March::bayes, weight, bias, 1.0f / 64);
   };
 }
 

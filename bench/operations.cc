@@ -126,7 +126,7 @@ Tensor integers(const Shape& shape, int low, int high) {
 
 // To accumulators, or, in slices, to int8: the source as after a ReLU, weights of up to `reach`.
 Work integer_layer(const Layer& layer, int reach, bool requantized) {
-  constexpr quant::Bounds kSource{0, 127};
+  constexpr quant::Grid kSource{1, {0, 127}};
   const Tensor x = integers(layer.x, 0, 127), weight = integers(layer.weight, reach / 2, reach);
   quant::Requantization r;
   r.bias.assign(layer.weight[0], 100);
@@ -157,7 +157,8 @@ void add_integers(const Layer& layer) {
 
 // The same layer with weights so small that one call of oneDNN's sums them exactly, and with the largest.
 void add_splitting(const Layer& layer) {
-  const auto parts = quant::integer_weights(integers(layer.weight, 63, 127), {0, 127}, true, "bench").parts.size();
+  const auto parts =
+      quant::integer_weights(integers(layer.weight, 63, 127), quant::Grid{1, {0, 127}}, true, "bench").parts.size();
   for (const auto& [column, reach] : {std::pair{"whole", 10}, std::pair{"split", 127}})
     add({.section = "int8 convolution, split",
          .row = text(layer.name, " in ", parts, " parts"),

@@ -1,6 +1,7 @@
 #include "reference.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdlib>
 
@@ -36,8 +37,38 @@ int64_t nearest(const Rational& r, int shift) {
   return result > (Wide{1} << 60) ? int64_t{1} << 60 : static_cast<int64_t>(result);
 }
 
+// An attribute of an instruction's operation, by name.
+struct Attributes {
+  std::vector<Field> fields;
+
+  explicit Attributes(const Instruction& step)
+      : fields(step.op == nullptr ? std::vector<Field>() : step.op->fields()) {}
+  const Field::Value* find(std::string_view name) const {
+    for (const Field& field : fields)
+      if (field.name == name) return &field.value;
+    return nullptr;
+  }
+  template <class T>
+  T get(std::string_view name, T otherwise) const {
+    const Field::Value* value = find(name);
+    return value == nullptr ? otherwise : std::get<T>(*value);
+  }
+  // Height and width.
+  std::array<int64_t, 2> pair(std::string_view name) const {
+    const auto both = std::get<std::vector<int64_t>>(*find(name));
+    return {both.at(0), both.at(1)};
+  }
+};
+
+// What limits an instruction's output besides its type: a ReLU or ReLU6 of its own.
+std::string activation_of(const Instruction& step) {
+  if (step.opcode == Opcode::clamp) return std::string(step.op->name());
+  return step.opcode == Opcode::conv ? Attributes(step).get<std::string>("activation", "none") : "none";
+}
+
 // The multipliers that the scales ask for: those of the largest shift for which they and their terms stay small.
-Rescale asked_for(const quant::March& march, const Rational& ratio, const Rational& skip_ratio, int64_t skip_reach) {
+quant::Multiplier asked_for(const quant::March& march, const Rational& ratio, const Rational& skip_ratio,
+                            int64_t skip_reach) {
   for (int shift = march.max_shift; shift >= 0; --shift) {
     const int64_t m = nearest(ratio, shift), skip = nearest(skip_ratio, shift);
     const bool fits = static_cast<Wide>(skip) * skip_reach < (Wide{1} << 46);
@@ -72,9 +103,13 @@ int64_t quantized(float x, const Value& value, bool half_up) {
 struct Plain {
   Shape shape;
   std::vector<int64_t> values;
+  Tensor real;  // instead, where a value is float32
 };
 
 Tensor tensor_of(const Plain& plain, DType dtype) {
+  if (dtype == DType::float32) return plain.real;
+  if (dtype == DType::int16)
+    return Tensor::from(plain.shape, std::vector<int16_t>(plain.values.begin(), plain.values.end()));
   if (dtype == DType::int8)
     return Tensor::from(plain.shape, std::vector<int8_t>(plain.values.begin(), plain.values.end()));
   return Tensor::from(plain.shape, std::vector<int32_t>(plain.values.begin(), plain.values.end()));
@@ -82,17 +117,22 @@ Tensor tensor_of(const Plain& plain, DType dtype) {
 
 std::string check_bounds(const Program& program, const Instruction& step) {
   const Value& y = program.values[step.output];
-  if (y.dtype == DType::int32) return {};
-  int64_t low = -128, high = 127;
-  if (step.opcode == Opcode::max_pool || step.opcode == Opcode::reshape) {
+  if (!y.is_integer()) return {};
+  // Of the type; from 0 where narrow values are never negative; and one less below where both ends are to be alike.
+  const int64_t half = int64_t{1} << (y.bits - 1);
+  const bool from_zero = y.bits < 8 && y.low == 0;
+  int64_t low = from_zero ? 0 : -half, high = from_zero ? 2 * half - 1 : half - 1;
+  if (y.low == 1 - half) low = 1 - half;
+  if (step.opcode == Opcode::max_pool || step.opcode == Opcode::reshape || step.opcode == Opcode::clamp) {
     low = program.values[step.inputs[0]].low;
     high = program.values[step.inputs[0]].high;
   }
-  if (step.activation == "relu" || step.activation == "relu6") low = 0;
-  if (step.activation == "relu6") {
+  const std::string activation = activation_of(step);
+  if (activation == "relu" || activation == "relu6") low = 0;
+  if (activation == "relu6") {
     Value whole = y;
-    whole.low = -128;
-    whole.high = 127;
+    whole.low = static_cast<int32_t>(low);
+    whole.high = static_cast<int32_t>(high);
     high = quantized(6.0f, whole, program.march.rounding == quant::Rounding::half_up);
   }
   if (y.low == low && y.high == high) return {};
@@ -114,12 +154,11 @@ std::string check_rescale(const Program& program, const Instruction& step) {
     Rational unit = exact(x.scale);
     if (step.opcode == Opcode::conv) unit = unit * exact(step.weight_scales.values<float>()[c]);
     if (step.opcode == Opcode::mean) unit.q *= x.shape[1] * x.shape[2];
-    const Rescale expected = asked_for(program.march, unit / exact(y.scale), skip, skip_reach);
-    const Rescale& found = step.rescale[c];
+    const quant::Multiplier expected = asked_for(program.march, unit / exact(y.scale), skip, skip_reach);
+    const quant::Multiplier& found = step.rescale[c];
     if (found == expected) continue;
-    wrong += text("\n  ", y.name, ", channel ", c, ": ", found.multiplier, " / 2^", found.shift, " and ",
-                  found.skip_multiplier, ", expected ", expected.multiplier, " / 2^", expected.shift, " and ",
-                  expected.skip_multiplier);
+    wrong += text("\n  ", y.name, ", channel ", c, ": ", found.m, " / 2^", found.shift, " and ", found.skip,
+                  ", expected ", expected.m, " / 2^", expected.shift, " and ", expected.skip);
   }
   return wrong;
 }
@@ -131,31 +170,45 @@ std::string check_scale(const Program& program, const Instruction& step) {
   return text("\n  ", y.name, ": its scale is ", y.scale, ", expected that of ", x.name, ", ", x.scale);
 }
 
+// Windows over an image.
+struct Windows {
+  std::array<int64_t, 2> kernel, stride, padding, dilation;
+
+  explicit Windows(const Instruction& step) {
+    const Attributes a(step);
+    kernel = step.opcode == Opcode::conv ? std::array{step.weight.size(1), step.weight.size(2)} : a.pair("kernel");
+    stride = a.pair("stride");
+    padding = a.pair("padding");
+    dilation = a.pair("dilation");
+  }
+  // Where position k of the window of output o lies, along one axis.
+  int64_t at(int axis, int64_t o, int64_t k) const { return o * stride[axis] - padding[axis] + k * dilation[axis]; }
+};
+
 // The accumulator of one output of a convolution.
-int64_t convolved(const Instruction& step, const Plain& x, int64_t n, int64_t oy, int64_t ox, int64_t o) {
+int64_t convolved(const Instruction& step, const Windows& window, int64_t groups, const Plain& x, int64_t n, int64_t oy,
+                  int64_t ox, int64_t o) {
   const int8_t* w = step.weight.data<int8_t>();
   const int64_t height = x.shape[1], width = x.shape[2], channels = x.shape[3];
   const int64_t per_group = step.weight.size(3), outputs = step.weight.size(0);
-  const int64_t first = o / (outputs / step.groups) * per_group;
+  const int64_t first = o / (outputs / groups) * per_group;
   int64_t sum = step.bias.data<int32_t>()[o];
-  for (int64_t ky = 0; ky < step.kernel.h; ++ky)
-    for (int64_t kx = 0; kx < step.kernel.w; ++kx) {
-      const int64_t iy = oy * step.stride.h - step.padding.h + ky * step.dilation.h;
-      const int64_t ix = ox * step.stride.w - step.padding.w + kx * step.dilation.w;
+  for (int64_t ky = 0; ky < window.kernel[0]; ++ky)
+    for (int64_t kx = 0; kx < window.kernel[1]; ++kx) {
+      const int64_t iy = window.at(0, oy, ky), ix = window.at(1, ox, kx);
       if (iy < 0 || iy >= height || ix < 0 || ix >= width) continue;
       for (int64_t i = 0; i < per_group; ++i)
         sum += x.values[((n * height + iy) * width + ix) * channels + first + i] *
-               w[((o * step.kernel.h + ky) * step.kernel.w + kx) * per_group + i];
+               w[((o * window.kernel[0] + ky) * window.kernel[1] + kx) * per_group + i];
     }
   return sum;
 }
 
-int64_t largest(const Instruction& step, const Plain& x, int64_t n, int64_t oy, int64_t ox, int64_t c) {
-  int64_t best = -128;
-  for (int64_t ky = 0; ky < step.kernel.h; ++ky)
-    for (int64_t kx = 0; kx < step.kernel.w; ++kx) {
-      const int64_t iy = oy * step.stride.h - step.padding.h + ky * step.dilation.h;
-      const int64_t ix = ox * step.stride.w - step.padding.w + kx * step.dilation.w;
+int64_t largest(const Windows& window, const Plain& x, int64_t n, int64_t oy, int64_t ox, int64_t c) {
+  int64_t best = INT64_MIN;
+  for (int64_t ky = 0; ky < window.kernel[0]; ++ky)
+    for (int64_t kx = 0; kx < window.kernel[1]; ++kx) {
+      const int64_t iy = window.at(0, oy, ky), ix = window.at(1, ox, kx);
       if (iy >= 0 && iy < x.shape[1] && ix >= 0 && ix < x.shape[2])
         best = std::max(best, x.values[((n * x.shape[1] + iy) * x.shape[2] + ix) * x.shape[3] + c]);
     }
@@ -164,12 +217,12 @@ int64_t largest(const Instruction& step, const Plain& x, int64_t n, int64_t oy, 
 
 Plain images(const Plain& x) {
   if (x.shape.rank() == 4) return x;
-  return {{x.shape[0], 1, 1, x.shape[1]}, x.values};
+  return {{x.shape[0], 1, 1, x.shape[1]}, x.values, {}};
 }
 
 // Before rescaling: the accumulators, or, for what is not rescaled, the outputs.
 Plain accumulated(const Instruction& step, const Plain& x, const Shape& shape) {
-  Plain y{shape, std::vector<int64_t>(static_cast<size_t>(shape.elements()))};
+  Plain y{shape, std::vector<int64_t>(static_cast<size_t>(shape.elements())), {}};
   switch (step.opcode) {
     case Opcode::add:
     case Opcode::clamp:
@@ -187,7 +240,13 @@ Plain accumulated(const Instruction& step, const Plain& x, const Shape& shape) {
     case Opcode::conv:
     case Opcode::max_pool:
       break;
+    case Opcode::quantize:
+    case Opcode::dequantize:
+    case Opcode::cpu:
+      fail("reference: ", to_string(step.opcode), " has no accumulators");
   }
+  const Windows window(step);
+  const int64_t groups = Attributes(step).get<int64_t>("groups", 1);
   const Plain image = images(x);
   const Shape out = shape.rank() == 4 ? shape : Shape{shape[0], 1, 1, shape[1]};
   size_t i = 0;
@@ -195,8 +254,54 @@ Plain accumulated(const Instruction& step, const Plain& x, const Shape& shape) {
     for (int64_t oy = 0; oy < out[1]; ++oy)
       for (int64_t ox = 0; ox < out[2]; ++ox)
         for (int64_t c = 0; c < out[3]; ++c)
-          y.values[i++] =
-              step.opcode == Opcode::conv ? convolved(step, image, n, oy, ox, c) : largest(step, image, n, oy, ox, c);
+          y.values[i++] = step.opcode == Opcode::conv ? convolved(step, window, groups, image, n, oy, ox, c)
+                                                      : largest(window, image, n, oy, ox, c);
+  return y;
+}
+
+Plain quantized(const Tensor& x, const Value& value, bool half_up) {
+  Plain q{x.shape(), {}, {}};
+  for (const float v : x.values<float>()) q.values.push_back(quantized(v, value, half_up));
+  return q;
+}
+
+// A float32 operation is the same one here: it has no integers to witness.
+Tensor run_float(const Instruction& step, const std::vector<const Plain*>& in) {
+  std::vector<Tensor> operands = step.constants;
+  size_t next = 0;
+  for (Tensor& operand : operands)
+    if (!operand.defined()) operand = in[next++]->real;
+  const NoGrad no_grad;
+  const TrainingMode evaluation(false);
+  return call_all(step.op, std::move(operands))[0];
+}
+
+Plain run(const Program& program, const Instruction& step, const std::vector<const Plain*>& in) {
+  const bool half_up = program.march.rounding == quant::Rounding::half_up;
+  const Value& value = program.values[step.output];
+  const Shape shape = value.shape.with(0, in[0]->shape[0]);
+  if (step.opcode == Opcode::cpu) return {shape, {}, run_float(step, in)};
+  if (step.opcode == Opcode::quantize) return quantized(in[0]->real, value, half_up);
+  if (step.opcode == Opcode::dequantize) {
+    const int from = step.inputs[0];
+    return {shape, {}, quant::dequantize(program, from, tensor_of(*in[0], program.values[from].dtype))};
+  }
+  Plain y = accumulated(step, *in[0], shape);
+  if (value.dtype == DType::int32) {
+    for (const int64_t acc : y.values)
+      check(acc >= INT32_MIN && acc <= INT32_MAX, "reference: ", value.name, ": an accumulator is ", acc,
+            ", which 32 bits do not hold");
+    return y;
+  }
+  for (size_t i = 0; i < y.values.size(); ++i) {
+    int64_t& v = y.values[i];
+    if (!step.rescale.empty()) {
+      const quant::Multiplier& r = step.rescale[i % step.rescale.size()];
+      v = v * r.m + (in.size() == 2 ? in[1]->values[i] * r.skip : 0);
+      v = rounded(v, r.shift, half_up);
+    }
+    v = std::clamp<int64_t>(v, value.low, value.high);
+  }
   return y;
 }
 
@@ -222,32 +327,13 @@ std::vector<Tensor> Reference::inspect(std::span<const Tensor> x, const Inspecto
     const Value& value = program_.values[program_.inputs[i]];
     check(x[i].shape() == value.shape.with(0, x[i].size(0)), "reference: ", value.name, " is ", x[i].shape(),
           ", expected ", value.shape, " with any first axis");
-    Plain& q = values[program_.inputs[i]];
-    q.shape = x[i].shape();
-    for (const float v : x[i].values<float>()) q.values.push_back(quantized(v, value, half_up));
+    values[program_.inputs[i]] = value.is_integer() ? quantized(x[i], value, half_up) : Plain{x[i].shape(), {}, x[i]};
     show(program_.inputs[i]);
   }
   for (const Instruction& step : program_.instructions) {
-    const Value& value = program_.values[step.output];
-    const Plain& in = values[step.inputs[0]];
-    Plain y = accumulated(step, in, value.shape.with(0, in.shape[0]));
-    if (value.dtype == DType::int32) {
-      for (const int64_t acc : y.values)
-        check(acc >= INT32_MIN && acc <= INT32_MAX, "reference: ", value.name, ": an accumulator is ", acc,
-              ", which 32 bits do not hold");
-    } else {
-      const Plain* skip = step.inputs.size() == 2 ? &values[step.inputs[1]] : nullptr;
-      for (size_t i = 0; i < y.values.size(); ++i) {
-        int64_t& v = y.values[i];
-        if (!step.rescale.empty()) {
-          const Rescale& r = step.rescale[i % step.rescale.size()];
-          v = v * r.multiplier + (skip == nullptr ? 0 : skip->values[i] * r.skip_multiplier);
-          v = rounded(v, r.shift, half_up);
-        }
-        v = std::clamp<int64_t>(v, value.low, value.high);
-      }
-    }
-    values[step.output] = std::move(y);
+    std::vector<const Plain*> in;
+    for (const int input : step.inputs) in.push_back(&values[input]);
+    values[step.output] = run(program_, step, in);
     show(step.output);
   }
   std::vector<Tensor> results;

@@ -47,6 +47,32 @@ void append_field(std::vector<Field>& out, std::string_view name, const std::vec
   out.push_back({std::string(name), value});
 }
 
+namespace {
+template <class T>
+void assign_as(std::span<const Field> fields, std::string_view name, T& value) {
+  for (const Field& field : fields) {
+    if (field.name != name) continue;
+    const T* given = std::get_if<T>(&field.value);
+    check(given != nullptr, "attribute ", field, " is of another type than ", name, " has");
+    value = *given;
+  }
+}
+}  // namespace
+
+void assign_field(std::span<const Field> fields, std::string_view name, bool& value) { assign_as(fields, name, value); }
+void assign_field(std::span<const Field> fields, std::string_view name, int64_t& value) {
+  assign_as(fields, name, value);
+}
+void assign_field(std::span<const Field> fields, std::string_view name, double& value) {
+  assign_as(fields, name, value);
+}
+void assign_field(std::span<const Field> fields, std::string_view name, std::string& value) {
+  assign_as(fields, name, value);
+}
+void assign_field(std::span<const Field> fields, std::string_view name, std::vector<int64_t>& value) {
+  assign_as(fields, name, value);
+}
+
 std::string_view next_name(std::string_view& names) {
   const size_t comma = names.find(',');
   std::string_view name = names.substr(0, comma);

@@ -111,21 +111,35 @@ void append_field(std::vector<Field>& out, std::string_view name, int64_t value)
 void append_field(std::vector<Field>& out, std::string_view name, double value);
 void append_field(std::vector<Field>& out, std::string_view name, const std::string& value);
 void append_field(std::vector<Field>& out, std::string_view name, const std::vector<int64_t>& value);
+/// Takes the attribute's value from the field of its name; one that is missing stays as it is. Throws Error for a value
+/// of another type.
+void assign_field(std::span<const Field> fields, std::string_view name, bool& value);
+void assign_field(std::span<const Field> fields, std::string_view name, int64_t& value);
+void assign_field(std::span<const Field> fields, std::string_view name, double& value);
+void assign_field(std::span<const Field> fields, std::string_view name, std::string& value);
+void assign_field(std::span<const Field> fields, std::string_view name, std::vector<int64_t>& value);
 /// Cuts the next name off a macro's `a, b, c`.
 std::string_view next_name(std::string_view& names);
 }  // namespace detail
 
 /// Lists the members of an attributes struct, all of them, in order of declaration; anything else does not compile
 /// or is caught by the compiler's count of members. Types: bool, int64_t, double, std::string, std::vector<int64_t>.
-#define SINTER_FIELDS(Type, ...)                                                                 \
-  inline std::vector<::sinter::Field> fields_of(const Type& attributes_) {                       \
-    const auto& [__VA_ARGS__] = attributes_;                                                     \
-    std::vector<::sinter::Field> out_;                                                           \
-    std::string_view names_ = #__VA_ARGS__;                                                      \
-    [&](const auto&... values_) {                                                                \
-      (::sinter::detail::append_field(out_, ::sinter::detail::next_name(names_), values_), ...); \
-    }(__VA_ARGS__);                                                                              \
-    return out_;                                                                                 \
+#define SINTER_FIELDS(Type, ...)                                                                    \
+  inline std::vector<::sinter::Field> fields_of(const Type& attributes_) {                          \
+    const auto& [__VA_ARGS__] = attributes_;                                                        \
+    std::vector<::sinter::Field> out_;                                                              \
+    std::string_view names_ = #__VA_ARGS__;                                                         \
+    [&](const auto&... values_) {                                                                   \
+      (::sinter::detail::append_field(out_, ::sinter::detail::next_name(names_), values_), ...);    \
+    }(__VA_ARGS__);                                                                                 \
+    return out_;                                                                                    \
+  }                                                                                                 \
+  inline void assign_fields(Type& attributes_, std::span<const ::sinter::Field> fields_) {          \
+    auto& [__VA_ARGS__] = attributes_;                                                              \
+    std::string_view names_ = #__VA_ARGS__;                                                         \
+    [&](auto&... values_) {                                                                         \
+      (::sinter::detail::assign_field(fields_, ::sinter::detail::next_name(names_), values_), ...); \
+    }(__VA_ARGS__);                                                                                 \
   }
 
 /// An operation with attributes: `struct Conv2d final : OpWith<ConvAttributes>`, made as `ops::Conv2d{{.stride = 2}}`.

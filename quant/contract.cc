@@ -6,10 +6,16 @@
 
 namespace sinter::quant {
 
+Bounds type_bounds(int bits, bool negative) {
+  const int32_t count = int32_t{1} << bits;
+  return negative || bits >= 8 ? Bounds{-count / 2, count / 2 - 1} : Bounds{0, count - 1};
+}
+
 float scale_from_range(float min, float max, const Bounds& type) {
   check(std::isfinite(min) && std::isfinite(max), "scale: range [", min, ",", max, "] is not finite");
   const float reach = std::max({-min, max, 0.0f});
-  return std::max(reach / (static_cast<float>(type.high - type.low) / 2), kMinScale);
+  const auto steps = static_cast<float>(type.high - type.low);
+  return std::max(reach / (type.low < 0 ? steps / 2 : steps), kMinScale);
 }
 
 Multiplier multiplier(const March& march, double ratio, double skip_ratio, const Bounds& skip, const char* what) {

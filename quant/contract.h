@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "../core/activation.h"
+#include "../core/dtype.h"
 #include "march.h"
 
 namespace sinter::quant {
@@ -20,8 +21,23 @@ struct Bounds {
   bool operator==(const Bounds&) const = default;
 };
 
+/// The integers of `bits` bits: signed, or, below 8 bits where the values cannot be negative, from 0.
+Bounds type_bounds(int bits, bool negative = true);
+
+/// Where a quantised tensor's integers live: real value = integer * scale.
+struct Grid {
+  float scale = 1;
+  Bounds bounds{};
+  DType dtype = DType::int8;
+  bool operator==(const Grid&) const = default;
+};
+
+/// The element type that holds a type's integers: int8 up to 8 bits, int16 above.
+inline DType storage_of(const Bounds& type) { return type.low < -128 || type.high > 127 ? DType::int16 : DType::int8; }
+
 /// s = max(-min, max, 0) / ((qmax - qmin) / 2), in float32 as PyTorch 1.13 computes it, at least 2^-23; `type` is the
-/// whole range of the integer type. Throws Error unless the range is finite.
+/// whole range of the integer type. A type without negative integers has the whole of it for max: s = max / qmax.
+/// Throws Error unless the range is finite.
 float scale_from_range(float min, float max, const Bounds& type = {});
 
 /// v rounded to an integer as the march does; |v| < 2^51.

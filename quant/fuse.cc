@@ -1,7 +1,6 @@
 #include "fuse.h"
 
-#include <algorithm>
-#include <cmath>
+#include <map>
 
 #include "../core/ops/batch_norm.h"
 #include "../core/rewrite.h"
@@ -13,9 +12,10 @@ namespace {
 
 class Fuser : Rewriter {
  public:
-  explicit Fuser(const Graph& source) : Rewriter(source) {
+  Fuser(const Graph& source, const FuseOptions& options) : Rewriter(source), options_(options) {
     for (size_t i = 0; i < graph.nodes.size(); ++i) convert(static_cast<int>(i));
-    for (size_t i = 0; i < graph.nodes.size(); ++i) fold_batch_norm(static_cast<int>(i));
+    for (size_t i = 0; i < graph.nodes.size(); ++i) fold(static_cast<int>(i));
+    for (size_t i = 0; i < graph.nodes.size(); ++i) share(static_cast<int>(i));
     for (size_t i = 0; i < graph.nodes.size(); ++i) fuse_add(static_cast<int>(i));
     for (size_t i = 0; i < graph.nodes.size(); ++i) fuse_activation(static_cast<int>(i));
   }
@@ -24,8 +24,7 @@ class Fuser : Rewriter {
 
  private:
   const FusedConv* fused(const Operand& operand) const {
-    if (operand.kind != Operand::Kind::node) return nullptr;
-    return dynamic_cast<const FusedConv*>(graph.nodes[operand.index].op.get());
+    return operand.kind == Operand::Kind::node ? fused_conv(graph.nodes[operand.index]) : nullptr;
   }
 
   // A parameter of a node's own: fused nodes rewrite their weights, which another call may share.
@@ -58,32 +57,51 @@ class Fuser : Rewriter {
     };
     Tensor weight = value(node.inputs[1]);
     Tensor bias = node.inputs.size() == 3 ? value(node.inputs[2]) : Tensor::zeros({weight.size(0)});
+    origins_[index] = {node.inputs.begin() + 1, node.inputs.end()};
     const Operand x = node.inputs[0];
     node.inputs = {x, own_parameter(node.name + ".weight", std::move(weight)),
                    own_parameter(node.name + ".bias", std::move(bias))};
     node.op = std::make_shared<FusedConv>(a);
   }
 
-  void fold_batch_norm(int index) {
-    Node& node = graph.nodes[index];
+  void fold(int index) {
+    const Node& node = graph.nodes[index];
     const auto* norm = dynamic_cast<const ops::BatchNorm*>(node.op.get());
     if (norm == nullptr || norm->attributes.activation != "none" || node.inputs.size() != 5) return;
-    if (fused(node.inputs[0]) == nullptr || !read_once(node.inputs[0].index)) return;
+    const FusedConv* conv = fused(node.inputs[0]);
+    if (conv == nullptr || conv->attributes.batch_norm || !read_once(node.inputs[0].index)) return;
     for (size_t i = 1; i < 5; ++i)
       if (node.inputs[i].kind != Operand::Kind::parameter) return;
     const int target = node.inputs[0].index;
-    const auto gamma = parameter(node.inputs[1]).values<float>(), beta = parameter(node.inputs[2]).values<float>();
-    const auto mean = parameter(node.inputs[3]).values<float>(), var = parameter(node.inputs[4]).values<float>();
-    Tensor& weight = parameter(graph.nodes[target].inputs[1]);
-    Tensor& bias = parameter(graph.nodes[target].inputs[2]);
-    float *w = weight.mutable_data<float>(), *b = bias.mutable_data<float>();
-    const int64_t each = weight.elements() / weight.size(0);
-    for (int64_t o = 0; o < weight.size(0); ++o) {
-      const double scale = gamma[o] / std::sqrt(static_cast<double>(var[o]) + norm->attributes.eps);
-      for (int64_t i = 0; i < each; ++i) w[o * each + i] = static_cast<float>(w[o * each + i] * scale);
-      b[o] = static_cast<float>(beta[o] + (static_cast<double>(b[o]) - mean[o]) * scale);
+    const std::vector<Operand> own(node.inputs.begin() + 1, node.inputs.end());
+    Node& layer = graph.nodes[target];
+    origins_[target].insert(origins_[target].end(), own.begin(), own.end());
+    if (options_.fold_batch_norm) {
+      Tensor &weight = parameter(layer.inputs[1]), &bias = parameter(layer.inputs[2]);
+      const Folded folded = fold_batch_norm(weight, bias, parameter(own[0]), parameter(own[1]), parameter(own[2]),
+                                            parameter(own[3]), norm->attributes.eps);
+      weight.copy_from(folded.weight);
+      bias.copy_from(folded.bias);
+    } else {
+      FusedConvAttributes a = conv->attributes;
+      a.batch_norm = true;
+      a.eps = norm->attributes.eps;
+      a.momentum = norm->attributes.momentum;
+      layer.op = std::make_shared<FusedConv>(a);
+      layer.inputs.insert(layer.inputs.end(), own.begin(), own.end());
     }
     absorb(index, target);
+  }
+
+  // Calls of one layer, which all come from the same parameters, have the first one's.
+  void share(int index) {
+    const auto origin = origins_.find(index);
+    if (origin == origins_.end() || absorbed(index)) return;
+    std::vector<std::pair<int, int>> key;
+    for (const Operand& operand : origin->second) key.emplace_back(static_cast<int>(operand.kind), operand.index);
+    const auto [first, fresh] = layers_.emplace(key, index);
+    if (fresh) return;
+    for (const size_t i : {1, 2}) graph.nodes[index].inputs[i] = graph.nodes[first->second].inputs[i];
   }
 
   void fuse_add(int index) {
@@ -95,7 +113,7 @@ class Fuser : Rewriter {
       const Operand skip = node.inputs[1 - which];
       if (conv == nullptr || !skip.is_activation() || !read_once(node.inputs[which].index)) continue;
       Node& target = graph.nodes[node.inputs[which].index];
-      if (conv->attributes.activation != "none" || target.inputs.size() != 3 || conv->attributes.linear) continue;
+      if (conv->attributes.activation != "none" || skip_of(target) != nullptr) continue;
       target.inputs.push_back(skip);
       absorb(index, node.inputs[which].index);
       return;
@@ -114,10 +132,46 @@ class Fuser : Rewriter {
     graph.nodes[target].op = std::make_shared<FusedConv>(a);
     absorb(index, target);
   }
+
+  FuseOptions options_;
+  std::map<int, std::vector<Operand>> origins_;             // of a node's weights: the parameters they were made of
+  std::map<std::vector<std::pair<int, int>>, int> layers_;  // the first node of each origin
 };
 
 }  // namespace
 
-Graph fuse(const Graph& graph) { return Fuser(graph).finish(); }
+Graph fuse(const Graph& graph, const FuseOptions& options) { return Fuser(graph, options).finish(); }
+
+std::vector<std::string> unfused_patterns(const Graph& fused) {
+  std::vector<std::string> all;
+  std::vector<int> readers(fused.nodes.size());
+  for (const Node& node : fused.nodes)
+    for (const Operand& operand : node.inputs)
+      if (operand.kind == Operand::Kind::node) ++readers[operand.index];
+  for (const Operand& operand : fused.outputs)
+    if (operand.kind == Operand::Kind::node) ++readers[operand.index];
+  for (const Node& node : fused.nodes) {
+    const std::string_view op = node.op->name();
+    const bool norm = op == "batch_norm", activation = op == "relu" || op == "relu6";
+    if (!norm && !activation && op != "add") continue;
+    std::string reasons;
+    for (const Operand& operand : node.inputs) {
+      if (operand.kind != Operand::Kind::node) continue;
+      const Node& before = fused.nodes[operand.index];
+      const FusedConv* conv = fused_conv(before);
+      if (conv == nullptr) continue;
+      if (readers[operand.index] > 1)
+        reasons += text(reasons.empty() ? "" : "; ", before.name, " is read ", readers[operand.index], " times");
+      else if (conv->attributes.activation != "none")
+        reasons += text(reasons.empty() ? "" : "; ", before.name, " already has its ", conv->attributes.activation);
+      else if (op == "add" && skip_of(before) != nullptr)
+        reasons += text(reasons.empty() ? "" : "; ", before.name, " already adds");
+      else if (op == "add" && !(fused.spec(node.inputs[0]) == fused.spec(node.inputs[1])))
+        reasons += text(reasons.empty() ? "" : "; ", "the addition broadcasts");
+    }
+    if (!reasons.empty()) all.push_back(text(node.name, " (", op, ") was not fused: ", reasons));
+  }
+  return all;
+}
 
 }  // namespace sinter::quant

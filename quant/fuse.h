@@ -1,13 +1,25 @@
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "../core/graph.h"
 
 namespace sinter::quant {
 
+struct FuseOptions {
+  /// False: batch normalisation stays in the fused node, to be trained in QAT ("with_bn").
+  bool fold_batch_norm = true;
+};
+
 /// The graph as a BPU's layers, with parameters of its own: batch normalisation that follows a convolution or linear
-/// layer is folded into it (running statistics; computed in double), an addition is fused into the convolution of its
-/// last eligible operand, and ReLU and ReLU6 into the convolution before them. Every convolution and linear layer
-/// becomes a fused one, with a bias. A fused node takes the convolution's name and keeps the others' as aliases.
-Graph fuse(const Graph& graph);
+/// layer is folded into it (running statistics; computed in double), an addition is fused into the layer of its last
+/// eligible operand, and ReLU and ReLU6 into the layer before them. Every convolution and linear layer becomes a fused
+/// one, with a bias. A fused node takes the convolution's name and keeps the others' as aliases.
+/// A layer that is called twice stays one set of weights where its batch normalisation, too, is the same.
+Graph fuse(const Graph& graph, const FuseOptions& options = {});
+
+/// What of a fused graph a user would have expected to be fused, and why it was not: a line each.
+std::vector<std::string> unfused_patterns(const Graph& fused);
 
 }  // namespace sinter::quant

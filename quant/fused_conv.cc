@@ -1,5 +1,7 @@
 #include "fused_conv.h"
 
+#include <cmath>
+
 #include "../core/ops/conv2d_geometry.h"
 #include "../core/parallel.h"
 
@@ -20,24 +22,104 @@ onednn::Convolution geometry(const FusedConvAttributes& a, const Shape& x, const
   return ops::geometry(conv_attributes(a), image(x), image(weight), image(y));
 }
 
+const FusedConv* fused_conv(const Node& node) { return dynamic_cast<const FusedConv*>(node.op.get()); }
+
+const Operand* skip_of(const Node& node) {
+  const FusedConv* conv = fused_conv(node);
+  return conv != nullptr && node.inputs.size() > conv->skip_at() ? &node.inputs.back() : nullptr;
+}
+
+namespace {
+
+// gamma / sqrt(var + eps) of each channel.
+std::vector<double> factors(const Tensor& gamma, const Tensor& var, double eps) {
+  std::vector<double> result;
+  const auto g = gamma.values<float>(), v = var.values<float>();
+  for (size_t o = 0; o < g.size(); ++o)
+    result.push_back(static_cast<double>(g[o]) / std::sqrt(static_cast<double>(v[o]) + eps));
+  return result;
+}
+
+}  // namespace
+
+Folded fold_batch_norm(const Tensor& weight, const Tensor& bias, const Tensor& gamma, const Tensor& beta,
+                       const Tensor& mean, const Tensor& var, double eps) {
+  Folded result{Tensor::empty(weight.shape()), Tensor::empty(bias.shape())};
+  const std::vector<double> scale = factors(gamma, var, eps);
+  const float *w = weight.data<float>(), *b = bias.data<float>(), *shift = beta.data<float>();
+  const float* centre = mean.data<float>();
+  float *to = result.weight.mutable_data<float>(), *to_bias = result.bias.mutable_data<float>();
+  const int64_t outputs = weight.size(0), each = weight.elements() / outputs;
+  for (int64_t o = 0; o < outputs; ++o) {
+    for (int64_t i = o * each; i < (o + 1) * each; ++i) to[i] = static_cast<float>(w[i] * scale[o]);
+    to_bias[o] = static_cast<float>(shift[o] + (static_cast<double>(b[o]) - centre[o]) * scale[o]);
+  }
+  return result;
+}
+
+Folded folded_weights(const Graph& graph, const Node& node) {
+  const auto parameter = [&](size_t i) -> const Tensor& { return graph.parameters[node.inputs[i].index].value; };
+  const FusedConvAttributes& a = fused_conv(node)->attributes;
+  if (!a.batch_norm) return {parameter(1), parameter(2)};
+  return fold_batch_norm(parameter(1), parameter(2), parameter(3), parameter(4), parameter(5), parameter(6), a.eps);
+}
+
+void FoldBatchNorm::forward(Inputs x, Outputs y, Context& context) const {
+  const Folded folded = fold_batch_norm(x[0], x[1], x[2], x[3], x[4], x[5], eps);
+  y[0].copy_from(folded.weight);
+  y[1].copy_from(folded.bias);
+  for (const size_t i : {0, 1, 2, 4, 5}) context.keep(x[i]);
+}
+
+void FoldBatchNorm::backward(const Context& context, Outputs dy, Gradients& dx) const {
+  const Tensor weight = context.kept(0), bias = context.kept(1), gamma = context.kept(2), mean = context.kept(3),
+               var = context.kept(4);
+  const std::vector<double> scale = factors(gamma, var, eps);
+  const int64_t outputs = weight.size(0), each = weight.elements() / outputs;
+  const float *w = weight.data<float>(), *g = dy[0].data<float>(), *gb = dy[1].data<float>();
+  Tensor dweight = Tensor::empty(weight.shape()), dbias = Tensor::empty(bias.shape()),
+         dgamma = Tensor::empty(bias.shape());
+  float *to = dweight.mutable_data<float>(), *to_bias = dbias.mutable_data<float>();
+  float* to_gamma = dgamma.mutable_data<float>();
+  for (int64_t o = 0; o < outputs; ++o) {
+    double sum = static_cast<double>(gb[o]) *
+                 (static_cast<double>(bias.data<float>()[o]) - static_cast<double>(mean.data<float>()[o]));
+    for (int64_t i = o * each; i < (o + 1) * each; ++i) {
+      to[i] = static_cast<float>(g[i] * scale[o]);
+      sum += static_cast<double>(g[i]) * static_cast<double>(w[i]);
+    }
+    to_bias[o] = static_cast<float>(gb[o] * scale[o]);
+    to_gamma[o] = static_cast<float>(sum / std::sqrt(static_cast<double>(var.data<float>()[o]) + eps));
+  }
+  if (dx.wanted(0)) dx.set(0, dweight);
+  if (dx.wanted(1)) dx.set(1, dbias);
+  if (dx.wanted(2)) dx.set(2, dgamma);
+  if (dx.wanted(3)) dx.set(3, std::move(dy[1]));
+}
+
 Specs FusedConv::infer(std::span<const Spec> x) const {
-  check(x.size() == 3 || x.size() == 4, name(), " (fused): got ", x.size(), " inputs, expected x, weight, bias, skip");
+  check(x.size() == skip_at() || x.size() == skip_at() + 1, name(), " (fused): got ", x.size(),
+        " inputs, expected x, weight, bias, batch normalisation, skip");
   if (attributes.linear)
     check(x[0].shape.rank() == 2 && x[1].shape.rank() == 2, name(), " (fused): input is ", x[0].shape, ", weight is ",
           x[1].shape, ", expected [N,K] and [O,K]");
   Shape y = ops::conv2d_shape(name(), conv_attributes(attributes), image(x[0].shape), image(x[1].shape), &x[2].shape);
   if (attributes.linear) y = Shape{y[0], y[3]};
-  if (x.size() == 4) check(x[3].shape == y, name(), " (fused): the tensor to add is ", x[3].shape, ", expected ", y);
+  if (x.size() > skip_at())
+    check(x.back().shape == y, name(), " (fused): the tensor to add is ", x.back().shape, ", expected ", y);
   return {{DType::float32, y}};
 }
 
 void FusedConv::forward(Inputs x, Outputs y, Context& context) const {
+  Folded folded{x[1], x[2]};
+  if (attributes.batch_norm) folded = fold_batch_norm(x[1], x[2], x[3], x[4], x[5], x[6], attributes.eps);
   context.keep(x[0]);
-  context.keep(x[1]);
+  context.keep(folded.weight);
   if (y[0].elements() > 0)
-    onednn::convolution_forward(geometry(attributes, x[0].shape(), x[1].shape(), y[0].shape()), x[0], x[1], x[2], y[0]);
+    onednn::convolution_forward(geometry(attributes, x[0].shape(), x[1].shape(), y[0].shape()), x[0], folded.weight,
+                                folded.bias, y[0], !attributes.batch_norm);
   float* out = y[0].mutable_data<float>();
-  const float* skip = x.size() == 4 ? x[3].data<float>() : nullptr;
+  const float* skip = x.size() > skip_at() ? x.back().data<float>() : nullptr;
   const Activation kind = activation();
   if (skip != nullptr || kind != Activation::none)
     parallel_for(y[0].elements(), 1 << 14, [&](int64_t begin, int64_t end) {
@@ -52,6 +134,7 @@ void FusedConv::forward(Inputs x, Outputs y, Context& context) const {
 }
 
 void FusedConv::backward(const Context& context, Outputs dy, Gradients& dx) const {
+  check(!attributes.batch_norm, name(), " (fused): its batch normalisation is folded before it is trained");
   if (dy[0].elements() == 0) return zero_gradients(context, dx);
   const Tensor x = context.kept(0), weight = context.kept(1), y = context.kept(2);
   const Activation kind = activation();

@@ -1,6 +1,7 @@
 #pragma once
 // Private: the fused operation of prepared graphs.
 
+#include "../core/graph.h"
 #include "../core/onednn.h"
 #include "../core/ops/conv2d.h"
 #include "contract.h"
@@ -12,15 +13,18 @@ struct FusedConvAttributes {
   Pair padding{0};
   Pair dilation{1};
   int64_t groups = 1;
-  bool linear = false;              ///< x [N,K] and weight [O,K] instead of images
-  std::string activation = "none";  ///< none, relu, relu6
+  bool linear = false;                ///< x [N,K] and weight [O,K] instead of images
+  std::string activation = "none";    ///< none, relu, relu6
+  bool batch_norm = false;            ///< "with_bn": normalised before skip and activation
+  double eps = 1e-5, momentum = 0.1;  ///< of the batch normalisation
 };
-SINTER_FIELDS(FusedConvAttributes, stride, padding, dilation, groups, linear, activation)
+SINTER_FIELDS(FusedConvAttributes, stride, padding, dilation, groups, linear, activation, batch_norm, eps, momentum)
 
 namespace quant {
 
-/// What a BPU runs as one layer: activation(conv2d or linear(x, weight) + bias (+ skip)). Inputs x, weight, bias [O],
-/// and perhaps skip, of the output's shape.
+/// What a BPU runs as one layer: activation(batch_norm(conv2d or linear(x, weight) + bias) (+ skip)). Inputs x, weight,
+/// bias [O], with batch_norm gamma, beta, running mean and variance [O], and perhaps skip, of the output's shape.
+/// Runs in evaluation behaviour; a batch normalisation that trains is several operations (prepare.cc).
 struct FusedConv final : OpWith<FusedConvAttributes> {
   using OpWith::OpWith;
   std::string_view name() const override { return attributes.linear ? "linear" : "conv2d"; }
@@ -30,6 +34,33 @@ struct FusedConv final : OpWith<FusedConvAttributes> {
   int64_t macs(std::span<const Spec> x) const override;
 
   Activation activation() const { return activation_named(attributes.activation); }
+  /// Where skip is among the inputs, if there is one.
+  size_t skip_at() const { return attributes.batch_norm ? 7 : 3; }
+};
+
+/// The fused convolution that a node is, or null.
+const FusedConv* fused_conv(const Node& node);
+/// What a fused convolution adds, or null.
+const Operand* skip_of(const Node& node);
+
+/// Batch normalisation by running statistics, in weights and bias: computed in double.
+struct Folded {
+  Tensor weight, bias;
+};
+Folded fold_batch_norm(const Tensor& weight, const Tensor& bias, const Tensor& gamma, const Tensor& beta,
+                       const Tensor& mean, const Tensor& var, double eps);
+
+/// The weights and bias of a fused node as VALIDATION has them.
+Folded folded_weights(const Graph& graph, const Node& node);
+
+/// The same as an operation, with its gradients to weight, bias, gamma and beta. Outputs: weight and bias.
+struct FoldBatchNorm final : Op {
+  double eps;
+  explicit FoldBatchNorm(double e) : eps(e) {}
+  std::string_view name() const override { return "fold_batch_norm"; }
+  Specs infer(std::span<const Spec> x) const override { return {x[0], x[1]}; }
+  void forward(Inputs x, Outputs y, Context& context) const override;
+  void backward(const Context& context, Outputs dy, Gradients& dx) const override;
 };
 
 /// The geometry of a fused convolution; a linear layer is a 1x1 convolution of 1x1 images.

@@ -1,9 +1,11 @@
 #pragma once
-// Private: which layer of a BPU each node of a fused graph is; the one list of what can be quantised.
+// Private: which layer of a BPU each node of a fused graph is, and what it is as an instruction; the one list of what
+// can be quantised.
 
 #include <string>
 
 #include "../core/graph.h"
+#include "program.h"
 
 namespace sinter::quant {
 
@@ -22,5 +24,19 @@ std::string unsupported_reason(const Graph& graph, const Node& node);
 
 /// Whether a node's output has a scale of its own.
 inline bool has_scale(Layer layer) { return layer == Layer::conv || layer == Layer::add || layer == Layer::mean; }
+
+/// By node, whether its output may hold negative values, as far as its operation tells.
+std::vector<bool> may_be_negative(const Graph& graph);
+
+/// The instruction of a node that is a layer but no convolution, for inputs on these grids. Its `inputs` are places
+/// among the node's activations. `y` has the output's scale and type where they are its own; its bounds, and what
+/// passes through, are filled in. Throws Error, naming the node, where no multiplier reaches a ratio of scales.
+Instruction layer_instruction(const Graph& graph, const Node& node, const std::vector<Grid>& x, const March& march,
+                              Grid& y);
+
+/// The multipliers of a layer: by channel the nearest to unit[c] / (divisor y_scale), and to skip's scale / y_scale
+/// where there is a skip.
+std::vector<Multiplier> multipliers(const std::string& node, const March& march, const std::vector<double>& unit,
+                                    int64_t divisor, const Grid* skip, float y_scale);
 
 }  // namespace sinter::quant

@@ -6,7 +6,8 @@
 
 namespace sinter::quant {
 
-const March March::bernoulli2{.name = "bernoulli2", .power_of_two_scales = true, .rounding = Rounding::half_up};
+const March March::bernoulli2{
+    .name = "bernoulli2", .power_of_two_scales = true, .rounding = Rounding::half_up, .int16_activations = false};
 const March March::bayes{.name = "bayes"};
 const March March::bayes_e{.name = "bayes_e"};
 const March March::nash{.name = "nash"};
@@ -38,11 +39,14 @@ bool March::clips(float scale) const { return power_of_two_scales && exponent_of
 std::string to_string(const March& march) { return march.name; }
 
 std::string describe(const March& march) {
-  return text(march.name, " (scales ",
-              march.power_of_two_scales ? text("2^-k, k in ", march.min_scale_exponent, "..", march.max_scale_exponent)
-                                        : std::string("float32"),
-              "; multipliers of ", march.multiplier_bits, " bits, shifts to ", march.max_shift, "; rounding ",
-              march.rounding == Rounding::half_to_even ? "half to even" : "half up", ")");
+  return text(
+      march.name, " (scales ",
+      march.power_of_two_scales ? text("2^-k, k in ", march.min_scale_exponent, "..", march.max_scale_exponent)
+                                : std::string("float32"),
+      "; multipliers of ", march.multiplier_bits, " bits, shifts to ", march.max_shift, "; rounding ",
+      march.rounding == Rounding::half_to_even ? "half to even" : "half up",
+      march.int16_activations ? text("; int16 activations, kernels on them to ", march.int16_kernel) : std::string(),
+      ")");
 }
 
 namespace {

@@ -19,6 +19,8 @@ struct March {
   int multiplier_bits = 15;  ///< multipliers are below 2^bits
   int max_shift = 46;        ///< largest n in m / 2^n
   Rounding rounding = Rounding::half_to_even;
+  bool int16_activations = true;
+  int64_t int16_kernel = 256;  ///< largest height * width * input channels of a convolution on int16 activations
 
   static const March bernoulli2, bayes, bayes_e, nash;
   /// The built-in march of that name. Throws Error listing the known ones.

@@ -4,19 +4,24 @@
 
 #include <atomic>
 #include <cstdio>
+#include <mutex>
 #include <unordered_map>
 
-#include "../core/op_work.h"
+#include "../core/autograd.h"
+#include "../core/ops/batch_norm_probe.h"
+#include "../core/profiler.h"
 #include "../core/serialize.h"
+#include "../nn/freeze.h"
 #include "fuse.h"
 #include "fused_conv.h"
+#include "integer/values.h"
 #include "layers.h"
+#include "lower.h"
+#include "node_config.h"
 #include "observer_state.h"
-#include "ops/add.h"
-#include "ops/conv.h"
-#include "ops/input.h"
-#include "ops/mean.h"
-#include "ops/pass_through.h"
+#include "qat.h"
+#include "runner.h"
+#include "stubs.h"
 
 namespace sinter::quant {
 
@@ -35,11 +40,38 @@ std::string listed(const std::vector<std::string>& names) {
   return out;
 }
 
-// A name that no node has: a network may have a layer called `input`.
-std::string input_name(const Graph& graph, size_t i) {
-  std::string name = graph.inputs.size() == 1 ? "input" : text("input", i);
-  while (graph.find(name) >= 0) name += "_";
-  return name;
+// Names that no node has: a network may have a layer called `input`.
+std::vector<std::string> names_of_inputs(const Graph& graph) {
+  std::vector<std::string> names;
+  for (size_t i = 0; i < graph.inputs.size(); ++i) {
+    names.push_back(graph.inputs.size() == 1 ? "input" : text("input", i));
+    while (graph.find(names.back()) >= 0) names.back() += "_";
+  }
+  return names;
+}
+
+// Takes the QuantStubs out of a graph: their scales, by input; 0 for what has none.
+std::vector<double> take_stubs(Graph& graph) {
+  std::vector<double> scales(graph.inputs.size(), 0);
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    const auto* stub = dynamic_cast<const QuantStubOp*>(graph.nodes[i].op.get());
+    if (stub == nullptr) continue;
+    const Operand from = graph.nodes[i].inputs[0], self{Operand::Kind::node, static_cast<int>(i)};
+    check(
+        from.kind == Operand::Kind::input, "prepare_qat: ", graph.nodes[i].name,
+        " (QuantStub) reads no input of the network; a scale inside of it is an observer's: by_path with fixed_scale");
+    double& scale = scales[from.index];
+    check(scale == 0 || stub->attributes.scale == 0 || scale == stub->attributes.scale,
+          "prepare_qat: an input has QuantStubs of scales ", scale, " and ", stub->attributes.scale);
+    if (stub->attributes.scale != 0) scale = stub->attributes.scale;
+    for (Node& node : graph.nodes)
+      for (Operand& operand : node.inputs)
+        if (operand == self) operand = from;
+    for (Operand& operand : graph.outputs)
+      if (operand == self) operand = from;
+  }
+  graph.canonicalize();
+  return scales;
 }
 
 // The batch is symbolic: whatever the example's, it must not show in the graph.
@@ -63,12 +95,6 @@ struct Untrainable final : Op {
   Aliasing aliasing() const override { return Aliasing::view; }
 };
 
-// One integer tensor on its way through the graph.
-struct Value {
-  Tensor tensor;  // int8; float32 for heads
-  Grid grid;
-};
-
 }  // namespace
 
 std::string to_string(FakeQuantState state) {
@@ -83,32 +109,158 @@ std::string to_string(FakeQuantState state) {
   return "unknown";
 }
 
+// The program of the model as it was when these elements had these versions.
+struct PreparedModel::Lowered {
+  using Versions = std::vector<std::pair<const Storage*, uint64_t>>;
+  std::mutex mutex;
+  Versions versions;
+  std::shared_ptr<const Runner> runner;
+};
+
 PreparedModel::PreparedModel(const nn::Module& model, const Specs& inputs, const PrepareOptions& options)
-    : graph_(fuse(trace(model, with_batch_of_one(inputs)))),
-      march_(options.march ? *options.march : default_march()),
-      qconfig_(options.qconfig) {
+    : march_(options.march ? *options.march : default_march()),
+      qconfig_(options.qconfig),
+      lowered_(std::make_shared<Lowered>()) {
+  check(options.batch_norm == "fuse_bn" || options.batch_norm == "with_bn", "prepare_qat: batch_norm is '",
+        options.batch_norm, "', expected fuse_bn or with_bn");
   check(qconfig_.activation.has_value(),
         "prepare_qat: the qconfig has no fake-quant for activations; outputs of the network are of high precision "
         "without being asked to");
+  Graph traced = trace(model, with_batch_of_one(inputs));
+  const std::vector<double> stubs = take_stubs(traced);
+  graph_ = fuse(traced, {.fold_batch_norm = options.batch_norm == "fuse_bn"});
+  input_names_ = names_of_inputs(graph_);
+  NodeConfigs configs = node_configs(graph_, input_names_, qconfig_, options.by_type, options.by_path);
+  for (size_t i = 0; i < stubs.size(); ++i)
+    if (stubs[i] != 0 && !configs.inputs[i].activation_source.starts_with("path")) {
+      configs.inputs[i].qconfig =
+          get_default_qconfig({.activation_observer = "fixed_scale", .activation_qkwargs = {{"scale", stubs[i]}}});
+      configs.inputs[i].activation_source = "QuantStub";
+    }
+  check_layers(configs);
+  place_quantizers(configs);
+}
+
+void PreparedModel::check_layers(const NodeConfigs& configs) {
   std::string violations;
-  for (const Node& node : graph_.nodes)
-    if (layer_of(graph_, node) == Layer::unsupported)
-      violations += text("\n  ", node.name, ": ", unsupported_reason(graph_, node));
-  check(violations.empty(), "prepare_qat: these layers cannot be quantised:", violations);
-  for (size_t i = 0; i < graph_.inputs.size(); ++i) {
-    check(graph_.inputs[i].dtype == DType::float32, "prepare_qat: input ", i, " is ", graph_.inputs[i],
-          ", expected float32");
-    input_quantizers_.emplace_back(input_name(graph_, i), *qconfig_.activation);
-  }
   for (size_t i = 0; i < graph_.nodes.size(); ++i) {
     const Node& node = graph_.nodes[i];
-    if (has_scale(layer_of(graph_, node)) && !is_head(i))
-      node_quantizers_.emplace_back(node.name, *qconfig_.activation);
-    else
-      node_quantizers_.emplace_back();
+    in_float_.push_back(configs.nodes[i].qconfig.run_in_float);
+    if (!in_float_[i] && layer_of(graph_, node) == Layer::unsupported)
+      violations += text("\n  ", node.name, ": ", unsupported_reason(graph_, node));
   }
+  check(violations.empty(), "prepare_qat: these layers cannot be quantised:", violations);
+  for (size_t i = 0; i < graph_.inputs.size(); ++i)
+    check(graph_.inputs[i].dtype == DType::float32, "prepare_qat: input ", i, " is ", graph_.inputs[i],
+          ", expected float32");
+}
+
+bool PreparedModel::read_as_real(const Operand& operand) const {
+  for (size_t i = 0; i < graph_.nodes.size(); ++i)
+    for (const Operand& read : graph_.nodes[i].inputs)
+      if (read == operand && in_float_[i]) return true;
+  return false;
+}
+
+void PreparedModel::place_quantizers(const NodeConfigs& configs) {
+  const size_t count = graph_.nodes.size();
+  const auto readers = graph_.consumers();
+  std::vector<bool> is_output(count, false);
+  for (const Operand& operand : graph_.outputs)
+    if (operand.kind == Operand::Kind::node) is_output[operand.index] = true;
+  const auto read_as_integers = [&](const Operand& operand) {
+    for (size_t i = 0; i < count; ++i)
+      for (const Operand& read : graph_.nodes[i].inputs)
+        if (read == operand && !in_float_[i]) return true;
+    return false;
+  };
+  // Whether what a node gives is never quantised again on its way to the outputs.
+  std::vector<bool> stays_real(count, true);
+  for (size_t i = count; i-- > 0;)
+    for (const int reader : readers[i]) stays_real[i] = stays_real[i] && in_float_[reader] && stays_real[reader];
+  const std::vector<bool> negative = may_be_negative(graph_);
+
+  std::string violations;
+  const auto violation = [&](const auto&... parts) { violations += text("\n  ", parts...); };
+  const auto check_type = [&](const std::string& name, const TensorConfig& config) {
+    if (config.bits == 16 && !march_.int16_activations)
+      violation(name, ": int16 activations, which the ", march_, " does not have");
+  };
+  for (size_t i = 0; i < graph_.inputs.size(); ++i) {
+    const NodeConfig& config = configs.inputs[i];
+    const Operand self{Operand::Kind::input, static_cast<int>(i)};
+    ActivationQuantizer& quantizer = input_quantizers_.emplace_back();
+    bool output = false;
+    for (const Operand& operand : graph_.outputs) output = output || operand == self;
+    if (!read_as_integers(self) && !(output && !read_as_real(self))) continue;
+    if (!config.qconfig.activation) {
+      violation(input_names_[i], ": is an input, which has no accumulators to be of high precision");
+      continue;
+    }
+    check_type(input_names_[i], *config.qconfig.activation);
+    quantizer = ActivationQuantizer(input_names_[i], *config.qconfig.activation, true, config.activation_source);
+  }
+  weight_quantizers_.resize(graph_.parameters.size());
+  for (size_t i = 0; i < count; ++i) {
+    const Node& node = graph_.nodes[i];
+    const NodeConfig& config = configs.nodes[i];
+    const Operand self{Operand::Kind::node, static_cast<int>(i)};
+    const FusedConv* conv = fused_conv(node);
+    if (conv != nullptr && !in_float_[i]) {
+      WeightQuantizer& weights = weight_quantizers_[node.inputs[1].index];
+      const Tensor& weight = graph_.parameters[node.inputs[1].index].value;
+      if (weights.name().empty())
+        weights = WeightQuantizer(node.name, config.qconfig.weight, weight.size(0), config.weight_source);
+    }
+    const bool can_be_head =
+        conv != nullptr && !in_float_[i] && skip_of(node) == nullptr && conv->activation() == Activation::none;
+    const bool read = read_as_integers(self);
+    const bool asked = !config.qconfig.activation.has_value();
+    heads_.push_back(can_be_head && !read && (asked || ((is_output[i] || !readers[i].empty()) && stays_real[i])));
+    node_quantizers_.emplace_back();
+    if (asked && !in_float_[i] && !heads_[i])
+      violation(node.name, ": cannot be of high precision, as ",
+                read          ? "a layer of integers reads it"
+                : can_be_head ? "nothing reads it"
+                              : "it is no convolution or linear layer without addition and activation");
+    const bool own = in_float_[i] ? read : has_scale(layer_of(graph_, node)) && !heads_[i];
+    if (!own || asked) continue;
+    check_type(node.name, *config.qconfig.activation);
+    node_quantizers_.back() =
+        ActivationQuantizer(node.name, *config.qconfig.activation, negative[i], config.activation_source);
+  }
+  const std::vector<DType> types = storage_types();
+  for (size_t i = 0; i < count; ++i) {
+    const Node& node = graph_.nodes[i];
+    if (fused_conv(node) == nullptr || in_float_[i]) continue;
+    const Operand& x = node.inputs[0];
+    const DType type = x.kind == Operand::Kind::node ? types[x.index] : input_quantizers_[x.index].dtype();
+    const Shape& weight = graph_.spec(node.inputs[1]).shape;
+    const int64_t kernel = weight.elements() / weight[0];
+    if (type == DType::int16 && kernel > march_.int16_kernel)
+      violation(node.name, ": reads int16 with kernels of ", kernel, " weights, expected at most ",
+                march_.int16_kernel);
+  }
+  check(violations.empty(), "prepare_qat: this qconfig does not fit the network:", violations);
   for (const ActivationQuantizer* quantizer : quantizers())
     if (quantizer->observed()) quantizer->scale(march_);  // a fixed one may be off the grid
+}
+
+// By node, the type of its integers.
+std::vector<DType> PreparedModel::storage_types() const {
+  std::vector<DType> types;
+  for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+    const Node& node = graph_.nodes[i];
+    if (const auto* quantizer = node_quantizer(i)) {
+      types.push_back(quantizer->dtype());
+    } else {
+      const Operand& from = node.inputs[0];
+      types.push_back(from.kind == Operand::Kind::node    ? types[from.index]
+                      : from.kind == Operand::Kind::input ? input_quantizers_[from.index].dtype()
+                                                          : DType::int8);
+    }
+  }
+  return types;
 }
 
 uint32_t PreparedModel::fingerprint() const {
@@ -117,27 +269,29 @@ uint32_t PreparedModel::fingerprint() const {
       crc32(0, reinterpret_cast<const Bytef*>(structure.data()), static_cast<uInt>(structure.size())));
 }
 
+const ActivationQuantizer* PreparedModel::input_quantizer_or_null(size_t i) const {
+  const ActivationQuantizer& quantizer = input_quantizers_.at(i);
+  return quantizer.name().empty() ? nullptr : &quantizer;
+}
+
 const ActivationQuantizer* PreparedModel::node_quantizer(size_t node) const {
   const ActivationQuantizer& quantizer = node_quantizers_.at(node);
   return quantizer.name().empty() ? nullptr : &quantizer;
 }
 
+const WeightQuantizer* PreparedModel::weight_quantizer(size_t node) const {
+  if (fused_conv(graph_.nodes.at(node)) == nullptr) return nullptr;
+  const WeightQuantizer& quantizer = weight_quantizers_.at(graph_.nodes[node].inputs[1].index);
+  return quantizer.name().empty() ? nullptr : &quantizer;
+}
+
 std::vector<const ActivationQuantizer*> PreparedModel::quantizers() const {
   std::vector<const ActivationQuantizer*> all;
-  for (const auto& quantizer : input_quantizers_) all.push_back(&quantizer);
+  for (size_t i = 0; i < graph_.inputs.size(); ++i)
+    if (const auto* quantizer = input_quantizer_or_null(i)) all.push_back(quantizer);
   for (size_t i = 0; i < graph_.nodes.size(); ++i)
     if (const auto* quantizer = node_quantizer(i)) all.push_back(quantizer);
   return all;
-}
-
-bool PreparedModel::is_head(size_t node) const {
-  if (layer_of(graph_, graph_.nodes[node]) != Layer::conv || graph_.nodes[node].inputs.size() == 4) return false;
-  const auto* conv = static_cast<const FusedConv*>(graph_.nodes[node].op.get());
-  if (conv->activation() != Activation::none) return false;
-  bool output = false;
-  for (const Operand& operand : graph_.outputs)
-    output = output || (operand.kind == Operand::Kind::node && operand.index == static_cast<int>(node));
-  return output && graph_.consumers()[node].empty();
 }
 
 std::vector<std::string> PreparedModel::warnings() const {
@@ -154,13 +308,14 @@ std::vector<std::string> PreparedModel::warnings() const {
   };
   for (const ActivationQuantizer* quantizer : quantizers())
     if (quantizer->observed()) warn_clipped(quantizer->name(), quantizer->observer(), quantizer->range());
-  const ObserverValue fresh = qconfig_.weight.make_observer();
-  for (const Node& node : graph_.nodes) {
-    if (layer_of(graph_, node) != Layer::conv) continue;
-    const Tensor& weight = graph_.parameters[node.inputs[1].index].value;
+  for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+    const WeightQuantizer* weights = weight_quantizer(i);
+    if (weights == nullptr) continue;
+    const ObserverValue fresh = weights->config().make_observer();
+    const Tensor weight = folded_weights(graph_, graph_.nodes[i]).weight;
     for (int64_t o = 0; o < weight.size(0); ++o) {
       const ObserverValue observer = fresh;
-      warn_clipped(text(node.name, ": weights of output channel ", o), *observer,
+      warn_clipped(text(weights->name(), ": weights of output channel ", o), *observer,
                    observer->observe(Samples::channel(weight, o)));
     }
   }
@@ -170,7 +325,16 @@ std::vector<std::string> PreparedModel::warnings() const {
 
 void PreparedModel::members(nn::MemberVisitor& visitor) const {
   for (const NamedParameter& parameter : graph_.parameters) visitor.parameter(parameter.name, parameter.value);
+  const auto learned = [&](const std::string& prefix, const FakeQuantize& by, const Parameter& number) {
+    if (number.defined()) visitor.parameter(text(prefix, ".", by.learned()), number);
+  };
+  for (const WeightQuantizer& quantizer : weight_quantizers_) {
+    if (quantizer.name().empty()) continue;
+    learned(quantizer.name() + ".weight", quantizer.fake_quant(), quantizer.learned);
+    visitor.parameter(quantizer.name() + ".weight.frozen_scale", quantizer.frozen_state);
+  }
   for (const ActivationQuantizer* quantizer : quantizers()) {
+    learned(quantizer->name() + ".activation", quantizer->fake_quant(), quantizer->learned);
     visitor.parameter(quantizer->name() + ".activation.range", quantizer->range_state);
     visitor.parameter(quantizer->name() + ".activation.seen", quantizer->seen_state);
   }
@@ -187,9 +351,32 @@ void PreparedModel::check_trainable() const {
         "; call set_fake_quantize(model, FakeQuantState::qat) before training");
 }
 
+nn::Frozen PreparedModel::freezable() const {
+  nn::Frozen frozen{.observers = true};
+  for (const Node& node : graph_.nodes)
+    if (const FusedConv* conv = fused_conv(node)) frozen.batch_norm = frozen.batch_norm || conv->attributes.batch_norm;
+  frozen.scales = true;
+  return frozen;
+}
+
+// The qconfig, and what of it is other for some tensors.
+std::string PreparedModel::configuration() const {
+  std::string all = to_string(qconfig_);
+  for (const ActivationQuantizer* quantizer : quantizers())
+    if (!(quantizer->config() == *qconfig_.activation)) all += text("; ", quantizer->name(), " ", quantizer->config());
+  for (const WeightQuantizer& quantizer : weight_quantizers_)
+    if (!quantizer.name().empty() && !(quantizer.config() == qconfig_.weight))
+      all += text("; ", quantizer.name(), " weight ", quantizer.config());
+  for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+    if (in_float_[i]) all += text("; ", graph_.nodes[i].name, " in float");
+    if (heads_[i]) all += text("; ", graph_.nodes[i].name, " in high precision");
+  }
+  return all;
+}
+
 void PreparedModel::save_extra(Archive& archive, const std::string& prefix) const {
   archive.set(prefix + "march", describe(march_));
-  archive.set(prefix + "qconfig", to_string(qconfig_));
+  archive.set(prefix + "qconfig", configuration());
   archive.set(prefix + "graph", static_cast<int64_t>(fingerprint()));
   for (const ActivationQuantizer* quantizer : quantizers())
     save_observer(quantizer->observer(), archive, observer_section(prefix, *quantizer));
@@ -200,7 +387,7 @@ void PreparedModel::load_extra(const Archive& archive, const std::string& prefix
     check(there == here, "prepared model: ", what, " is ", there, " in the file and ", here, " here");
   };
   same("the march", archive.text(prefix + "march"), describe(march_));
-  same("the qconfig", archive.text(prefix + "qconfig"), to_string(qconfig_));
+  same("the qconfig", archive.text(prefix + "qconfig"), configuration());
   check(archive.integer(prefix + "graph") == static_cast<int64_t>(fingerprint()),
         "prepared model: the file is of another network (the fingerprints of the graphs differ)");
   const auto all = quantizers();
@@ -230,128 +417,24 @@ std::vector<Tensor> PreparedModel::calibrate(std::span<const Tensor> x) const {
     const Profiler::Scope scope("observe");
     quantizer->observe(Samples(value));
   };
-  for (size_t i = 0; i < x.size(); ++i) see(&input_quantizers_[i], x[i]);
+  for (size_t i = 0; i < x.size(); ++i) see(input_quantizer_or_null(i), x[i]);
   return graph_.run({x.begin(), x.end()},
                     [&](size_t node, const std::vector<Tensor>& outputs) { see(node_quantizer(node), outputs[0]); });
 }
 
-std::vector<Tensor> PreparedModel::run_integers(std::span<const Tensor> x, const Pass& pass) const {
-  std::vector<Value> inputs, values(graph_.nodes.size());
-  for (size_t i = 0; i < x.size(); ++i) {
-    QuantizeInput op;
-    op.node = input_quantizers_[i].name();
-    op.output = &input_quantizers_[i];
-    op.pass = &pass;
-    op.nans = nans_.get();
-    const sinter::detail::NodeName name(op.node);
-    Tensor q = call(op, x[i]);
-    inputs.push_back({std::move(q), {input_quantizers_[i].scale(march_), {}}});
+std::shared_ptr<const Runner> PreparedModel::runner() const {
+  Lowered::Versions versions;
+  for (const NamedParameter& state : named_state()) {
+    const Storage* storage = sinter::detail::Access::storage(state.value.tensor()).get();
+    versions.emplace_back(storage, storage->version());
   }
-  const auto value = [&](const Operand& operand) -> const Value& {
-    return operand.kind == Operand::Kind::input ? inputs[operand.index] : values[operand.index];
-  };
-  std::vector<int> readers(graph_.nodes.size(), 0);
-  for (const Node& node : graph_.nodes)
-    for (const Operand& operand : node.inputs)
-      if (operand.kind == Operand::Kind::node) ++readers[operand.index];
-  for (const Operand& operand : graph_.outputs)
-    if (operand.kind == Operand::Kind::node) ++readers[operand.index];
-
-  for (size_t i = 0; i < graph_.nodes.size(); ++i) {
-    const Node& node = graph_.nodes[i];
-    const sinter::detail::NodeName name(node.name);
-    const Value& in = value(node.inputs[0]);
-    const ActivationQuantizer* quantizer = node_quantizer(i);
-    Value out;
-    switch (layer_of(graph_, node)) {
-      case Layer::conv: {
-        const auto& fused = static_cast<const FusedConv&>(*node.op);
-        QuantizedConv op;
-        op.node = node.name;
-        op.conv = fused.attributes;
-        op.activation = fused.activation();
-        op.weight_config = qconfig_.weight;
-        op.output = quantizer;
-        op.x = in.grid;
-        op.pass = &pass;
-        const Tensor& weight = graph_.parameters[node.inputs[1].index].value;
-        const Tensor& bias = graph_.parameters[node.inputs[2].index].value;
-        if (node.inputs.size() == 4) {
-          const Value& skip = value(node.inputs[3]);
-          op.skip = skip.grid;
-          out.tensor = call(op, in.tensor, weight, bias, skip.tensor);
-        } else {
-          out.tensor = call(op, in.tensor, weight, bias);
-        }
-        if (quantizer != nullptr) {
-          out.grid.scale = quantizer->scale(march_);
-          out.grid.bounds = output_bounds(op.activation, out.grid.scale, march_.rounding);
-        }
-        break;
-      }
-      case Layer::add: {
-        const Value& other = value(node.inputs[1]);
-        QuantizedAdd op;
-        op.node = node.name;
-        op.a = in.grid;
-        op.b = other.grid;
-        op.output = quantizer;
-        op.pass = &pass;
-        out.tensor = call(op, in.tensor, other.tensor);
-        out.grid.scale = quantizer->scale(march_);
-        break;
-      }
-      case Layer::mean: {
-        QuantizedMean op;
-        op.node = node.name;
-        op.keep = node.outputs[0].shape.rank() == 4;
-        op.x = in.grid;
-        op.output = quantizer;
-        op.pass = &pass;
-        out.tensor = call(op, in.tensor);
-        out.grid.scale = quantizer->scale(march_);
-        break;
-      }
-      case Layer::clamp: {
-        QuantizedClamp op;
-        op.node = node.name;
-        op.activation = node.op->name() == "relu6" ? Activation::relu6 : Activation::relu;
-        op.scale = in.grid.scale;
-        op.bounds = output_bounds(op.activation, in.grid.scale, march_.rounding);
-        op.pass = &pass;
-        out.tensor = call(op, in.tensor);
-        out.grid = {in.grid.scale, op.bounds};
-        break;
-      }
-      case Layer::moves: {
-        OnIntegers op;
-        op.node = node.name;
-        op.op = node.op;
-        op.pass = &pass;
-        out.tensor = call(op, in.tensor);
-        out.grid = in.grid;
-        break;
-      }
-      case Layer::unsupported:
-        fail(node.name, ": cannot be quantised");
-    }
-    values[i] = std::move(out);
-    for (const Operand& operand : node.inputs)
-      if (operand.kind == Operand::Kind::node && --readers[operand.index] == 0) values[operand.index].tensor = {};
+  const std::lock_guard lock(lowered_->mutex);
+  if (lowered_->runner == nullptr || lowered_->versions != versions) {
+    lowered_->runner = nullptr;  // its memory serves the next
+    lowered_->runner = std::make_shared<const Runner>(lower(*this));
+    lowered_->versions = std::move(versions);
   }
-
-  std::vector<Tensor> outputs;
-  for (const Operand& operand : graph_.outputs) {
-    const Value& out = value(operand);
-    if (out.tensor.dtype() == DType::float32) {
-      outputs.push_back(out.tensor);
-      continue;
-    }
-    Dequantize op;
-    op.scale = out.grid.scale;
-    outputs.push_back(call(op, out.tensor));
-  }
-  return outputs;
+  return lowered_->runner;
 }
 
 std::vector<Tensor> PreparedModel::forward_all(std::span<const Tensor> x) const {
@@ -360,14 +443,19 @@ std::vector<Tensor> PreparedModel::forward_all(std::span<const Tensor> x) const 
     const Shape& expected = graph_.inputs[i].shape;
     check(x[i].dtype() == DType::float32 && x[i].rank() == expected.rank() &&
               std::equal(x[i].shape().begin() + 1, x[i].shape().end(), expected.begin() + 1),
-          "prepared model: ", input_quantizers_[i].name(), " is ", x[i].spec(), ", expected float32 ", expected,
+          "prepared model: ", input_names_[i], " is ", x[i].spec(), ", expected float32 ", expected,
           " with any first axis");
   }
   if (state_ == FakeQuantState::qat) {
-    const bool observe = training_mode();
+    const nn::Frozen& frozen = nn::Freezing::now();
+    const bool training = training_mode(), observe = training && !frozen.observers && !frozen.scales;
     if (!observe) check_observed("prepared model");
-    const Pass pass{&march_, observe, nullptr};
-    return run_integers(x, pass);
+    const bool probed = BatchNormProbe::active() != nullptr;
+    return run_qat(*this, x,
+                   {.observe = observe,
+                    .train_batch_norm = probed || (training && !frozen_bn_ && !frozen.batch_norm),
+                    .train_scales = !frozen.scales,
+                    .nans = nans_.get()});
   }
   std::vector<Tensor> outputs;
   {
@@ -376,8 +464,8 @@ std::vector<Tensor> PreparedModel::forward_all(std::span<const Tensor> x) const 
       outputs = calibrate(x);
     } else {
       check_observed("prepared model");
-      const Pass pass{&march_, false, nullptr};
-      outputs = run_integers(x, pass);
+      for (const Tensor& input : x) *nans_ += count_nans(input);
+      outputs = runner()->run(x);
     }
   }
   if (!grad_enabled()) return outputs;
@@ -397,17 +485,30 @@ std::vector<Tensor> PreparedModel::inspect(const Tensor& x, const Inspector& ins
   check_observed("inspect");
   const NoGrad no_grad;
   const TrainingMode evaluation(false);
-  const Pass pass{&march_, false, inspector};
-  return run_integers({&x, 1}, pass);
+  return runner()->run({&x, 1}, inspector);
 }
 
-PreparedModel prepare_qat(const nn::Module& model, const Tensor& example, const PrepareOptions& options) {
+void PreparedModel::inspect_alone(const std::map<std::string, Tensor>& real, const Inspector& inspector) const {
+  check_observed("inspect_alone");
+  const NoGrad no_grad;
+  runner()->run_alone(real, inspector);
+}
+
+PreparedModel prepare_qat(const nn::Module& model, const std::vector<Tensor>& examples, const PrepareOptions& options) {
   for (const auto& [path, module] : model.modules())
     check(dynamic_cast<const PreparedModel*>(module) == nullptr,
           "prepare_qat: ", path.empty() ? std::string("the model") : path, " is prepared already");
-  Shape shape = example.shape();
-  if (shape.rank() == 3) shape = {1, shape[0], shape[1], shape[2]};
-  return PreparedModel(model, {{example.dtype(), shape}}, options);
+  Specs specs;
+  for (const Tensor& example : examples) {
+    Shape shape = example.shape();
+    if (shape.rank() == 3) shape = {1, shape[0], shape[1], shape[2]};
+    specs.push_back({example.dtype(), shape});
+  }
+  return PreparedModel(model, specs, options);
+}
+
+PreparedModel prepare_qat(const nn::Module& model, const Tensor& example, const PrepareOptions& options) {
+  return prepare_qat(model, std::vector<Tensor>{example}, options);
 }
 
 void set_fake_quantize(PreparedModel& model, FakeQuantState state) { model.set_state(state); }

@@ -2,11 +2,13 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "../nn/freeze.h"
 #include "../nn/module.h"
 #include "march.h"
 #include "qconfig.h"
@@ -23,15 +25,23 @@ enum class FakeQuantState {
 std::string to_string(FakeQuantState state);
 
 struct PrepareOptions {
-  QConfig qconfig = get_default_qconfig();
+  QConfig qconfig = get_default_qconfig();   ///< of the whole model; by_type and by_path say what differs
+  std::map<std::string, QConfig> by_type{};  ///< by operation: "conv2d", "linear", "add"
+  /// By node, module, or input (the longest path counts); `.weight` or `.activation` at its end: of that tensor alone.
+  std::map<std::string, QConfig> by_path{};
+  /// "fuse_bn": batch normalisation is folded before QAT. "with_bn": it is trained in QAT, on the integers of weights
+  /// that are scaled by gamma / sigma; VALIDATION folds it.
+  std::string batch_norm = "fuse_bn";
   std::optional<March> march{};  ///< none: default_march()
 };
 
-struct Pass;
+class Runner;
+struct NodeConfigs;
 
 /// A network as its quantised layers: batch normalisation folded, additions and activations fused into convolutions.
-/// It is trained, saved, copied and evaluated like any module. Parameters are `<node>.weight` and `<node>.bias`;
-/// buffers the ranges that were observed, `<node>.activation.range` and `.seen`.
+/// It is trained, saved, copied and evaluated like any module. Parameters are `<node>.weight` and `<node>.bias`, what
+/// is learned of scales, as `<node>.activation.scale` and `<node>.weight.scale`; buffers the ranges that were observed,
+/// `<node>.activation.range` and `.seen`.
 ///
 /// The network's outputs are of high precision where a convolution or linear layer makes them: int32 accumulators,
 /// dequantised to float32.
@@ -40,6 +50,7 @@ class PreparedModel : public nn::Module {
   PreparedModel(const nn::Module& model, const Specs& inputs, const PrepareOptions& options);
 
   const March& march() const { return march_; }
+  /// That of the whole model.
   const QConfig& qconfig() const { return qconfig_; }
   FakeQuantState state() const { return state_; }
   void set_state(FakeQuantState state) { state_ = state; }
@@ -47,14 +58,25 @@ class PreparedModel : public nn::Module {
   const Graph& graph() const { return graph_; }
   /// A number of the graph's structure (not of its values): equal for the same network.
   uint32_t fingerprint() const;
-  /// The quantisers of the graph's inputs, then, by node, of what has a scale of its own (else null).
+  /// The quantisers of the graph's inputs, of what has a scale of its own, and of layers with weights; null where there
+  /// is none.
+  const ActivationQuantizer* input_quantizer_or_null(size_t i) const;
   const ActivationQuantizer& input_quantizer(size_t i) const { return input_quantizers_.at(i); }
   const ActivationQuantizer* node_quantizer(size_t node) const;
+  const WeightQuantizer* weight_quantizer(size_t node) const;
   std::vector<const ActivationQuantizer*> quantizers() const;
-  /// Whether a node is an output of the network in high precision.
-  bool is_head(size_t node) const;
+  const std::string& input_name(size_t i) const { return input_names_.at(i); }
+  /// Whether a node's operation stays float.
+  bool in_float(size_t node) const { return in_float_.at(node); }
+  /// Whether a node is of high precision: its int32 accumulators are what it gives.
+  bool is_head(size_t node) const { return heads_.at(node); }
+  /// Whether a tensor is read by an operation that stays float.
+  bool read_as_real(const Operand& operand) const;
   /// How many input values were NaN, and taken as 0, in quantised forward passes so far.
   int64_t nans() const { return nans_->load(); }
+  /// Batch normalisation ("with_bn") no longer trains its statistics, in any forward pass.
+  void freeze_bn(bool frozen = true) { frozen_bn_ = frozen; }
+  bool bn_frozen() const { return frozen_bn_; }
 
   /// Throws Error, starting with `what` and naming the tensors, when some were never observed.
   void check_observed(const char* what) const;
@@ -64,28 +86,44 @@ class PreparedModel : public nn::Module {
   std::vector<Tensor> forward_all(std::span<const Tensor> x) const override;
 
   /// A forward pass as in FakeQuantState::validation that shows every activation's integers, by node and in the order
-  /// of the graph, inputs first: int8, and the int32 accumulators (bias included) of heads.
+  /// of the graph, inputs first: int8 or int16, the int32 accumulators (bias included) of heads, and float32 where a
+  /// node stays float.
   using Inspector = std::function<void(const std::string& node, const Tensor& integers)>;
   std::vector<Tensor> inspect(const Tensor& x, const Inspector& inspector) const;
+  /// Every layer alone, as in FakeQuantState::validation: on the given real values of what it reads, by node (float32),
+  /// each quantised as the model does. Layers whose inputs are not all given are left out.
+  void inspect_alone(const std::map<std::string, Tensor>& real, const Inspector& inspector) const;
 
   void members(nn::MemberVisitor& visitor) const override;
   std::string title() const override;
   bool traceable() const override { return false; }
   void check_trainable() const override;
+  nn::Frozen freezable() const override;
   void save_extra(Archive& archive, const std::string& prefix) const override;
   void load_extra(const Archive& archive, const std::string& prefix) override;
 
  private:
+  void check_layers(const NodeConfigs& configs);
+  void place_quantizers(const NodeConfigs& configs);
+  std::vector<DType> storage_types() const;
+  std::string configuration() const;
   std::vector<Tensor> calibrate(std::span<const Tensor> x) const;
-  std::vector<Tensor> run_integers(std::span<const Tensor> x, const Pass& pass) const;
+  std::shared_ptr<const Runner> runner() const;
 
   Graph graph_;
   March march_;
   QConfig qconfig_;
   FakeQuantState state_ = FakeQuantState::qat;
-  std::vector<ActivationQuantizer> input_quantizers_, node_quantizers_;  // the latter with gaps
+  bool frozen_bn_ = false;
+  std::vector<std::string> input_names_;
+  std::vector<bool> in_float_, heads_;                                   // by node
+  std::vector<ActivationQuantizer> input_quantizers_, node_quantizers_;  // with gaps
+  std::vector<WeightQuantizer> weight_quantizers_;                       // by parameter, with gaps
   // A count that concurrent forward passes share; copies of the model share it as well.
   std::shared_ptr<std::atomic<int64_t>> nans_ = std::make_shared<std::atomic<int64_t>>(0);
+  // The program of VALIDATION, until something that it was made of changes.
+  struct Lowered;
+  std::shared_ptr<Lowered> lowered_;
 };
 
 /// The model, traced for inputs like `example` ([N,H,W,C], or [H,W,C] for one image), fused, and ready for calibration
@@ -93,6 +131,10 @@ class PreparedModel : public nn::Module {
 /// Throws Error for a network that cannot be traced or has layers that cannot be quantised, listing them all, and for a
 /// model that is prepared already.
 PreparedModel prepare_qat(const nn::Module& model, const Tensor& example, const PrepareOptions& options = {});
+
+/// The same for several inputs, one example each.
+PreparedModel prepare_qat(const nn::Module& model, const std::vector<Tensor>& examples,
+                          const PrepareOptions& options = {});
 
 /// Sets what forward passes do, at once; never touches `training()`.
 void set_fake_quantize(PreparedModel& model, FakeQuantState state);

@@ -8,53 +8,76 @@ namespace sinter::quant {
 
 namespace {
 
-constexpr const char* kAveraging = "averaging_constant";
+constexpr const char *kAveraging = "averaging_constant", *kType = "dtype";
+
+int bits_of(const std::string& which, const Keywords::Value& value) {
+  std::string name;
+  detail::assign(kType, value, name);
+  for (const int bits : {16, 8, 4, 2})
+    if (name == text("int", bits)) {
+      check(bits < 16 || which == "activation_fake_quant",
+            "get_default_qconfig: dtype int16 is for activations; weights are int8, int4 or int2");
+      return bits;
+    }
+  fail("get_default_qconfig: dtype is '", name, "', expected int16, int8, int4 or int2");
+}
 
 TensorConfig tensor_config(const std::string& which, const std::string& fake_quant, const std::string& observer,
                            const Keywords& keywords) {
-  const std::vector<std::string> known_methods = fake_quant_names();
-  if (std::find(known_methods.begin(), known_methods.end(), fake_quant) == known_methods.end())
-    fail("get_default_qconfig: ", which, " '", fake_quant, "' is unknown, expected one of: ", joined(known_methods));
-  const ObserverFactory& factory = observer_factory(observer);
-  TensorConfig config{fake_quant, observer, keywords, 0};
-  for (const auto& [name, value] : keywords.values()) {
-    const bool known = name == kAveraging ||
-                       std::find(factory.keywords.begin(), factory.keywords.end(), name) != factory.keywords.end();
-    if (known) continue;
-    std::vector<std::string> names{kAveraging};
-    names.insert(names.end(), factory.keywords.begin(), factory.keywords.end());
-    fail("get_default_qconfig: keyword '", name, "' is unknown to observer ", observer,
-         ", expected one of: ", joined(names));
-  }
-  config.averaging_constant = config.make_observer()->default_averaging_constant();
+  const std::vector<std::string> methods = fake_quant_names();
+  if (std::find(methods.begin(), methods.end(), fake_quant) == methods.end())
+    fail("get_default_qconfig: ", which, " '", fake_quant, "' is unknown, expected one of: ", joined(methods));
+  std::vector<std::string> known{kAveraging, kType};
+  for (const auto* names : {&fake_quant_factory(fake_quant).keywords, &observer_factory(observer).keywords})
+    known.insert(known.end(), names->begin(), names->end());
+  for (const auto& entry : keywords.values())
+    check(std::find(known.begin(), known.end(), entry.first) != known.end(), "get_default_qconfig: keyword '",
+          entry.first, "' is unknown to ", fake_quant, " and observer ", observer,
+          ", expected one of: ", joined(known));
+  TensorConfig config{fake_quant, observer, keywords, 0, 8};
+  const double own = config.make_observer()->default_averaging_constant();
+  config.averaging_constant = config.make_fake_quant()->averaging_constant().value_or(own);
   if (const auto found = keywords.values().find(kAveraging); found != keywords.values().end())
     detail::assign(kAveraging, found->second, config.averaging_constant);
   check(config.averaging_constant >= 0 && config.averaging_constant <= 1, kAveraging, " is ", config.averaging_constant,
         ", expected 0 to 1");
+  if (const auto found = keywords.values().find(kType); found != keywords.values().end())
+    config.bits = bits_of(which, found->second);
   return config;
 }
 
 }  // namespace
 
-std::vector<std::string> fake_quant_names() { return {"fake_quant"}; }
-
 ObserverValue TensorConfig::make_observer() const { return observer_factory(observer).make(keywords); }
+
+std::shared_ptr<const FakeQuantize> TensorConfig::make_fake_quant() const {
+  const auto held = std::make_shared<const FakeQuantValue>(fake_quant_factory(fake_quant).make(keywords));
+  return {held, &**held};
+}
 
 bool same_observer(const TensorConfig& a, const TensorConfig& b) {
   const auto settings = [](const TensorConfig& config) {
-    auto values = config.keywords.values();
-    values.erase(kAveraging);
-    return values;
+    std::map<std::string, Keywords::Value> own;
+    for (const std::string& name : observer_factory(config.observer).keywords)
+      if (const auto found = config.keywords.values().find(name); found != config.keywords.values().end())
+        own.insert(*found);
+    return own;
   };
-  return a.observer == b.observer && settings(a) == settings(b);
+  return a.observer == b.observer && a.bits == b.bits && settings(a) == settings(b);
+}
+
+std::string to_string(const TensorConfig& config) {
+  return text(config.fake_quant, " ", config.observer, to_string(config.keywords));
 }
 
 std::string to_string(const QConfig& qconfig) {
-  const auto describe = [](const TensorConfig& c) {
-    return text(c.fake_quant, " ", c.observer, to_string(c.keywords));
-  };
-  return text("activation ", qconfig.activation ? describe(*qconfig.activation) : "none", ", weight ",
-              describe(qconfig.weight));
+  return text("activation ", qconfig.activation ? to_string(*qconfig.activation) : "none", ", weight ", qconfig.weight,
+              qconfig.run_in_float ? ", in float" : "");
+}
+
+QConfig run_in_float(QConfig qconfig) {
+  qconfig.run_in_float = true;
+  return qconfig;
 }
 
 QConfig get_default_qconfig(const QConfigOptions& options) {

@@ -1,28 +1,30 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "fake_quant.h"
 #include "keywords.h"
 #include "observer.h"
 
 namespace sinter::quant {
 
-/// Names of all fake-quants there are.
-std::vector<std::string> fake_quant_names();
-
-/// How one kind of tensor is quantised: its fake-quant method, its observer and their keywords.
+/// How one kind of tensor is quantised: its fake-quant method, its observer, their keywords and its integers.
 struct TensorConfig {
   std::string fake_quant = "fake_quant";
   std::string observer = "min_max";
   Keywords keywords;
-  double averaging_constant = 0.01;  ///< from the keywords, or the observer's default
+  double averaging_constant = 0.01;  ///< from the keywords, or the fake-quant's or observer's default
+  int bits = 8;                      ///< 16, 8, 4 or 2: keyword `dtype`, "int16" to "int2"
   bool operator==(const TensorConfig&) const = default;
 
-  /// A new observer with these settings.
+  /// A new observer, or fake-quant, with these settings.
   ObserverValue make_observer() const;
+  std::shared_ptr<const FakeQuantize> make_fake_quant() const;
 };
+std::string to_string(const TensorConfig& config);
 /// Whether two have the same observer with the same settings, whatever averages its ranges.
 bool same_observer(const TensorConfig& a, const TensorConfig& b);
 
@@ -30,6 +32,8 @@ bool same_observer(const TensorConfig& a, const TensorConfig& b);
 struct QConfig {
   std::optional<TensorConfig> activation;  ///< none: high-precision output
   TensorConfig weight;
+  bool run_in_float = false;  ///< the operation itself stays float, between a dequantise and a quantise
+  bool operator==(const QConfig&) const = default;
 };
 std::string to_string(const QConfig& qconfig);
 
@@ -54,8 +58,12 @@ struct QConfigOptions {
   Keywords weight_qkwargs{};
 };
 
-/// A qconfig from names, as in Horizon Plugin PyTorch. Keywords are those of the observer and `averaging_constant`.
+/// A qconfig from names, as in Horizon Plugin PyTorch. Keywords are those of the observer and of the fake-quant,
+/// `averaging_constant` and `dtype` ("int8"; activations also "int16", both also "int4" and "int2").
 /// Throws Error for an unknown name or keyword, listing the known ones, and for a value of the wrong type.
 QConfig get_default_qconfig(const QConfigOptions& options = {});
+
+/// A qconfig for operations that stay float; what they make is quantised, where it is read so, as `qconfig` says.
+QConfig run_in_float(QConfig qconfig = get_default_qconfig());
 
 }  // namespace sinter::quant

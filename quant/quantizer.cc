@@ -1,5 +1,6 @@
 #include "quantizer.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "../core/parallel.h"
@@ -21,7 +22,7 @@ Range range_of(const TensorConfig& config, Observer& observer, const Samples& ba
   }
 }
 
-float scale_of(const Observer& observer, const Range& range, const March& march) {
+float scale_of_range(const Observer& observer, const Range& range, const March& march) {
   const std::optional<float> fixed = observer.fixed_scale();
   if (!fixed) return march.on_grid(scale_from_range(range.min, range.max, observer.type));
   const float nearest = march.on_grid(*fixed);
@@ -29,17 +30,73 @@ float scale_of(const Observer& observer, const Range& range, const March& march)
   return *fixed;
 }
 
+float reach_of(const Range& range) { return std::max({-range.min, range.max, 0.0f}); }
+
+// Of a batch: mean and largest of |x|. Blocks are added in order, so that threads change nothing.
+struct Magnitude {
+  double sum = 0, max = 0;
+};
+
+Magnitude magnitude_of(const Samples& batch) {
+  return batch.reduce(
+      Magnitude{},
+      [](Magnitude& m, const float* x, int64_t count) {
+        for (int64_t i = 0; i < count; ++i) {
+          const double size = std::abs(static_cast<double>(x[i]));
+          m.sum += size;
+          m.max = std::max(m.max, size);
+        }
+      },
+      [](Magnitude& into, const Magnitude& from) {
+        into.sum += from.sum;
+        into.max = std::max(into.max, from.max);
+      });
+}
+
+Parameter learned_numbers(const FakeQuantize& fake_quant, int64_t count) {
+  if (fake_quant.learned().empty()) return {};
+  Parameter learned(Tensor::zeros({count}));
+  learned.set_weight_decay(fake_quant.weight_decay());
+  return learned;
+}
+
+// A learned number's scale on the grid; the number itself stays where the optimiser put it, but positive.
+float learned_scale(const FakeQuantize& fake_quant, float learned, const Bounds& bounds, const March& march) {
+  check(std::isfinite(learned), "its learned ", fake_quant.learned(), " is ", learned, ": training has diverged");
+  return march.on_grid(std::max(fake_quant.scale(std::max(learned, kMinScale), bounds), kMinScale));
+}
+
+// After an optimiser's step: at least 2^-23.
+void keep_positive(Tensor learned) {
+  for (const float v : learned.values<float>())
+    if (v != 0 && v < kMinScale) {
+      float* all = learned.mutable_data<float>();
+      for (int64_t i = 0; i < learned.elements(); ++i)
+        if (all[i] != 0) all[i] = std::max(all[i], kMinScale);
+      return;
+    }
+}
+
 }  // namespace
 
-ActivationQuantizer::ActivationQuantizer(std::string name, TensorConfig config)
+ActivationQuantizer::ActivationQuantizer(std::string name, TensorConfig config, bool negative, std::string source)
     : range_state(Tensor::zeros({2}), false),
       seen_state(Tensor::zeros({2}, DType::int64), false),
       name_(std::move(name)),
+      source_(std::move(source)),
       config_(std::move(config)),
-      observer_(config_.make_observer()) {}
+      observer_(config_.make_observer()),
+      fake_quant_(config_.make_fake_quant()) {
+  observer_->type = type_bounds(config_.bits, negative);
+  learned = learned_numbers(*fake_quant_, 1);
+}
 
 int64_t ActivationQuantizer::batches() const { return seen_state.tensor().at<int64_t>({0}); }
 int64_t ActivationQuantizer::values() const { return seen_state.tensor().at<int64_t>({1}); }
+
+bool ActivationQuantizer::observed() const {
+  return batches() > 0 || observer_->fixed_scale().has_value() || (learned.defined() && learned.tensor().at({0}) != 0);
+}
 
 Range ActivationQuantizer::range() const { return {range_state.tensor().at({0}), range_state.tensor().at({1})}; }
 
@@ -59,16 +116,55 @@ void ActivationQuantizer::observe(const Samples& batch) const {
   running[1] = seen.max;
   ++count[0];
   count[1] += batch.count();
+  if (learned.defined()) {
+    Tensor number = learned.tensor();
+    number.mutable_data<float>()[0] = 0;
+  }
+}
+
+void ActivationQuantizer::train(const Samples& batch) const {
+  if (!learned.defined()) return observe(batch);
+  Tensor number = learned.tensor();
+  if (number.at({0}) != 0) return keep_positive(number);
+  LearnedStart from{.bounds = bounds()};
+  if (batches() > 0) {
+    from.scale = scale_from_range(range().min, range().max, type());
+    from.reach = reach_of(range());
+  } else {
+    observe(batch);
+    const Magnitude magnitude = magnitude_of(batch);
+    from.mean_abs = magnitude.sum / static_cast<double>(batch.count());
+    from.max_abs = magnitude.max;
+  }
+  number.mutable_data<float>()[0] = static_cast<float>(fake_quant_->start(from));
 }
 
 void ActivationQuantizer::continue_from(const ActivationQuantizer& from) const {
   Tensor range = range_state.tensor(), seen = seen_state.tensor();
   range.copy_from(from.range_state);
   seen.copy_from(from.seen_state);
+  if (learned.defined()) {
+    Tensor number = learned.tensor();
+    number.copy_from(from.learned.defined() && from.config_.fake_quant == config_.fake_quant && from.type() == type()
+                         ? from.learned.tensor()
+                         : Tensor::zeros({1}));
+  }
   if (!same_observer(config_, from.config_)) return;
   Archive state("observer");
   save_observer(*from.observer_, state, "");
   load_observer(*observer_, state, "");
+}
+
+float ActivationQuantizer::scale_from_observer(const March& march) const {
+  if (!learned.defined()) return scale_of_range(*observer_, range(), march);
+  float number = learned.tensor().at({0});
+  if (number == 0) {
+    LearnedStart from{.bounds = bounds()};
+    from.scale = scale_from_range(range().min, range().max, type());
+    from.reach = reach_of(range());
+    number = static_cast<float>(fake_quant_->start(from));
+  }
+  return learned_scale(*fake_quant_, number, bounds(), march);
 }
 
 float ActivationQuantizer::scale(const March& march) const {
@@ -76,33 +172,95 @@ float ActivationQuantizer::scale(const March& march) const {
         ": its scale is used but nothing was observed; feed data in FakeQuantState::calibration, or "
         "load_observer_params from a calibrated model, first");
   try {
-    return scale_of(*observer_, range(), march);
+    return scale_from_observer(march);
   } catch (const Error& error) {
     fail(name_, ": ", error.what());
   }
 }
 
-QuantizedWeights quantize_weights(const std::string& name, const TensorConfig& config, const March& march,
-                                  const Tensor& weight, const Tensor& bias, float x_scale) {
+WeightQuantizer::WeightQuantizer(std::string name, TensorConfig config, int64_t outputs, std::string source)
+    : frozen_state(Tensor::zeros({outputs}), false),
+      name_(std::move(name)),
+      source_(std::move(source)),
+      config_(std::move(config)),
+      observer_(config_.make_observer()),
+      fake_quant_(config_.make_fake_quant()),
+      type_(type_bounds(config_.bits)) {
+  observer_->type = type_;
+  learned = learned_numbers(*fake_quant_, outputs);
+}
+
+float WeightQuantizer::start(const Samples& weights) const {
+  const ObserverValue observer = observer_;
+  const Range range = range_of(config_, *observer, weights);
+  const Magnitude magnitude = magnitude_of(weights);
+  return static_cast<float>(
+      fake_quant_->start({.bounds = bounds(),
+                          .mean_abs = magnitude.sum / static_cast<double>(weights.count()),
+                          .max_abs = magnitude.max,
+                          .scale = observer->fixed_scale().value_or(scale_from_range(range.min, range.max, type_)),
+                          .reach = reach_of(range),
+                          .weights = true}));
+}
+
+float WeightQuantizer::scale_of(const March& march, const Tensor& weight, int64_t o) const {
+  const Samples samples = Samples::channel(weight, o);
+  const float frozen = frozen_state.tensor().at({o});
+  if (frozen != 0 || learned.defined()) samples.range();  // throws for what is not finite
+  if (frozen != 0) return frozen;
+  if (learned.defined()) {
+    const float number = learned.tensor().at({o});
+    return learned_scale(*fake_quant_, number != 0 ? number : start(samples), bounds(), march);
+  }
+  const ObserverValue observer = observer_;
+  return scale_of_range(*observer, range_of(config_, *observer, samples), march);
+}
+
+std::vector<float> WeightQuantizer::scales(const March& march, const Tensor& weight) const {
+  const int64_t outputs = weight.size(0);
+  std::vector<float> result(outputs);
+  const int64_t grain = std::max<int64_t>(1, (1 << 14) / (weight.elements() / outputs));
+  parallel_for(outputs, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t o = begin; o < end; ++o) try {
+        result[o] = scale_of(march, weight, o);
+      } catch (const Error& error) {
+        fail(name_, ": weights of output channel ", o, ": ", error.what());
+      }
+  });
+  return result;
+}
+
+QuantizedWeights WeightQuantizer::quantize(const March& march, const Tensor& weight, const Tensor& bias,
+                                           float x_scale) const {
   const int64_t outputs = weight.size(0);
   const float* b = bias.data<float>();
   QuantizedWeights result{
-      Tensor::empty(weight.shape(), DType::int8), std::vector<float>(outputs), std::vector<int32_t>(outputs), {}};
-  const int64_t grain = std::max<int64_t>(1, (1 << 14) / (weight.elements() / outputs));
-  const ObserverValue fresh = config.make_observer();
-  parallel_for(outputs, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t o = begin; o < end; ++o) try {
-        const ObserverValue observer = fresh;
-        const Range range = range_of(config, *observer, Samples::channel(weight, o));
-        const float scale = scale_of(*observer, range, march);
-        result.scales[o] = effective_weight_scale(march, scale, x_scale, b[o]);
-        result.bias[o] = quantize_bias(b[o], x_scale, result.scales[o]);
-      } catch (const Error& error) {
-        fail(name, ": weights of output channel ", o, ": ", error.what());
-      }
-  });
-  quantize(weight, result.scales, {}, march.rounding, result.values, fresh->full_range() ? nullptr : &result.mask);
+      Tensor::empty(weight.shape(), DType::int8), scales(march, weight), std::vector<int32_t>(outputs), {}};
+  for (int64_t o = 0; o < outputs; ++o) try {
+      result.scales[o] = effective_weight_scale(march, result.scales[o], x_scale, b[o]);
+      result.bias[o] = quantize_bias(b[o], x_scale, result.scales[o]);
+    } catch (const Error& error) {
+      fail(name_, ": weights of output channel ", o, ": ", error.what());
+    }
+  const bool everywhere = observer_->full_range() && !learned.defined();
+  sinter::quant::quantize(weight, result.scales, bounds(), march.rounding, result.values,
+                          everywhere ? nullptr : &result.mask, fake_quant_->strictly_inside());
   return result;
+}
+
+void WeightQuantizer::train(const Tensor& weight) const {
+  if (!learned.defined()) return;
+  Tensor numbers = learned.tensor();
+  const auto current = numbers.values<float>();
+  if (std::none_of(current.begin(), current.end(), [](float v) { return v == 0; })) return keep_positive(numbers);
+  float* out = numbers.mutable_data<float>();
+  for (int64_t o = 0; o < weight.size(0); ++o)
+    if (out[o] == 0) out[o] = start(Samples::channel(weight, o));
+}
+
+void WeightQuantizer::freeze(const March& march, const Tensor& weight) const {
+  Tensor frozen = frozen_state.tensor();
+  frozen.copy_from(Tensor::from({weight.size(0)}, scales(march, weight)));
 }
 
 }  // namespace sinter::quant

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -9,47 +10,106 @@
 
 namespace sinter::quant {
 
-/// The running range of one activation and the scale that follows from it. Its state is buffers, so that copying,
-/// saving and loading a model takes it along.
+/// What the backward pass of a learned number needs.
+struct Learning {
+  std::shared_ptr<const FakeQuantize> by{};  ///< null: nothing is learned
+  Bounds bounds{};
+  explicit operator bool() const { return by != nullptr; }
+};
+
+/// The scale of one activation: from the running range that its observer found, or learned. Its state is buffers and a
+/// parameter, so that copying, saving and loading a model takes it along.
 class ActivationQuantizer {
  public:
   ActivationQuantizer() = default;
-  ActivationQuantizer(std::string name, TensorConfig config);
+  /// `negative`: whether there can be negative values; `source`: where the configuration came from, for people.
+  ActivationQuantizer(std::string name, TensorConfig config, bool negative = true, std::string source = "");
 
   const std::string& name() const { return name_; }
   const TensorConfig& config() const { return config_; }
+  const std::string& source() const { return source_; }
   Observer& observer() const { return *observer_; }
-  /// Whether the scale is known: something was observed, or the observer fixes it.
-  bool observed() const { return batches() > 0 || observer_->fixed_scale().has_value(); }
+  const FakeQuantize& fake_quant() const { return *fake_quant_; }
+  /// What is learned, for backward passes that may outlive this.
+  Learning learning() const { return {learned.defined() ? fake_quant_ : nullptr, bounds()}; }
+  /// Whether the scale is known: something was observed, or learned, or the observer fixes it.
+  bool observed() const;
   int64_t batches() const;
   int64_t values() const;
   Range range() const;
-  /// Takes a batch in: m += c (batch - m), the first as it is. Throws Error, naming the tensor, for NaN and infinities.
+  /// Takes a batch in: m += c (batch - m), the first as it is; a learned number is to start anew. Throws Error, naming
+  /// the tensor, for NaN and infinities.
   void observe(const Samples& batch) const;
-  /// Takes over what `from` has seen; the observer's own state only where it is the same observer with the same
-  /// settings.
+  /// What training does with a batch: observes it, unless the scale is learned; then the first one starts it where
+  /// nothing was observed before.
+  void train(const Samples& batch) const;
+  /// Takes over what `from` has seen and learned; the observer's own state only where it is the same observer with the
+  /// same settings, what was learned only where the fake-quant is.
   void continue_from(const ActivationQuantizer& from) const;
   /// On the march's grid. Throws Error, naming the tensor, before any observation and for a fixed scale off the grid.
   float scale(const March& march) const;
+  /// The integers of the type, and those of them that are used.
+  const Bounds& type() const { return observer_->type; }
+  Bounds bounds() const { return fake_quant_->bounds(type()); }
+  DType dtype() const { return storage_of(type()); }
 
   /// [2]: minimum and maximum; int64 [2]: batches and values seen.
   Parameter range_state, seen_state;
+  /// [1]: the fake-quant's learned number, 0 before it starts; undefined where nothing is learned.
+  Parameter learned;
 
  private:
-  std::string name_;
+  float scale_from_observer(const March& march) const;
+
+  std::string name_, source_;
   TensorConfig config_;
   ObserverValue observer_;
+  std::shared_ptr<const FakeQuantize> fake_quant_;
 };
 
-/// Weights [O,...] as integers: one scale per output channel from the current values, no memory.
+/// Weights [O,...] as integers, one scale per output channel.
 struct QuantizedWeights {
   Tensor values;              ///< int8 [O,...]
   std::vector<float> scales;  ///< per output channel, raised where the bias needs it
   std::vector<int32_t> bias;  ///< on the accumulator's grid
   Tensor mask;  ///< where the straight-through gradient passes, a row of bits a channel; undefined: everywhere
 };
-/// Throws Error, naming `name`, for values that are not finite and for a fixed scale off the march's grid.
-QuantizedWeights quantize_weights(const std::string& name, const TensorConfig& config, const March& march,
-                                  const Tensor& weight, const Tensor& bias, float x_scale);
+
+/// The scales of a layer's weights: from their current values, with no memory, or learned, or frozen.
+class WeightQuantizer {
+ public:
+  WeightQuantizer() = default;
+  WeightQuantizer(std::string name, TensorConfig config, int64_t outputs, std::string source = "");
+
+  const std::string& name() const { return name_; }
+  const TensorConfig& config() const { return config_; }
+  const std::string& source() const { return source_; }
+  const FakeQuantize& fake_quant() const { return *fake_quant_; }
+  Learning learning() const { return {learned.defined() ? fake_quant_ : nullptr, bounds()}; }
+  Bounds bounds() const { return fake_quant_->bounds(type_); }
+  /// The scales on the march's grid, before any bias raises them. Throws Error, naming the channel, for values that are
+  /// not finite and for a fixed scale off the grid.
+  std::vector<float> scales(const March& march, const Tensor& weight) const;
+  /// Throws Error as `scales` does, and for a bias that is not finite.
+  QuantizedWeights quantize(const March& march, const Tensor& weight, const Tensor& bias, float x_scale) const;
+  /// Starts what is learned from these weights, once.
+  void train(const Tensor& weight) const;
+  /// Keeps the scales that these weights have now, whatever becomes of them: their rounding can then be chosen.
+  void freeze(const March& march, const Tensor& weight) const;
+  /// [O]: the fake-quant's learned numbers, 0 before they start; undefined where nothing is learned.
+  Parameter learned;
+  /// [O]: frozen scales; 0 where a scale follows from the weights.
+  Parameter frozen_state;
+
+ private:
+  float scale_of(const March& march, const Tensor& weight, int64_t channel) const;
+  float start(const Samples& weights) const;
+
+  std::string name_, source_;
+  TensorConfig config_;
+  ObserverValue observer_;
+  std::shared_ptr<const FakeQuantize> fake_quant_;
+  Bounds type_;
+};
 
 }  // namespace sinter::quant

@@ -56,6 +56,14 @@ class Samples {
     return result;
   }
 
+  /// f(begin, values, count) for each block, on all threads.
+  template <class F>
+  void for_each(const F& f) const {
+    parallel_for(blocks(), 1, [&](int64_t first, int64_t last) {
+      each_block(first, last, [&](int64_t b, const float* x, int64_t count) { f(b * kBlock, x, count); });
+    });
+  }
+
  private:
   int64_t blocks() const { return (count_ + kBlock - 1) / kBlock; }
   /// f(b, values, count) for the blocks first..last-1

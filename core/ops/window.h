@@ -1,6 +1,7 @@
 #pragma once
 
 #include "../op.h"
+#include "../required.h"
 
 namespace sinter {
 
@@ -17,7 +18,9 @@ std::string to_string(const Pair& pair);
 
 namespace detail {
 void append_field(std::vector<Field>& out, std::string_view name, const Pair& value);  // as [h,w]
-}
+void assign_field(std::span<const Field> fields, std::string_view name, Pair& value);
+void assign_field(std::span<const Field> fields, std::string_view name, Required<Pair>& value);
+}  // namespace detail
 
 /// Windows along one axis: (size + 2 padding - dilation (kernel - 1) - 1) / stride + 1, rounded down, or up with
 /// `ceil_mode`, where the last window must start inside the input or its left padding (as PyTorch). 0 or less where

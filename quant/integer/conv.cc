@@ -47,6 +47,7 @@ void add(const int32_t* more, int64_t count, int32_t* acc) {
 }  // namespace
 
 Tensor to_float(const Tensor& x) {
+  if (x.dtype() == DType::uint8) return x.to(DType::float32);
   Tensor result = Tensor::empty(x.shape());
   const int8_t* in = x.data<int8_t>();
   float* out = result.mutable_data<float>();
@@ -56,9 +57,10 @@ Tensor to_float(const Tensor& x) {
   return result;
 }
 
-IntegerWeights integer_weights(const Tensor& weight, const Bounds& x, bool keep, const char* what) {
+IntegerWeights integer_weights(const Tensor& weight, const Grid& x, bool keep, const char* what) {
   IntegerWeights result{{}, 0, keep};
-  const int64_t outputs = weight.size(0), each = weight.elements() / outputs, reach = reach_of(x);
+  const int64_t outputs = weight.size(0), each = weight.elements() / outputs, reach = reach_of(x.bounds);
+  const int64_t at_once = x.dtype == DType::int16 ? 255 : reach;  // of what one convolution reads
   const int8_t* w = weight.data<int8_t>();
   std::vector<int64_t> sums(outputs);
   const auto& kernels = kernel::elementwise_kernels();
@@ -71,7 +73,7 @@ IntegerWeights integer_weights(const Tensor& weight, const Bounds& x, bool keep,
     check(sums[o] * reach <= kAccumulatorLimit, what, ": the accumulator of output channel ", o, " may reach ",
           sums[o] * reach, ", expected at most ", kAccumulatorLimit, " so that 32 bits hold it with its bias");
   }
-  if (result.reach < kExact) {
+  if (result.reach / std::max<int64_t>(reach, 1) * at_once < kExact) {
     result.parts.push_back(weight);
     return result;
   }
@@ -86,7 +88,7 @@ IntegerWeights integer_weights(const Tensor& weight, const Bounds& x, bool keep,
         int64_t sum = 0;
         for (const int64_t step : {64, 1})
           for (; next[o] + step <= each; next[o] += step) {
-            const int64_t more = kernels.sum_abs(w + o * each + next[o], step) * reach;
+            const int64_t more = kernels.sum_abs(w + o * each + next[o], step) * at_once;
             if (sum + more >= kExact) break;
             sum += more;
           }
@@ -98,13 +100,11 @@ IntegerWeights integer_weights(const Tensor& weight, const Bounds& x, bool keep,
   return result;
 }
 
-void integer_convolution(const onednn::Convolution& c, const Tensor& x, const Bounds& bounds,
-                         const IntegerWeights& weights, Tensor& acc) {
-  if (acc.elements() == 0) return;
-  const Tensor source = !onednn::has_vnni() ? to_float(x)
-                        : is_unsigned(bounds)
-                            ? detail::Access::make(detail::Access::storage(x), {DType::uint8, x.shape()})
-                            : x;
+namespace {
+
+// The same for values that oneDNN reads at once: int8 or uint8.
+void convolve_parts(const onednn::Convolution& c, const Tensor& x, const IntegerWeights& weights, Tensor& acc) {
+  const Tensor source = onednn::has_vnni() ? x : to_float(x);
   convolve(c, source, weights.parts[0], weights.keep, acc);
   for (size_t p = 1; p < weights.parts.size(); ++p) {
     Tensor more = Tensor::empty(acc.shape(), DType::int32);
@@ -116,18 +116,55 @@ void integer_convolution(const onednn::Convolution& c, const Tensor& x, const Bo
   }
 }
 
-void integer_layer(const onednn::Convolution& c, const Tensor& x, const Bounds& bounds, const IntegerWeights& weights,
+// x = 256 hi + lo.
+void convolve_halves(const onednn::Convolution& c, const Tensor& x, const IntegerWeights& weights, Tensor& acc) {
+  Tensor high = Tensor::empty(x.shape(), DType::int8), low = Tensor::empty(x.shape(), DType::uint8);
+  const auto* in = x.data<int16_t>();
+  auto* hi = high.mutable_data<int8_t>();
+  auto* lo = low.mutable_data<uint8_t>();
+  parallel_for(x.elements(), 1 << 15, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      hi[i] = static_cast<int8_t>(in[i] >> 8);
+      lo[i] = static_cast<uint8_t>(in[i] & 255);
+    }
+  });
+  Tensor rest = Tensor::empty(acc.shape(), DType::int32);
+  convolve_parts(c, high, weights, acc);
+  convolve_parts(c, low, weights, rest);
+  const auto* more = rest.data<int32_t>();
+  auto* out = acc.mutable_data<int32_t>();
+  // Fits 32 bits where `integer_weights` allowed it.
+  parallel_for(acc.elements(), 1 << 15, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) out[i] = static_cast<int32_t>(256 * int64_t{out[i]} + more[i]);
+  });
+}
+
+}  // namespace
+
+void integer_convolution(const onednn::Convolution& c, const Tensor& x, const Grid& grid, const IntegerWeights& weights,
+                         Tensor& acc) {
+  if (acc.elements() == 0) return;
+  if (x.dtype() == DType::int16) return convolve_halves(c, x, weights, acc);
+  const bool as_unsigned = onednn::has_vnni() && is_unsigned(grid.bounds);
+  convolve_parts(
+      c, as_unsigned ? sinter::detail::Access::make(sinter::detail::Access::storage(x), {DType::uint8, x.shape()}) : x,
+      weights, acc);
+}
+
+void integer_layer(const onednn::Convolution& c, const Tensor& x, const Grid& grid, const IntegerWeights& weights,
                    const Tensor& skip, const Requantization& r, Tensor& y) {
   if (y.elements() == 0) return;
   using Slices = onednn::ConvolutionSlices;
   std::vector<Slices> parts;
-  if (onednn::has_vnni())
+  const bool wide =
+      x.dtype() == DType::int16 || y.dtype() == DType::int16 || (skip.defined() && skip.dtype() == DType::int16);
+  if (onednn::has_vnni() && !wide)
     for (const Tensor& part : weights.parts)
-      parts.emplace_back(is_unsigned(bounds) ? onednn::Kind::uint8_forward : onednn::Kind::int8_forward, c, part,
+      parts.emplace_back(is_unsigned(grid.bounds) ? onednn::Kind::uint8_forward : onednn::Kind::int8_forward, c, part,
                          Slices::Options{.keep = weights.keep});
   if (parts.empty()) {
     Tensor acc = Tensor::empty(y.shape(), DType::int32);
-    integer_convolution(c, x, bounds, weights, acc);
+    integer_convolution(c, x, grid, weights, acc);
     return requantize(acc, skip, r, y);
   }
   const Requantizer requantizer(r);

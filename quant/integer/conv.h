@@ -18,19 +18,20 @@ struct IntegerWeights {
   bool keep = false;  ///< the weights stay the same over many calls: their reordered form is worth keeping
 };
 
-/// int8 values as float32.
+/// int8 or uint8 values as float32.
 Tensor to_float(const Tensor& x);
 
 /// Throws Error, naming `what`, where a channel's accumulator could leave int32 (bias included, as |qb| <= 2^30).
-IntegerWeights integer_weights(const Tensor& weight, const Bounds& x, bool keep, const char* what);
+IntegerWeights integer_weights(const Tensor& weight, const Grid& x, bool keep, const char* what);
 
-/// acc = conv(x, weight), exact in int32. x is int8 within `bounds` ([0,127] after a ReLU is faster than signed);
-/// acc [N,OH,OW,O] int32.
-void integer_convolution(const onednn::Convolution& c, const Tensor& x, const Bounds& bounds,
-                         const IntegerWeights& weights, Tensor& acc);
+/// acc = conv(x, weight), exact in int32. x is int8 or int16 within the grid's bounds ([0,127] after a ReLU is faster
+/// than signed); acc [N,OH,OW,O] int32. 16 bits are 256 hi + lo, two convolutions.
+void integer_convolution(const onednn::Convolution& c, const Tensor& x, const Grid& grid, const IntegerWeights& weights,
+                         Tensor& acc);
 
-/// y = requantize(conv(x, weight), skip, r): a few images at a time, whose accumulators stay in cache.
-void integer_layer(const onednn::Convolution& c, const Tensor& x, const Bounds& bounds, const IntegerWeights& weights,
+/// y = requantize(conv(x, weight), skip, r): where all are int8, a few images at a time, whose accumulators stay in
+/// cache.
+void integer_layer(const onednn::Convolution& c, const Tensor& x, const Grid& grid, const IntegerWeights& weights,
                    const Tensor& skip, const Requantization& r, Tensor& y);
 
 }  // namespace sinter::quant

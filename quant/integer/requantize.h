@@ -9,7 +9,7 @@
 
 namespace sinter::quant {
 
-/// How the accumulators of a convolution become its output.
+/// How the accumulators of a layer become its output.
 struct Requantization {
   std::vector<int32_t> bias;            ///< qb per output channel
   std::vector<Multiplier> multipliers;  ///< per output channel
@@ -17,21 +17,22 @@ struct Requantization {
   Rounding rounding = Rounding::half_to_even;
 };
 
-/// Where the straight-through gradient passes: the value, before it was saturated, rounds to within `type`, and is
-/// above 0 (relu) and below `below` (relu6: the real 6 in units of y).
+/// Where the straight-through gradient passes: the value, before it was saturated, rounds to within `type` (or, where
+/// `strictly`, is between its ends), and is above 0 (relu) and below `below` (relu6: the real 6 in units of y).
 struct GradientMask {
   Bounds type;
   bool relu = false;
   double below = 0;  ///< 0: no upper limit
+  bool strictly = false;
 };
 
-/// y = sat(round(((acc + qb) m + skip ms) / 2^n)) for acc [..., O] int32, skip int8 of its shape or undefined; y int8.
-/// `mask` (of `empty_mask`, rows of O bits) is set where the gradient passes.
+/// y = sat(round(((acc + qb) m + skip ms) / 2^n)) for acc [..., O] int32, skip int8 or int16 of its shape or undefined;
+/// y int8 or int16. `mask` (of `empty_mask`, rows of O bits) is set where the gradient passes.
 void requantize(const Tensor& acc, const Tensor& skip, const Requantization& r, Tensor& y);
 void requantize(const Tensor& acc, const Tensor& skip, const Requantization& r, Tensor& y, const GradientMask& by,
                 Tensor& mask);
 
-/// A requantisation as the kernels want it, for pieces of a tensor.
+/// A requantisation to int8 as the kernels want it, for pieces of a tensor.
 class Requantizer {
  public:
   explicit Requantizer(const Requantization& r);
@@ -40,10 +41,13 @@ class Requantizer {
 
   /// `count` rows of O values, by the calling thread; skip may be null.
   void rows(int64_t count, const int32_t* acc, const int8_t* skip, int8_t* y) const;
-  /// A whole tensor, on all threads; `by` and `mask` may be null.
+  /// A whole tensor, on all threads; `by` and `mask` may be null. Skip and y may also be int16.
   void all(const Tensor& acc, const Tensor& skip, Tensor& y, const GradientMask* by, Tensor* mask) const;
 
  private:
+  template <class Skip, class Y>
+  void plainly(const Tensor& acc, const Tensor& skip, Tensor& y, uint8_t* mask, double above, double below) const;
+
   std::vector<int32_t> bias_;
   std::vector<double> scale_, skip_scale_;
   kernel::RequantizeArguments arguments_;

@@ -1,6 +1,7 @@
 #include "values.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "../../core/kernel/bits.h"
 #include "../../core/kernel/elementwise.h"
@@ -14,41 +15,116 @@ constexpr int64_t kGrain = 1 << 15;
 
 Tensor empty_mask(int64_t rows, int64_t row) { return Tensor::empty({rows, kernel::bit_bytes(row)}, DType::uint8); }
 
+namespace {
+
+// What the kernels do not do: 16 bits, and masks of what is strictly inside.
+template <class T>
+void quantize_plainly(const float* x, int64_t count, float inverse, const Bounds& bounds, Rounding rounding,
+                      bool strictly, T* y, uint8_t* bits) {
+  const auto low = static_cast<float>(bounds.low), high = static_cast<float>(bounds.high);
+  for (int64_t begin = 0; begin < count; begin += 8) {
+    int eight = 0;
+    for (int64_t i = begin; i < std::min(begin + 8, count); ++i) {
+      const float v = x[i] * inverse;
+      y[i] = static_cast<T>(sinter::quant::quantize(x[i], inverse, bounds, rounding));
+      bool inside = v > low && v < high;
+      if (!strictly && !inside) {
+        const double near = round_as(rounding, std::clamp<double>(v, bounds.low - 1.0, bounds.high + 1.0));
+        inside = v == v ? near >= bounds.low && near <= bounds.high : true;  // NaN counts as 0
+      }
+      eight |= (inside ? 1 : 0) << (i - begin);
+    }
+    if (bits != nullptr) bits[begin / 8] = static_cast<uint8_t>(eight);
+  }
+}
+
+}  // namespace
+
+int64_t count_nans(const Tensor& x) {
+  std::atomic<int64_t> count{0};
+  const float* in = x.data<float>();
+  parallel_for(x.elements(), kGrain, [&](int64_t begin, int64_t end) {
+    int64_t here = 0;
+    for (int64_t i = begin; i < end; ++i) here += in[i] != in[i];
+    count += here;
+  });
+  return count;
+}
+
 void quantize(const Tensor& x, std::span<const float> scales, const Bounds& bounds, Rounding rounding, Tensor& y,
-              Tensor* mask) {
+              Tensor* mask, bool strictly) {
   static_assert(kGrain % 8 == 0);
   const auto rows = static_cast<int64_t>(scales.size());
   const int64_t row = x.elements() / rows, chunks = (row + kGrain - 1) / kGrain;
   if (mask != nullptr) *mask = empty_mask(rows, row);
+  uint8_t* bits = mask == nullptr ? nullptr : mask->mutable_data<uint8_t>();
+  const bool wide = y.dtype() == DType::int16, plain = wide || (strictly && mask != nullptr);
   kernel::QuantizeArguments all;
-  all.x = x.data<float>();
   all.low = static_cast<float>(bounds.low);
   all.high = static_cast<float>(bounds.high);
   all.half_up = rounding == Rounding::half_up;
-  all.y = y.mutable_data<int8_t>();
-  if (mask != nullptr) all.bits = mask->mutable_data<uint8_t>();
+  const float* in = x.data<float>();
+  int8_t* bytes = wide ? nullptr : y.mutable_data<int8_t>();
+  int16_t* words = wide ? y.mutable_data<int16_t>() : nullptr;
   const auto& kernels = kernel::elementwise_kernels();
   const int64_t grain = std::max<int64_t>(1, kGrain / std::max<int64_t>(row, 1));
   parallel_for(rows * chunks, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t r = i / chunks, first = i % chunks * kGrain;
-      kernel::QuantizeArguments here = all;
-      here.x += r * row + first;
-      here.y += r * row + first;
-      here.inverse_scale = 1.0f / scales[r];
-      if (mask != nullptr) here.bits += r * kernel::bit_bytes(row) + first / 8;
-      kernels.quantize(here, std::min(kGrain, row - first));
+      const int64_t r = i / chunks, first = i % chunks * kGrain, at = r * row + first;
+      const int64_t count = std::min(kGrain, row - first);
+      uint8_t* bits_here = bits == nullptr ? nullptr : bits + r * kernel::bit_bytes(row) + first / 8;
+      const float inverse = 1.0f / scales[r];
+      if (wide) {
+        quantize_plainly(in + at, count, inverse, bounds, rounding, strictly, words + at, bits_here);
+      } else if (plain) {
+        quantize_plainly(in + at, count, inverse, bounds, rounding, strictly, bytes + at, bits_here);
+      } else {
+        kernel::QuantizeArguments here = all;
+        here.x = in + at;
+        here.y = bytes + at;
+        here.inverse_scale = inverse;
+        here.bits = bits_here;
+        kernels.quantize(here, count);
+      }
     }
   });
 }
 
-void clamp(const Tensor& x, const Bounds& bounds, Tensor& y) {
-  const int8_t* in = x.data<int8_t>();
-  auto* out = y.mutable_data<int8_t>();
-  const auto low = static_cast<int8_t>(bounds.low), high = static_cast<int8_t>(bounds.high);
+namespace {
+
+template <class T, class From, class F>
+void map_as(const Tensor& x, Tensor& y, const F& f) {
+  const From* in = x.data<From>();
+  T* out = y.mutable_data<T>();
   parallel_for(x.elements(), kGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) out[i] = std::clamp(in[i], low, high);
+    for (int64_t i = begin; i < end; ++i) out[i] = static_cast<T>(f(in[i]));
   });
+}
+
+template <class T, class F>
+void map_integers(const Tensor& x, Tensor& y, const F& f) {
+  x.dtype() == DType::int16 ? map_as<T, int16_t>(x, y, f) : map_as<T, int8_t>(x, y, f);
+}
+
+}  // namespace
+
+Tensor dequantize(const Tensor& q, float scale) {
+  Tensor y = Tensor::empty(q.shape());
+  map_integers<float>(q, y, [scale](auto v) { return static_cast<float>(v) * scale; });
+  return y;
+}
+
+Tensor widen(const Tensor& q) {
+  Tensor y = Tensor::empty(q.shape(), DType::int32);
+  map_integers<int32_t>(q, y, [](auto v) { return v; });
+  return y;
+}
+
+void clamp(const Tensor& x, const Bounds& bounds, Tensor& y) {
+  const auto limit = [&](auto v) {
+    return std::clamp(v, static_cast<decltype(v)>(bounds.low), static_cast<decltype(v)>(bounds.high));
+  };
+  x.dtype() == DType::int16 ? map_as<int16_t, int16_t>(x, y, limit) : map_as<int8_t, int8_t>(x, y, limit);
 }
 
 }  // namespace sinter::quant

@@ -9,16 +9,25 @@
 
 namespace sinter::quant {
 
-/// y (int8) = the integers nearest to x / scale (float32) within the bounds, as the contract's `quantize` has them: one
-/// scale, or one for each of as many parts of x. `mask`, where not null, becomes that of the straight-through gradient:
-/// a row of bits for each scale, set where x / scale rounds to a value within the bounds.
+/// y (int8 or int16) = the integers nearest to x / scale (float32) within the bounds, as the contract's `quantize` has
+/// them: one scale, or one for each of as many parts of x. `mask`, where not null, becomes that of the straight-through
+/// gradient: a row of bits for each scale, set where x / scale rounds to a value within the bounds or, with `strictly`,
+/// is between them.
 void quantize(const Tensor& x, std::span<const float> scales, const Bounds& bounds, Rounding rounding, Tensor& y,
-              Tensor* mask = nullptr);
+              Tensor* mask = nullptr, bool strictly = false);
+
+/// The real values of integers (int8 or int16): q scale, in float32.
+Tensor dequantize(const Tensor& q, float scale);
+/// Integers (int8 or int16) as int32.
+Tensor widen(const Tensor& q);
+
+/// How many values of x (float32) are NaN.
+int64_t count_nans(const Tensor& x);
 
 /// Room for `rows` rows of `row` bits that say where a gradient passes: uint8 [rows, bytes], lowest bits first.
 Tensor empty_mask(int64_t rows, int64_t row);
 
-/// y = x within the bounds, both int8.
+/// y = x within the bounds, both int8 or both int16.
 void clamp(const Tensor& x, const Bounds& bounds, Tensor& y);
 
 }  // namespace sinter::quant

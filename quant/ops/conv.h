@@ -1,22 +1,28 @@
 #pragma once
-// Private: a convolution or linear layer in QAT and VALIDATION: the forward pass is the integer program's own.
+// Private: a convolution or linear layer in QAT: the forward pass is the integer program's own.
 
 #include "../fused_conv.h"
 #include "output.h"
 
 namespace sinter::quant {
 
-/// Inputs x int8, weight, bias float32, and perhaps skip int8; output int8 on the grid of `output` (whose scale
-/// includes this batch where the pass observes), or float32 where `output` is null (high-precision output). Gradients
-/// are those of the real values: the output counts as s_y clamp(v / s_y).
+/// Inputs x (int8 or int16), weight, bias float32, then, where they are there: skip (integers), what `output` learns
+/// [1], what `weights` learn [O]. Output: integers of `output` (whose scale includes this batch where the pass
+/// observes), or float32 where `output` is null (high-precision output). Gradients are those of the real values: the
+/// output counts as s_y clamp(v / s_y).
 struct QuantizedConv final : Op {
   std::string node;
   FusedConvAttributes conv;
-  Activation activation = Activation::none;
-  TensorConfig weight_config;
+  const WeightQuantizer* weights = nullptr;
   const ActivationQuantizer* output = nullptr;
+  Learning weights_learning{}, output_learning{};
   Grid x, skip;
+  Rounding rounding = Rounding::half_to_even;
   const Pass* pass = nullptr;
+  bool adds = false;
+  /// [O], or empty: the integers are those of the weights times these factors, by which the float32 result is divided
+  /// again before a bias that is not quantised is added; for batch normalisation in training.
+  std::vector<float> factors;
 
   std::string_view name() const override { return "quantized conv2d"; }
   Specs infer(std::span<const Spec> inputs) const override;
@@ -26,6 +32,6 @@ struct QuantizedConv final : Op {
 };
 
 /// The units of a convolution's accumulators: s_x s_w[c].
-std::vector<double> accumulator_units(const QuantizedWeights& weights, float x_scale);
+std::vector<double> accumulator_units(const std::vector<float>& weight_scales, float x_scale);
 
 }  // namespace sinter::quant

@@ -4,6 +4,7 @@
 #include "../../core/kernel/requantize.h"
 #include "../../core/parallel.h"
 #include "../integer/values.h"
+#include "../layers.h"
 
 namespace sinter::quant {
 
@@ -13,63 +14,98 @@ namespace {
 // by block, never through a multiplier.
 Samples real_values(const Accumulators& a) {
   std::vector<double> unit(a.unit), bias(a.bias.begin(), a.bias.end());
-  for (double& u : unit) u /= static_cast<double>(a.divisor);
   kernel::RealArguments arguments;
   arguments.acc = a.acc.data<int32_t>();
-  arguments.skip = a.skip.defined() ? a.skip.data<int8_t>() : nullptr;
+  const bool wide = a.skip.defined() && a.skip.dtype() == DType::int16;
+  arguments.skip = a.skip.defined() && !wide ? a.skip.data<int8_t>() : nullptr;
   arguments.skip_unit = static_cast<double>(a.skip_grid.scale);
   arguments.channels = static_cast<int64_t>(unit.size());
   arguments.low = a.activation == Activation::none ? -INFINITY : 0.0f;
   arguments.high = ceiling(a.activation);
+  if (wide) {
+    arguments.low = -INFINITY;  // after the skip
+    arguments.high = INFINITY;
+  }
+  const int16_t* words = wide ? a.skip.data<int16_t>() : nullptr;
+  const float low = a.activation == Activation::none ? -INFINITY : 0.0f, high = ceiling(a.activation);
   const auto& kernels = kernel::requantize_kernels();
-  return {a.acc.elements(), [arguments, &kernels, unit = std::move(unit), bias = std::move(bias)](
+  return {a.acc.elements(), [arguments, words, low, high, &kernels, unit = std::move(unit), bias = std::move(bias)](
                                 int64_t begin, int64_t end, float* out) {
             kernel::RealArguments here = arguments;
             here.bias = bias.data();
             here.unit = unit.data();
             kernels.real(here, begin, end, out);
+            if (words != nullptr)
+              for (int64_t i = begin; i < end; ++i) {
+                float& v = out[i - begin];
+                v += static_cast<float>(words[i] * here.skip_unit);
+                v = v < low ? low : v > high ? high : v;
+              }
             return static_cast<const float*>(out);
           }};
 }
 
+// The slopes of the learned number at all values.
+Tensor slopes_of(const Samples& v, const Shape& shape, const ActivationQuantizer& quantizer, float scale,
+                 Rounding rounding) {
+  Tensor slopes = Tensor::empty(shape);
+  float* out = slopes.mutable_data<float>();
+  const float inverse = 1.0f / scale;
+  v.for_each([&](int64_t begin, const float* x, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) out[begin + i] = x[i] * inverse;
+    quantizer.fake_quant().slopes(out + begin, count, quantizer.bounds(), rounding, out + begin);
+  });
+  return slopes;
+}
+
 }  // namespace
-
-std::vector<Multiplier> multipliers(const std::string& node, const March& march, const std::vector<double>& unit,
-                                    int64_t divisor, const Grid* skip, float y_scale) {
-  const double skip_ratio = skip == nullptr ? 0 : static_cast<double>(skip->scale) / y_scale;
-  std::vector<Multiplier> result;
-  for (const double u : unit)
-    result.push_back(multiplier(march, u / (static_cast<double>(divisor) * y_scale), skip_ratio,
-                                skip == nullptr ? Bounds{0, 0} : skip->bounds, node.c_str()));
-  return result;
-}
-
-Requantization requantization(const std::string& node, const March& march, const Accumulators& a, float y_scale) {
-  Requantization r;
-  r.bias = a.bias;
-  r.bounds = output_bounds(a.activation, y_scale, march.rounding);
-  r.rounding = march.rounding;
-  r.multipliers = multipliers(node, march, a.unit, a.divisor, a.skip.defined() ? &a.skip_grid : nullptr, y_scale);
-  return r;
-}
 
 void quantize_output(const std::string& node, const Pass& pass, const Accumulators& a,
                      const ActivationQuantizer& quantizer, Tensor& y, Context& context) {
-  if (pass.observe && a.acc.elements() > 0) quantizer.observe(real_values(a));
-  const float y_scale = quantizer.scale(*pass.march);
-  const Requantization r = requantization(node, *pass.march, a, y_scale);
-  if (context.recording()) {
-    const auto channels = static_cast<int64_t>(a.unit.size());
-    Tensor mask = empty_mask(a.acc.elements() / channels, channels);
-    const GradientMask by{{},
-                          a.activation != Activation::none,
-                          a.activation == Activation::relu6 ? 6.0 / static_cast<double>(y_scale) : 0.0};
-    requantize(a.acc, a.skip, r, y, by, mask);
-    context.keep(mask);
-  } else {
-    requantize(a.acc, a.skip, r, y);
-  }
-  if (pass.inspect) pass.inspect(node, y);
+  if (pass.observe && a.acc.elements() > 0) quantizer.train(real_values(a));
+  const March& march = *pass.march;
+  const float scale = quantizer.scale(march);
+  const Requantization r{a.bias, multipliers(node, march, a.unit, 1, a.skip.defined() ? &a.skip_grid : nullptr, scale),
+                         output_bounds(a.activation, scale, march.rounding, quantizer.bounds()), march.rounding};
+  if (!context.recording()) return requantize(a.acc, a.skip, r, y);
+  const auto channels = static_cast<int64_t>(a.unit.size());
+  Tensor mask = empty_mask(a.acc.elements() / channels, channels);
+  const GradientMask by{quantizer.bounds(), a.activation != Activation::none,
+                        a.activation == Activation::relu6 ? 6.0 / static_cast<double>(scale) : 0.0,
+                        quantizer.fake_quant().strictly_inside()};
+  requantize(a.acc, a.skip, r, y, by, mask);
+  context.keep(mask);
+  if (quantizer.learned.defined())
+    context.keep(slopes_of(real_values(a), a.acc.shape(), quantizer, scale, march.rounding));
+}
+
+void quantize_output(const Pass& pass, const Tensor& v, const ActivationQuantizer& quantizer, Tensor& y,
+                     Context& context) {
+  if (pass.observe && v.elements() > 0) quantizer.train(Samples(v));
+  const March& march = *pass.march;
+  const float scale = quantizer.scale(march);
+  Tensor mask;
+  quantize(v, {&scale, 1}, quantizer.bounds(), march.rounding, y, context.recording() ? &mask : nullptr,
+           quantizer.fake_quant().strictly_inside());
+  if (!context.recording()) return;
+  context.keep(mask);
+  if (quantizer.learned.defined()) context.keep(slopes_of(Samples(v), v.shape(), quantizer, scale, march.rounding));
+}
+
+Tensor learned_gradient(const Context& context, size_t i, const Learning& learning, const Tensor& dy) {
+  const Tensor slopes = context.kept(i);
+  const float* slope = slopes.data<float>();
+  // Block by block, added in order: threads change nothing.
+  std::vector<double> sums(dy.elements() / Samples::kBlock + 1);
+  Samples(dy).for_each([&](int64_t begin, const float* g, int64_t count) {
+    double& sum = sums[begin / Samples::kBlock];
+    for (int64_t k = 0; k < count; ++k) sum += static_cast<double>(g[k]) * static_cast<double>(slope[begin + k]);
+  });
+  double sum = 0;
+  for (const double part : sums) sum += part;
+  const int64_t features = dy.elements() / std::max<int64_t>(dy.size(0), 1);
+  const double factor = learning.by->gradient_scale(std::max<int64_t>(features, 1), learning.bounds);
+  return Tensor::from({1}, {static_cast<float>(sum * factor)});
 }
 
 void masked(const Tensor& mask, int64_t begin, int64_t end, int64_t row, const float* x, float* y) {

@@ -7,6 +7,7 @@
 
 #include "../../bpu/compile.h"
 #include "../../core/file.h"
+#include "../../quant/fused_conv.h"
 #include "nets.h"
 
 using namespace sinter;
@@ -17,6 +18,14 @@ struct File {
   std::string path = (std::filesystem::temp_directory_path() / text("program_test.", int64_t{::getpid()})).string();
   ~File() { std::filesystem::remove(path); }
 };
+
+// Changes the attributes of the first instruction, a convolution.
+template <class F>
+void with_attributes(bpu::Program& p, const F& change) {
+  FusedConvAttributes attributes = static_cast<const quant::FusedConv&>(*p.instructions[0].op).attributes;
+  change(attributes);
+  p.instructions[0].op = std::make_shared<quant::FusedConv>(attributes);
+}
 
 bpu::Program program() { return bpu::compile(test::every_layer()); }
 
@@ -75,12 +84,13 @@ TEST_CASE("a program that no compiler made is refused with the instruction at fa
   refused([](auto& p) { p.instructions[0].inputs[0] = 99; }, "instruction 0 (conv) reads value 99");
   refused([](auto& p) { p.instructions[0].output = 0; }, "instruction 0 (conv) writes value 0");
   refused([](auto& p) { p.instructions.pop_back(); }, "is never made");
-  refused([](auto& p) { p.instructions[0].stride = {2}; }, "instruction 0 (conv) gives [1,9,8,8], but its value is");
-  refused([](auto& p) { p.instructions[0].stride = {0}; }, "window of size 0");
+  refused([](auto& p) { with_attributes(p, [](auto& a) { a.stride = {2}; }); },
+          "instruction 0 (conv) gives [1,9,8,8], but its value is");
+  refused([](auto& p) { with_attributes(p, [](auto& a) { a.stride = {0}; }); }, "window of size 0");
   refused([](auto& p) { p.instructions[0].bias = Tensor::zeros({1}, DType::int32); }, "has bias int32 [1]");
   refused([](auto& p) { p.instructions[0].bias = Tensor::full({8}, (1 << 30) + 1.0, DType::int32); }, "2^30");
   refused([](auto& p) { p.instructions[0].rescale.pop_back(); }, "has 7 multipliers, expected 8");
-  refused([](auto& p) { p.instructions[0].rescale[3].multiplier = 1 << 15; }, "outside what the march computes with");
+  refused([](auto& p) { p.instructions[0].rescale[3].m = 1 << 15; }, "outside what the march computes with");
   refused([](auto& p) { p.instructions[0].rescale.clear(); }, "gives int8 with 0 multipliers");
   refused([](auto& p) { p.values[1].high = 200; }, "the bounds of stem are 0..200");
   refused([](auto& p) { p.values[1].scale = -1; }, "the scale of stem is -1");
@@ -95,6 +105,7 @@ TEST_CASE("results are dequantised by their scales") {
   head.output = 1;
   head.weight_scales = Tensor::from({2}, {0.25f, 3});
   p.instructions = {head};
-  CHECK_SAME(bpu::dequantize(p, 0, Tensor::from({1, 2}, std::vector<int8_t>{-3, 4})), Tensor::from({1, 2}, {-1.5f, 2}));
-  CHECK_SAME(bpu::dequantize(p, 1, Tensor::from({1, 2}, std::vector<int32_t>{8, -2})), Tensor::from({1, 2}, {1, -3}));
+  CHECK_SAME(quant::dequantize(p, 0, Tensor::from({1, 2}, std::vector<int8_t>{-3, 4})),
+             Tensor::from({1, 2}, {-1.5f, 2}));
+  CHECK_SAME(quant::dequantize(p, 1, Tensor::from({1, 2}, std::vector<int32_t>{8, -2})), Tensor::from({1, 2}, {1, -3}));
 }

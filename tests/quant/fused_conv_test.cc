@@ -19,7 +19,7 @@ Tensor plain(const FusedConvAttributes& a, const std::vector<Tensor>& x) {
                                {.stride = a.stride, .padding = a.padding, .dilation = a.dilation, .groups = a.groups});
   if (x.size() == 4) y = y + x[3];
   if (a.activation == "relu") return relu(y);
-  return a.activation == "relu6" ? test::clipped(y) : y;
+  return a.activation == "relu6" ? relu6(y) : y;
 }
 
 const Tensor kX = test::normal({2, 5, 5, 4}, 1), kWeight = test::normal({6, 3, 3, 4}, 2), kBias = test::normal({6}, 3),
@@ -94,7 +94,8 @@ TEST_CASE("an empty batch passes through a fused convolution and back") {
 }
 
 TEST_CASE("fused convolutions refuse what does not fit") {
-  CHECK_ERROR(fused({}, {kX, kWeight}), "conv2d (fused): got 2 inputs, expected x, weight, bias, skip");
+  CHECK_ERROR(fused({}, {kX, kWeight}),
+              "conv2d (fused): got 2 inputs, expected x, weight, bias, batch normalisation, skip");
   CHECK_ERROR(fused({.padding = 1}, {kX, kWeight, kBias, kX}),
               "conv2d (fused): the tensor to add is [2,5,5,4], expected [2,5,5,6]");
   CHECK_ERROR(fused({.linear = true}, {kX, kWeight, kBias}),

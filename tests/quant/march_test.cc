@@ -75,7 +75,8 @@ TEST_CASE("marches are found by name") {
 
 TEST_CASE("the description tells apart what differs") {
   CHECK(describe(March::bayes) ==
-        "bayes (scales float32; multipliers of 15 bits, shifts to 46; rounding half to even)");
+        "bayes (scales float32; multipliers of 15 bits, shifts to 46; rounding half to even; "
+        "int16 activations, kernels on them to 256)");
   CHECK(describe(March::bernoulli2) ==
         "bernoulli2 (scales 2^-k, k in 1..14; multipliers of 15 bits, shifts to 46; rounding half up)");
   March other = March::bayes;

@@ -220,8 +220,8 @@ TEST_CASE("weights are observed channel by channel, each on its own") {
     if (name == "kl") continue;
     CAPTURE(name);
     const TensorConfig config = get_default_qconfig({.weight_observer = name, .weight_qkwargs = entry.second}).weight;
-    const QuantizedWeights q =
-        quantize_weights("conv", config, March::bayes, weight, Tensor::zeros({weight.size(0)}), 0.01f);
+    const QuantizedWeights q = WeightQuantizer("conv", config, weight.size(0))
+                                   .quantize(March::bayes, weight, Tensor::zeros({weight.size(0)}), 0.01f);
     for (int64_t o = 0; o < weight.size(0); ++o) {
       const Range range = make(name)->observe(Samples::channel(weight, o));
       CHECK(q.scales[static_cast<size_t>(o)] ==

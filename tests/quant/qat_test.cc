@@ -90,7 +90,7 @@ Tensor float_qat(const PreparedModel& model, const Tensor& input, const std::vec
                             {.stride = a.stride, .padding = a.padding, .dilation = a.dilation, .groups = a.groups});
       if (node.inputs.size() == 4) y = y + value(3);
       if (a.activation == "relu") y = relu(y);
-      if (a.activation == "relu6") y = test::clipped(y);
+      if (a.activation == "relu6") y = relu6(y);
     } else {
       std::vector<Tensor> operands;
       for (size_t k = 0; k < node.inputs.size(); ++k) operands.push_back(value(k));

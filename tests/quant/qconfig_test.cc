@@ -85,11 +85,13 @@ TEST_CASE("unknown names are errors that list the known ones") {
               "min_max, mix, mse, "
               "percentile");
   CHECK_ERROR(get_default_qconfig({.weight_observer = ""}), "observer '' is unknown");
-  CHECK_ERROR(activation("percentile", {{"percentil", 99.0}}),
-              "get_default_qconfig: keyword 'percentil' is unknown to observer percentile, expected one of: "
-              "averaging_constant, percentile, bins");
-  CHECK_ERROR(activation("min_max", {{"bins", 3}}),
-              "keyword 'bins' is unknown to observer min_max, expected one of: averaging_constant");
+  CHECK_ERROR(
+      activation("percentile", {{"percentil", 99.0}}),
+      "get_default_qconfig: keyword 'percentil' is unknown to fake_quant and observer percentile, expected one of: "
+      "averaging_constant, dtype, percentile, bins");
+  CHECK_ERROR(
+      activation("min_max", {{"bins", 3}}),
+      "keyword 'bins' is unknown to fake_quant and observer min_max, expected one of: averaging_constant, dtype");
   CHECK_ERROR(get_default_qconfig({.weight_qkwargs = {{"percentile", 3.0}}}), "'percentile' is unknown");
 }
 

@@ -12,7 +12,8 @@ namespace {
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 QuantizedWeights quantized(const Tensor& weight, const TensorConfig& config = {}, const March& march = March::bayes) {
-  return quantize_weights("conv", config, march, weight, Tensor::zeros({weight.size(0)}), 0.01f);
+  return WeightQuantizer("conv", config, weight.size(0))
+      .quantize(march, weight, Tensor::zeros({weight.size(0)}), 0.01f);
 }
 
 }  // namespace
@@ -64,8 +65,8 @@ TEST_CASE("weight scales are on the march's grid, and weights round as it does")
 }
 
 TEST_CASE("dead channels have the smallest scale; a bias on one raises it") {
-  const QuantizedWeights q =
-      quantize_weights("conv", {}, March::bayes, Tensor::zeros({2, 3}), Tensor::from({2}, {0, 100}), 0x1p-23f);
+  const QuantizedWeights q = WeightQuantizer("conv", {}, 2)
+                                 .quantize(March::bayes, Tensor::zeros({2, 3}), Tensor::from({2}, {0, 100}), 0x1p-23f);
   CHECK(q.scales[0] == 0x1p-23f);
   CHECK(q.bias[0] == 0);
   CHECK(q.scales[1] == 100 * 0x1p-7f);
@@ -74,8 +75,8 @@ TEST_CASE("dead channels have the smallest scale; a bias on one raises it") {
 
 TEST_CASE("weights and biases that are not finite are errors that name them") {
   const auto of = [](float w, float b) {
-    return quantize_weights("body.0.conv1", {}, March::bayes, Tensor::from({2, 1}, {1, w}), Tensor::from({2}, {0, b}),
-                            0.1f);
+    return WeightQuantizer("body.0.conv1", {}, 2)
+        .quantize(March::bayes, Tensor::from({2, 1}, {1, w}), Tensor::from({2}, {0, b}), 0.1f);
   };
   CHECK_ERROR(of(kNan, 0), "body.0.conv1: weights of output channel 1: min_max: the tensor holds NaN");
   CHECK_ERROR(of(INFINITY, 0), "body.0.conv1: weights of output channel 1: min_max: the tensor holds an infinity");

@@ -114,7 +114,8 @@ TEST_SUITE("exact") {
           for (const int count : {1, 2}) {
             set_threads(count);
             Tensor acc = Tensor::empty(shape, DType::int32);
-            integer_convolution(geometry, x, bounds, integer_weights(weight, bounds, false, "test"), acc);
+            integer_convolution(geometry, x, Grid{1, bounds}, integer_weights(weight, Grid{1, bounds}, false, "test"),
+                                acc);
             CHECK_SAME(acc, expected);
           }
           set_threads(before);
@@ -131,7 +132,7 @@ TEST_SUITE("exact") {
       const Shape shape{1, 4, 4, 16};
       const auto geometry = ops::geometry(conv, x.shape(), weight.shape(), shape);
       Tensor acc = Tensor::empty(shape, DType::int32);
-      integer_convolution(geometry, x, bounds, integer_weights(weight, bounds, false, "test"), acc);
+      integer_convolution(geometry, x, Grid{1, bounds}, integer_weights(weight, Grid{1, bounds}, false, "test"), acc);
       CHECK_SAME(acc, plain_convolution(geometry, x, weight));
     }
   }
@@ -165,7 +166,8 @@ TEST_SUITE("exact") {
           for (const int count : {1, 2}) {
             set_threads(count);
             Tensor y = Tensor::empty(shape, DType::int8);
-            integer_layer(geometry, x, bounds, integer_weights(weight, bounds, count == 1, "test"), skip, r, y);
+            integer_layer(geometry, x, Grid{1, bounds}, integer_weights(weight, Grid{1, bounds}, count == 1, "test"),
+                          skip, r, y);
             CHECK_SAME(y, expected);
           }
           set_threads(before);
@@ -180,9 +182,9 @@ TEST_CASE("weights that are kept give the same, also after they changed") {
   const Tensor x = filled({1, 5, 5, 16}, bounds, Fill::random, random);
   Tensor weight = filled({8, 3, 3, 16}, bounds, Fill::random, random);
   for (int i = 0; i < 3; ++i) {
-    const IntegerWeights kept = integer_weights(weight, bounds, true, "test");
+    const IntegerWeights kept = integer_weights(weight, Grid{1, bounds}, true, "test");
     Tensor acc = Tensor::empty({1, 5, 5, 8}, DType::int32);
-    for (int again = 0; again < 2; ++again) integer_convolution(geometry, x, bounds, kept, acc);
+    for (int again = 0; again < 2; ++again) integer_convolution(geometry, x, Grid{1, bounds}, kept, acc);
     CHECK_SAME(acc, plain_convolution(geometry, x, weight));
     weight.mutable_data<int8_t>()[i] = static_cast<int8_t>(weight.data<int8_t>()[i] / 2 + 1);
   }
@@ -203,7 +205,7 @@ TEST_CASE("weights are cut into parts only where a sum could reach 2^24") {
   auto* w = weight.mutable_data<int8_t>();
   std::fill_n(w, 2048, static_cast<int8_t>(-128));
   CHECK(integer_weights(weight, {}, false, "test").parts.size() == 2);
-  CHECK(integer_weights(weight, {0, 127}, false, "test").parts.size() == 1);
+  CHECK(integer_weights(weight, Grid{1, {0, 127}}, false, "test").parts.size() == 1);
   w[1500] = -127;
   w[3] = -127;
   CHECK(integer_weights(weight, {}, false, "test").parts.size() == 1);
@@ -214,7 +216,7 @@ TEST_CASE("the parts add up to the weights, and each is below 2^24") {
   Random random(7);
   for (const Bounds bounds : {Bounds{-128, 127}, Bounds{0, 127}, Bounds{0, 60}}) {
     const Tensor weight = filled({4, 3, 3, 700}, {-128, 127}, Fill::mixed, random);
-    const IntegerWeights cut = integer_weights(weight, bounds, false, "test");
+    const IntegerWeights cut = integer_weights(weight, Grid{1, bounds}, false, "test");
     CHECK(cut.parts.size() >= 2);
     const int64_t each = weight.elements() / 4, reach = std::max<int64_t>(-bounds.low, bounds.high);
     std::vector<int> sum(static_cast<size_t>(weight.elements()));
@@ -244,6 +246,6 @@ TEST_CASE("an accumulator that 32 bits may not hold is an error") {
   CHECK_ERROR(integer_weights(weight, {}, false, "head"),
               "head: the accumulator of output channel 1 may reach 1073754112, expected at most 1073741823 so that 32 "
               "bits hold it with its bias");
-  CHECK(integer_weights(weight, {0, 127}, false, "head").reach < (1 << 30));
-  CHECK(integer_weights(weights_of({-128, 127}), {-5, 3}, false, "head").reach == 255 * 5);
+  CHECK(integer_weights(weight, Grid{1, {0, 127}}, false, "head").reach < (1 << 30));
+  CHECK(integer_weights(weights_of({-128, 127}), Grid{1, {-5, 3}}, false, "head").reach == 255 * 5);
 }

@@ -24,5 +24,6 @@ TEST_CASE("clip needs a limit at least, and the lower one below the upper one") 
               "clip: min is 1 and max is 1, expected min < max");
   CHECK_ERROR(test::activation_quantizer("clip", {{"min", double{NAN}}, {"max", 1.0}}), "expected min < max");
   CHECK_ERROR(test::activation_quantizer("clip", {{"maximum", 1.0}}),
-              "keyword 'maximum' is unknown to observer clip, expected one of: averaging_constant, min, max");
+              "keyword 'maximum' is unknown to fake_quant and observer clip, expected one of: averaging_constant, "
+              "dtype, min, max");
 }

@@ -40,7 +40,9 @@ TEST_CASE("weights of a fixed scale have it in every channel; their gradient pas
   const auto config =
       get_default_qconfig({.weight_observer = "fixed_scale", .weight_qkwargs = {{"scale", 0.1}}}).weight;
   const Tensor weight = Tensor::from({2, 2}, {1, -0.3f, 13, -20}), bias = Tensor::zeros({2});
-  const auto quantized = [&](const March& march) { return quantize_weights("conv", config, march, weight, bias, 1); };
+  const auto quantized = [&](const March& march) {
+    return WeightQuantizer("conv", config, weight.size(0)).quantize(march, weight, bias, 1);
+  };
   const QuantizedWeights q = quantized(March::bayes);
   CHECK(q.scales == std::vector<float>{0.1f, 0.1f});
   CHECK_SAME(q.values, Tensor::from<int8_t>({2, 2}, {10, -3, 127, -128}));

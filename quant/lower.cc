@@ -1,0 +1,197 @@
+#include "lower.h"
+
+#include "../core/ops/view.h"
+#include "fused_conv.h"
+#include "layers.h"
+#include "ops/conv.h"
+
+namespace sinter::quant {
+
+namespace {
+
+Shape one_image(const Shape& shape) { return shape.rank() == 0 ? Shape{1} : shape.with(0, 1); }
+
+class Lowering {
+ public:
+  explicit Lowering(const PreparedModel& model) : model_(model), graph_(model.graph()) {
+    program_.march = model.march();
+  }
+
+  IntegerProgram run() {
+    for (size_t i = 0; i < graph_.inputs.size(); ++i) lower_input(i);
+    for (size_t i = 0; i < graph_.nodes.size(); ++i) try {
+        lower_node(i);
+      } catch (const Error& error) {
+        violations_ += text("\n  ", error.what());
+        // What follows is lowered all the same, to find the other violations.
+        nodes_.resize(i + 1);
+        nodes_[i].integers = add(graph_.nodes[i].name, graph_.nodes[i].outputs[0].shape, {}, 8);
+      }
+    check(violations_.empty(), "the model does not fit the ", program_.march, ":", violations_);
+    for (const Operand& operand : graph_.outputs) {
+      const Made& made = made_by(operand);
+      program_.outputs.push_back(made.integers >= 0 ? made.integers : made.real);
+    }
+    return std::move(program_);
+  }
+
+ private:
+  // A tensor of the graph as values of the program; -1 where it is not needed so.
+  struct Made {
+    int integers = -1, real = -1;
+  };
+
+  int add(const std::string& name, const Shape& shape, const Grid& grid, int bits) {
+    program_.values.push_back(
+        {name, one_image(shape), grid.dtype, grid.scale, grid.bounds.low, grid.bounds.high, bits});
+    return static_cast<int>(program_.values.size()) - 1;
+  }
+  int add_real(const std::string& name, const Shape& shape) { return add(name, shape, {1, {0, 0}, DType::float32}, 8); }
+  void append(Instruction step) { program_.instructions.push_back(std::move(step)); }
+
+  Grid own_grid(const ActivationQuantizer& quantizer) const {
+    return {quantizer.scale(program_.march), quantizer.bounds(), quantizer.dtype()};
+  }
+
+  Made& made_by(const Operand& operand) {
+    return operand.kind == Operand::Kind::input ? inputs_[operand.index] : nodes_[operand.index];
+  }
+
+  int integers_of(const Operand& operand) const {
+    return operand.kind == Operand::Kind::input ? inputs_[operand.index].integers : nodes_[operand.index].integers;
+  }
+
+  // The float32 value of a tensor, dequantised once.
+  int real_of(const Operand& operand) {
+    Made& made = made_by(operand);
+    if (made.real >= 0) return made.real;
+    const Value from = program_.values[made.integers];
+    made.real = add_real(from.name + ".real", from.shape);
+    Instruction step;
+    step.opcode = Opcode::dequantize;
+    step.inputs = {made.integers};
+    step.output = made.real;
+    append(std::move(step));
+    return made.real;
+  }
+
+  // The integers of a float32 value.
+  int quantized(int real, const ActivationQuantizer& quantizer) {
+    const Value from = program_.values[real];
+    Instruction step;
+    step.opcode = Opcode::quantize;
+    step.inputs = {real};
+    step.output = add(quantizer.name() + ".quantized", from.shape, own_grid(quantizer), quantizer.config().bits);
+    append(step);
+    return step.output;
+  }
+
+  void lower_input(size_t i) {
+    const ActivationQuantizer* quantizer = model_.input_quantizer_or_null(i);
+    const Shape& shape = graph_.inputs[i].shape;
+    Made& made = inputs_.emplace_back();
+    if (quantizer != nullptr && !model_.read_as_real({Operand::Kind::input, static_cast<int>(i)})) {
+      made.integers = add(quantizer->name(), shape, own_grid(*quantizer), quantizer->config().bits);
+      program_.inputs.push_back(made.integers);
+      return;
+    }
+    made.real = add_real(model_.input_name(i), shape);
+    program_.inputs.push_back(made.real);
+    if (quantizer != nullptr) made.integers = quantized(made.real, *quantizer);
+  }
+
+  void lower_node(size_t index) {
+    const Node& node = graph_.nodes[index];
+    Made made;
+    if (model_.in_float(index)) {
+      made.real = lower_float(node);
+      if (const auto* quantizer = model_.node_quantizer(index)) made.integers = quantized(made.real, *quantizer);
+    } else if (const FusedConv* conv = fused_conv(node)) {
+      made.integers = lower_conv(index, *conv);
+    } else {
+      made.integers = lower_layer(index);
+    }
+    nodes_.push_back(made);
+  }
+
+  int lower_float(const Node& node) {
+    Instruction step;
+    step.opcode = Opcode::cpu;
+    step.op = node.op;
+    for (const Operand& operand : node.inputs) {
+      step.constants.push_back(operand.kind == Operand::Kind::parameter
+                                   ? graph_.parameters[operand.index].value.tensor().detach()
+                               : operand.kind == Operand::Kind::constant ? graph_.constants[operand.index]
+                                                                         : Tensor());
+      if (operand.is_activation()) step.inputs.push_back(real_of(operand));
+    }
+    step.output = add_real(node.name, node.outputs[0].shape);
+    append(step);
+    return step.output;
+  }
+
+  int lower_layer(size_t index) {
+    const Node& node = graph_.nodes[index];
+    const ActivationQuantizer* quantizer = model_.node_quantizer(index);
+    std::vector<int> values;
+    std::vector<Grid> grids;
+    for (const Operand& operand : node.inputs)
+      if (operand.is_activation()) {
+        values.push_back(integers_of(operand));
+        grids.push_back(program_.values[values.back()].grid());
+      }
+    Grid y = quantizer == nullptr ? Grid{} : own_grid(*quantizer);
+    Instruction step = layer_instruction(graph_, node, grids, program_.march, y);
+    for (int& input : step.inputs) input = values[input];
+    const int bits = quantizer == nullptr ? program_.values[values[0]].bits : quantizer->config().bits;
+    step.output = add(node.name, node.outputs[0].shape, y, bits);
+    append(step);
+    return step.output;
+  }
+
+  int lower_conv(size_t index, const FusedConv& conv) {
+    const Node& node = graph_.nodes[index];
+    Instruction step;
+    step.opcode = Opcode::conv;
+    step.inputs = {integers_of(node.inputs[0])};
+    const Grid x = program_.values[step.inputs[0]].grid();
+    const Folded folded = folded_weights(graph_, node);
+    const auto weights = model_.weight_quantizer(index)->quantize(program_.march, folded.weight, folded.bias, x.scale);
+    const auto channels = static_cast<int64_t>(weights.scales.size());
+    FusedConvAttributes attributes = conv.attributes;
+    attributes.batch_norm = false;
+    step.op = std::make_shared<FusedConv>(attributes);
+    const Tensor& w = folded.weight;
+    step.weight = w.rank() == 4 ? weights.values : ops::view(weights.values, {w.size(0), 1, 1, w.size(1)});
+    step.bias = Tensor::from({channels}, weights.bias);
+    step.weight_scales = Tensor::from({channels}, weights.scales);
+    const ActivationQuantizer* quantizer = model_.node_quantizer(index);
+    Grid y{1, {0, 0}, DType::int32};
+    if (quantizer != nullptr) {
+      y = own_grid(*quantizer);
+      Grid skip;
+      if (const Operand* added = skip_of(node)) {
+        step.inputs.push_back(integers_of(*added));
+        skip = program_.values[step.inputs[1]].grid();
+      }
+      step.rescale = multipliers(node.name, program_.march, accumulator_units(weights.scales, x.scale), 1,
+                                 step.inputs.size() == 2 ? &skip : nullptr, y.scale);
+      y.bounds = output_bounds(conv.activation(), y.scale, program_.march.rounding, y.bounds);
+    }
+    step.output = add(node.name, node.outputs[0].shape, y, quantizer == nullptr ? 8 : quantizer->config().bits);
+    append(step);
+    return step.output;
+  }
+
+  const PreparedModel& model_;
+  const Graph& graph_;
+  IntegerProgram program_;
+  std::vector<Made> inputs_, nodes_;
+  std::string violations_;
+};
+
+}  // namespace
+
+IntegerProgram lower(const PreparedModel& model) { return Lowering(model).run(); }
+
+}  // namespace sinter::quant

@@ -1,0 +1,120 @@
+#include "node_config.h"
+
+#include <algorithm>
+#include <set>
+
+namespace sinter::quant {
+
+namespace {
+
+// Whether `path` is the name itself, or a module that the name lies in.
+bool covers(const std::string& path, const std::string& name) {
+  return name.starts_with(path) && (name.size() == path.size() || name[path.size()] == '.' || name[path.size()] == '#');
+}
+
+bool covers(const std::string& path, const Node& node) {
+  return covers(path, node.name) || std::any_of(node.aliases.begin(), node.aliases.end(),
+                                                [&](const std::string& alias) { return covers(path, alias); });
+}
+
+// The part of the path that names nodes, and which tensor of them it says: "" for all.
+std::pair<std::string, std::string> split_path(const std::string& path) {
+  for (const char* tensor : {"weight", "activation"})
+    if (path.ends_with(std::string(".") + tensor))
+      return {path.substr(0, path.size() - std::string(tensor).size() - 1), tensor};
+  return {path, ""};
+}
+
+int64_t edits(const std::string& a, const std::string& b) {
+  std::vector<int64_t> row(b.size() + 1);
+  for (size_t j = 0; j < row.size(); ++j) row[j] = static_cast<int64_t>(j);
+  for (size_t i = 1; i <= a.size(); ++i) {
+    int64_t diagonal = row[0];
+    row[0] = static_cast<int64_t>(i);
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const int64_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+// Every path that names something: nodes, aliases and the modules around them.
+std::vector<std::string> known_paths(const Graph& graph, const std::vector<std::string>& inputs) {
+  std::set<std::string> all(inputs.begin(), inputs.end());
+  const auto add = [&](const std::string& name) {
+    all.insert(name);
+    for (size_t dot = name.find('.'); dot != std::string::npos; dot = name.find('.', dot + 1))
+      all.insert(name.substr(0, dot));
+  };
+  for (const Node& node : graph.nodes) {
+    add(node.name);
+    for (const std::string& alias : node.aliases) add(alias);
+  }
+  return {all.begin(), all.end()};
+}
+
+void apply(NodeConfig& config, const QConfig& qconfig, const std::string& tensor, const std::string& source) {
+  if (tensor != "weight") {
+    config.qconfig.activation = qconfig.activation;
+    config.activation_source = source;
+  }
+  if (tensor != "activation") {
+    config.qconfig.weight = qconfig.weight;
+    config.weight_source = source;
+  }
+  if (tensor.empty()) config.qconfig.run_in_float = qconfig.run_in_float;
+}
+
+}  // namespace
+
+std::string nearest_name(const std::string& name, const std::vector<std::string>& names) {
+  return *std::min_element(names.begin(), names.end(),
+                           [&](const std::string& a, const std::string& b) { return edits(name, a) < edits(name, b); });
+}
+
+NodeConfigs node_configs(const Graph& graph, const std::vector<std::string>& input_names, const QConfig& whole,
+                         const std::map<std::string, QConfig>& by_type, const std::map<std::string, QConfig>& by_path) {
+  NodeConfigs configs{std::vector<NodeConfig>(input_names.size(), {whole}),
+                      std::vector<NodeConfig>(graph.nodes.size(), {whole})};
+  for (const auto& [type, qconfig] : by_type) {
+    std::set<std::string> types;
+    for (size_t i = 0; i < graph.nodes.size(); ++i) {
+      types.emplace(graph.nodes[i].op->name());
+      if (graph.nodes[i].op->name() == type) apply(configs.nodes[i], qconfig, "", "type " + type);
+    }
+    check(types.count(type) > 0, "prepare_qat: by_type '", type, "': the network has no such operation, but ",
+          joined({types.begin(), types.end()}));
+  }
+  // Shorter paths first: longer ones are more specific.
+  std::vector<std::pair<std::string, QConfig>> paths(by_path.begin(), by_path.end());
+  std::stable_sort(paths.begin(), paths.end(),
+                   [](const auto& a, const auto& b) { return a.first.size() < b.first.size(); });
+  for (const auto& [path, qconfig] : paths) {
+    bool found = false;
+    const auto use = [&](const std::string& name, const std::string& tensor) {
+      for (size_t i = 0; i < input_names.size(); ++i)
+        if (input_names[i] == name) {
+          apply(configs.inputs[i], qconfig, tensor, "path " + path);
+          found = true;
+        }
+      for (size_t i = 0; i < graph.nodes.size(); ++i)
+        if (covers(name, graph.nodes[i])) {
+          apply(configs.nodes[i], qconfig, tensor, "path " + path);
+          found = true;
+        }
+    };
+    use(path, "");
+    if (!found) {
+      const auto parts = split_path(path);
+      if (!parts.second.empty()) use(parts.first, parts.second);
+    }
+    if (found) continue;
+    fail("prepare_qat: by_path '", path, "' names no module and no node; did you mean '",
+         nearest_name(path, known_paths(graph, input_names)), "'?");
+  }
+  return configs;
+}
+
+}  // namespace sinter::quant

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "../core/op.h"
+#include "contract.h"
+
+namespace sinter::quant {
+
+/// An activation of a program.
+struct Value {
+  std::string name;           ///< of the node that makes it, or of the input
+  Shape shape;                ///< for one image: the first axis is 1
+  DType dtype = DType::int8;  ///< int8, int16; int32: accumulators of a high-precision output; float32: of the CPU
+  float scale = 1;            ///< int8, int16: real value = integer * scale; an accumulator's is s_x s_w[c]
+  int32_t low = 0, high = 0;  ///< int8, int16: the integers it may hold
+  int bits = 8;               ///< int8, int16: of its type: 16, 8, 4 or 2
+  bool operator==(const Value&) const = default;
+
+  bool is_integer() const { return dtype == DType::int8 || dtype == DType::int16; }
+  Grid grid() const { return {scale, {low, high}, dtype}; }
+};
+
+enum class Opcode : uint8_t {
+  conv,  ///< x [, skip]: convolution, bias, residual, rescaled by output channel; a linear layer is one of 1x1 images
+  add,   ///< a, b of one shape, a of the larger scale: (a * m + b * skip) / 2^shift
+  mean,  ///< x [1,H,W,C]: the sum over the image, rescaled
+  max_pool,    ///< x [1,H,W,C]: the largest of each window, padding never wins
+  clamp,       ///< x limited to the output's low..high
+  reshape,     ///< x under another shape
+  quantize,    ///< float32 to integers
+  dequantize,  ///< integers, or accumulators, to float32
+  cpu,         ///< a float32 operation
+};
+std::string to_string(Opcode opcode);
+
+/// One step of a program. Everything in a step of the BPU is an integer, but for the scales, which say what the
+/// integers mean: they are not computed with.
+struct Instruction {
+  Opcode opcode = Opcode::conv;
+  std::vector<int> inputs;  ///< indices of values
+  int output = 0;
+  std::shared_ptr<const Op> op;     ///< whose attributes the step has: windows, axes, ...; a FusedConv for conv
+  Tensor weight;                    ///< conv: int8 [O,KH,KW,I/groups]
+  Tensor bias;                      ///< conv: int32 [O]
+  Tensor weight_scales;             ///< conv: float32 [O]
+  std::vector<Multiplier> rescale;  ///< conv: by output channel, none for accumulators; else as the opcode says
+  std::vector<Tensor> constants;    ///< cpu: the operands that are no values, undefined where one is a value
+};
+
+/// A network as integers, for one march: instructions in the order in which they run. Images are quantised on the way
+/// in and results dequantised on the way out, by the scales of these values.
+struct IntegerProgram {
+  March march;
+  std::vector<Value> values;
+  std::vector<int> inputs, outputs;  ///< indices of values
+  std::vector<Instruction> instructions;
+
+  /// The instruction that makes a value; null for an input.
+  const Instruction* producer(int value) const;
+};
+
+/// Results as real numbers, float32: integer * scale, and for accumulators
+/// float(double(acc) * (double(s_x) * double(s_w))). `integers` is [N,...] of the value's type.
+Tensor dequantize(const IntegerProgram& program, int value, const Tensor& integers);
+
+}  // namespace sinter::quant
