@@ -44,6 +44,42 @@ def per_channel(name, shape, scale=1.0):
     golden.record(name, {}, {"w": w}, {"y": y, "scales": scales})
 
 
+def clipped_channels(name, shape, clip):
+    """Weights whose ranges are limited to +-clip, and their gradient; some channels are within."""
+    golden.seed(name)
+    w = (values(*shape) * torch.linspace(0.1, 2, shape[0]).reshape(-1, *[1] * (len(shape) - 1))).requires_grad_()
+    reach = w.detach().flatten(1).abs().amax(1).clamp(max=clip)
+    scales = torch.clamp(reach / 127.5, min=torch.finfo(torch.float32).eps)
+    y = torch.fake_quantize_per_channel_affine(w, scales, torch.zeros(shape[0], dtype=torch.int32), 0, -128, 127)
+    dy = values(*shape)
+    y.backward(dy)
+    assert 0 < (w.grad != 0).sum() < w.numel()
+    golden.record(name, {"clip": clip}, {"clipped": w}, {"y": y, "scales": scales}, {"y": dy, "clipped": w.grad})
+
+
+def of_type(name, qmin, qmax, scale):
+    """Integers of other types: values on both sides of the range, ties, and what is beyond every integer."""
+    golden.seed(name)
+    span = qmax - qmin
+    spread = torch.rand(60) * 1.5 * span + qmin - 0.25 * span
+    ties = torch.arange(qmin - 3, qmin + 4) + 0.5
+    more = torch.tensor([-INF, -1e9, qmin - 0.5, qmin - 0.25, qmax + 0.25, qmax + 0.5, qmax - 0.5, 0.0, 1e9])
+    v = (torch.cat([spread, ties, torch.flip(-ties, [0]), more]) * scale).float().requires_grad_()
+    y = torch.fake_quantize_per_tensor_affine(v, scale, 0, qmin, qmax)
+    dy = values(*v.shape)
+    y.backward(dy)
+    golden.record(name, {"qmin": qmin, "qmax": qmax, "scale": scale}, {"v": v}, {"y": y}, {"y": dy, "v": v.grad})
+
+
+clipped_channels("clipped weights of a convolution", (6, 3, 3, 4), 1.0)
+clipped_channels("clipped weights of a linear layer", (5, 17), 0.75)
+of_type("int16", -32768, 32767, 2.0 ** -12)
+of_type("int16, an odd scale", -32768, 32767, scale_of(2.3) / 256)
+of_type("int4", -8, 7, 0.25)
+of_type("int4, an odd scale", -8, 7, scale_of(2.3))
+of_type("uint4", 0, 15, 0.5)
+of_type("int2", -2, 1, 0.5)
+of_type("uint2", 0, 3, scale_of(2.3))
 per_channel("weights of a convolution", (5, 3, 3, 4))
 per_channel("weights of a linear layer", (4, 30), 0.1)
 

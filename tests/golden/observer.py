@@ -1,7 +1,8 @@
 """Observers: PyTorch's moving average of minima and maxima, and the percentile of SPEC.md, section 2, in numpy."""
 import numpy
 import torch
-from torch.ao.quantization import MovingAverageMinMaxObserver
+from torch.ao.quantization import (MinMaxObserver, MovingAverageMinMaxObserver, MovingAveragePerChannelMinMaxObserver,
+                                   PerChannelMinMaxObserver)
 
 import common
 from common import values
@@ -29,6 +30,59 @@ min_max("min_max, never positive", 0.1, lambda: [-values(30).abs() for _ in rang
 min_max("min_max, frozen", 0.0, lambda: [values(30, scale=1 + i) for i in range(3)])
 min_max("min_max, all zero", 0.01, lambda: [torch.zeros(5), torch.zeros(5)])
 min_max("min_max, tiny", 0.01, lambda: [values(5) * 1e-7, values(5) * 1e-7])
+
+
+def record_channels(name, attributes, observer, batches):
+    """Ranges and scales per channel (axis 0) after each batch."""
+    golden.seed(name)
+    inputs, ranges, scales = {}, [], []
+    for i, batch in enumerate(batches()):
+        inputs[f"batch{i}"] = batch
+        observer(batch)
+        ranges.append(torch.stack([observer.min_val, observer.max_val], 1))
+        scales.append(observer.calculate_qparams()[0])
+    golden.record(name, attributes, inputs, {"ranges": torch.stack(ranges), "scales": torch.stack(scales)})
+
+
+def channels(name, batches):
+    """Weights: each step's ranges are the current values' alone."""
+    record_channels(name, {"averaging_constant": 1.0},
+                    PerChannelMinMaxObserver(ch_axis=0, dtype=torch.qint8, qscheme=torch.per_channel_symmetric), batches)
+
+
+def averaged_channels(name, c, batches):
+    observer = MovingAveragePerChannelMinMaxObserver(averaging_constant=c, ch_axis=0, dtype=torch.qint8,
+                                                     qscheme=torch.per_channel_symmetric)
+    record_channels(name, {"averaging_constant": c}, observer, batches)
+
+
+def odd_channels():
+    """Dead, tiny, never negative, never positive, with an outlier."""
+    w = values(6, 3, 3, 2)
+    w[0], w[1], w[2], w[3] = 0, w[1] * 1e-7, w[2].abs(), -w[3].abs()
+    w[4, 0, 0, 0] = 50
+    return w
+
+
+channels("channels of a convolution", lambda: [odd_channels()])
+channels("channels of a linear layer", lambda: [values(4, 30, scale=0.1)])
+averaged_channels("channels, averaged", 0.01, lambda: [values(5, 12, scale=1 + i, offset=0.2 * i) for i in range(4)])
+averaged_channels("channels, averaged fast", 0.5, lambda: [odd_channels() * (i + 1) for i in range(3)])
+averaged_channels("channels, frozen", 0.0, lambda: [odd_channels() * (i + 1) for i in range(2)])
+
+
+def scale_of_type(name, qmin, qmax, dtype=torch.qint8):
+    golden.seed(name)
+    observer = MinMaxObserver(dtype=dtype, qscheme=torch.per_tensor_symmetric, quant_min=qmin, quant_max=qmax)
+    x = values(40, offset=0.3)
+    observer(x)
+    golden.record(name, {"qmin": qmin, "qmax": qmax}, {"x": x}, {"scale": observer.calculate_qparams()[0].reshape(())})
+
+
+scale_of_type("type int4", -8, 7)
+scale_of_type("type int2", -2, 1)
+scale_of_type("type int8", -128, 127)
+scale_of_type("type int16", -32768, 32767, torch.qint32)
 
 
 def observed(name, keywords, batches, observe):

@@ -16,6 +16,8 @@ namespace {
 constexpr float kInf = std::numeric_limits<float>::infinity();
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
+const std::vector<Bounds> kTypes{{-128, 127}, {-32768, 32767}, {-8, 7}, {-2, 1}, {0, 15}, {0, 3}};
+
 double log_uniform(Random& random, double low, double high) { return std::exp2(low + (high - low) * random.uniform()); }
 
 }  // namespace
@@ -41,6 +43,59 @@ TEST_CASE("a scale of a range that is not finite is an error") {
   CHECK_ERROR(scale_from_range(-1, kInf), "not finite");
   CHECK_ERROR(scale_from_range(kNan, 1), "not finite");
   CHECK_ERROR(scale_from_range(-1, kNan), "not finite");
+}
+
+TEST_CASE("scales of other types agree with PyTorch's observers") {
+  int cases = 0;
+  for (const auto& c : test::golden("observer")) {
+    if (!c.name.starts_with("type ")) continue;
+    CAPTURE(c.name);
+    ++cases;
+    const Bounds type{static_cast<int32_t>(c.attribute<int64_t>("qmin")),
+                      static_cast<int32_t>(c.attribute<int64_t>("qmax"))};
+    const Range range = Samples(c.input("x")).range();
+    CHECK(scale_from_range(range.min, range.max, type) == c.output("scale").item());
+  }
+  CHECK(cases == 4);
+}
+
+TEST_CASE("scales are positive, and grow with the range on every march") {
+  Random random(12);
+  for (const March* march : {&March::bayes, &March::bernoulli2})
+    for (const Bounds& type : kTypes)
+      for (int i = 0; i < 3000; ++i) {
+        const auto min = static_cast<float>((random.uniform() - 0.3) * log_uniform(random, -40, 30)),
+                   max = min + static_cast<float>(log_uniform(random, -40, 30));
+        const auto wider_min = min - static_cast<float>(log_uniform(random, -50, 20)) * static_cast<float>(i % 2),
+                   wider_max = max + static_cast<float>(log_uniform(random, -50, 20)) * static_cast<float>(i % 3);
+        const float scale = march->on_grid(scale_from_range(min, max, type));
+        REQUIRE(scale >= kMinScale);
+        REQUIRE(march->on_grid(scale_from_range(wider_min, wider_max, type)) >= scale);
+      }
+}
+
+TEST_CASE("quantisation is monotone, off by half a step at most, and idempotent") {
+  Random random(13);
+  for (const Rounding rounding : {Rounding::half_to_even, Rounding::half_up})
+    for (const Bounds& type : kTypes)
+      for (int i = 0; i < 3000; ++i) {
+        const auto scale = static_cast<float>(log_uniform(random, -23, 10));
+        const float inverse = 1.0f / scale;
+        const double reach = 1.2 * std::max(-type.low, type.high);
+        auto r = (2 * random.uniform() - 1) * reach;
+        if (i % 4 == 0) r = std::floor(r) + 0.5;  // a tie, perhaps
+        const float x = static_cast<float>(r) * scale,
+                    above = x + static_cast<float>(log_uniform(random, -20, 3)) * scale;
+        const int32_t q = quantize(x, inverse, type, rounding);
+        REQUIRE(q >= type.low);
+        REQUIRE(q <= type.high);
+        REQUIRE(quantize(above, inverse, type, rounding) >= q);
+        const float y = static_cast<float>(q) * scale;
+        REQUIRE(quantize(y, inverse, type, rounding) == q);
+        if (r > type.low && r < type.high)
+          REQUIRE(std::abs(static_cast<double>(x) - q * static_cast<double>(scale)) <=
+                  0.5001 * scale + 1e-6 * reach * scale);
+      }
 }
 
 TEST_CASE("quantise rounds ties as the march does") {
@@ -116,6 +171,44 @@ TEST_CASE("fake quantisation and its gradient agree with PyTorch") {
                  {.rtol = 1e-7, .atol = 0});
   }
   CHECK(cases == 6);
+}
+
+TEST_CASE("no gradient passes at infinities") {
+  ActivationQuantizer quantizer("x", {});
+  quantizer.observe(Samples(Tensor::from({2}, {-1, 1})));
+  const Pass pass{&March::bayes, false, nullptr};
+  std::atomic<int64_t> nans{0};
+  QuantizeInput in;
+  in.output = &quantizer;
+  in.pass = &pass;
+  in.nans = &nans;
+  Dequantize out;
+  out.scale = quantizer.scale(March::bayes);
+  Tensor x = Tensor::from({4}, {kInf, -kInf, 0.5f, 1e30f});
+  x.set_requires_grad(true);
+  const Tensor y = call(out, call(in, x));
+  CHECK(y.at({0}) == 127 * out.scale);
+  CHECK(y.at({1}) == -128 * out.scale);
+  y.backward(Tensor::ones({4}));
+  CHECK_SAME(x.grad(), Tensor::from({4}, {0, 0, 1, 0}));
+}
+
+TEST_CASE("integers of other types agree with PyTorch, ties and minus infinity included") {
+  int cases = 0;
+  for (const auto& c : test::golden("fake_quant")) {
+    if (c.inputs[0].first != "v") continue;
+    CAPTURE(c.name);
+    ++cases;
+    const Bounds type{static_cast<int32_t>(c.attribute<int64_t>("qmin")),
+                      static_cast<int32_t>(c.attribute<int64_t>("qmax"))};
+    const auto scale = static_cast<float>(c.attribute<double>("scale"));
+    Tensor y = Tensor::empty(c.input("v").shape());
+    for (int64_t i = 0; i < y.elements(); ++i)
+      y.mutable_data<float>()[i] =
+          static_cast<float>(quantize(c.input("v").at({i}), 1.0f / scale, type, Rounding::half_to_even)) * scale;
+    CHECK_SAME(y, c.output("y"));
+  }
+  CHECK(cases == 7);
 }
 
 TEST_CASE("multipliers are those of exact integer arithmetic") {

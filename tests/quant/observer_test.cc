@@ -4,7 +4,9 @@
 #include <cmath>
 #include <map>
 
+#include "../../core/ops/arithmetic.h"
 #include "../../core/parallel.h"
+#include "../../core/random.h"
 #include "../../quant/observer_state.h"
 #include "observers/golden.h"
 
@@ -120,15 +122,58 @@ TEST_CASE("observers depend neither on threads nor on where the values come from
 
 TEST_CASE("the order of values within a batch makes no difference") {
   const Tensor x = test::normal({kMany}, 5);
-  const auto values = x.values<float>();
-  const Tensor reversed = Tensor::from({kMany}, std::vector<float>(values.rbegin(), values.rend()));
+  std::vector<float> values(x.values<float>().begin(), x.values<float>().end());
+  std::reverse(values.begin(), values.end());
+  for (int order = 0; order < 3; ++order) {
+    CAPTURE(order);
+    const Tensor other = Tensor::from({kMany}, values);
+    for (const auto& entry : kObservers) {
+      const std::string& name = entry.first;
+      CAPTURE(name);
+      const Range a = make(name)->observe(Samples(x)), b = make(name)->observe(Samples(other));
+      // Sums of floats only decide between candidates, but for the standard deviation.
+      const double rounding = name == "clip_std" ? 1e-6 : 0;
+      CHECK_CLOSE(Tensor::from({2}, {a.min, a.max}), Tensor::from({2}, {b.min, b.max}), rounding, 0);
+    }
+    Random random(static_cast<uint64_t>(order));
+    for (size_t i = values.size(); i-- > 1;)
+      std::swap(values[i], values[static_cast<size_t>(random.below(static_cast<int64_t>(i) + 1))]);
+  }
+}
+
+TEST_CASE("values of twice the size have twice the range") {
   for (const auto& entry : kObservers) {
     const std::string& name = entry.first;
+    if (name == "clip") continue;  // whose limits stay
     CAPTURE(name);
-    const Range a = make(name)->observe(Samples(x)), b = make(name)->observe(Samples(reversed));
-    // Sums of floats only decide between candidates, but for the standard deviation.
-    const double rounding = name == "clip_std" ? 1e-6 : 0;
-    CHECK_CLOSE(Tensor::from({2}, {a.min, a.max}), Tensor::from({2}, {b.min, b.max}), rounding, 0);
+    const ObserverValue one = make(name), two = make(name);
+    for (uint64_t i = 0; i < 4; ++i) {
+      const Tensor x = batch(i);
+      const Range a = one->observe(Samples(x)), b = two->observe(Samples(x * 2.0));
+      CHECK(same(b, {2 * a.min, 2 * a.max}));
+      CHECK(a.max > 0);
+    }
+  }
+}
+
+TEST_CASE("a wider batch never has a narrower range") {
+  // The same values with the largest pushed outwards: what clips stays, what follows the ends grows.
+  for (const auto& entry : kObservers) {
+    const std::string& name = entry.first;
+    if (name == "mse" || name == "mix" || name == "kl") continue;  // these weigh the ends against the rest
+    CAPTURE(name);
+    Tensor x = batch(4);
+    const auto largest =
+        std::max_element(x.values<float>().begin(), x.values<float>().end()) - x.values<float>().begin();
+    Range before = make(name)->observe(Samples(x));
+    for (int i = 0; i < 5; ++i) {
+      x.mutable_data<float>()[largest] *= 1.5f;
+      const Range range = make(name)->observe(Samples(x));
+      // A clip in the middle of a bin may move by half a bin, as the bins become wider.
+      const float half_bin = name == "percentile" ? x.at({largest}) / 4096 : 0.0f;
+      CHECK(range.max >= before.max - half_bin);
+      before = range;
+    }
   }
 }
 

@@ -56,6 +56,32 @@ TEST_CASE("the gradient of clipped weights passes inside of the clip") {
   CHECK(q.values.at<int8_t>({0, 3}) == 127);
 }
 
+TEST_CASE("clipped weights per channel and their gradient agree with PyTorch") {
+  int cases = 0;
+  for (const auto& c : test::golden("fake_quant")) {
+    if (c.inputs[0].first != "clipped") continue;
+    CAPTURE(c.name);
+    ++cases;
+    const double clip = c.attribute<double>("clip");
+    const auto qconfig =
+        get_default_qconfig({.weight_observer = "clip", .weight_qkwargs = {{"min", -clip}, {"max", clip}}});
+    const Tensor &w = c.input("clipped"), &dy = c.gradient("y");
+    const QuantizedWeights q = quantized(w, qconfig.weight);
+    CHECK_SAME(Tensor::from({w.size(0)}, q.scales), c.output("scales"));
+    Tensor y = Tensor::empty(w.shape()), dw = Tensor::empty(w.shape());
+    const int64_t each = w.elements() / w.size(0);
+    for (int64_t i = 0; i < w.elements(); ++i) {
+      const int64_t o = i / each, at = i % each;
+      y.mutable_data<float>()[i] = static_cast<float>(q.values.data<int8_t>()[i]) * q.scales[static_cast<size_t>(o)];
+      dw.mutable_data<float>()[i] =
+          dy.data<float>()[i] * static_cast<float>(q.mask.at<uint8_t>({o, at / 8}) >> at % 8 & 1);
+    }
+    CHECK_SAME(y, c.output("y"));
+    CHECK_SAME(dw, c.gradient("clipped"));
+  }
+  CHECK(cases == 2);
+}
+
 TEST_CASE("weight scales are on the march's grid, and weights round as it does") {
   const Tensor w = Tensor::from({2, 2}, {0.6f, 0.25f + 0.00390625f, 2, -2});
   const QuantizedWeights q = quantized(w, {}, March::bernoulli2);

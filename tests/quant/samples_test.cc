@@ -171,6 +171,30 @@ TEST_CASE("a batch in pieces merges to the same") {
   }
 }
 
+TEST_CASE("moments and squared errors of pieces merge to those of the whole") {
+  const Tensor x = test::normal({kMany}, 13, 3);
+  const float* data = x.data<float>();
+  const std::vector<float> scales{0.1f, 0.01f};
+  const std::vector<int64_t> cuts{0, 1, 1000, 9000, kMany};
+  double count = 0, mean = 0, squares = 0;
+  std::vector<double> errors(2);
+  for (size_t i = 0; i + 1 < cuts.size(); ++i) {
+    const float* piece = data + cuts[i];
+    const Samples part(cuts[i + 1] - cuts[i], [piece](int64_t begin, int64_t, float*) { return piece + begin; });
+    const Moments m = part.moments();
+    const auto here = static_cast<double>(part.count()), delta = m.mean - mean;
+    squares += here * m.std * m.std + delta * delta * count * here / (count + here);
+    mean += delta * here / (count + here);
+    count += here;
+    for (size_t k = 0; k < 2; ++k) errors[k] += part.squared_errors(scales, {})[k];
+  }
+  const Moments whole = Samples(x).moments();
+  CHECK(whole.mean == doctest::Approx(mean).epsilon(1e-5));
+  CHECK(whole.std == doctest::Approx(std::sqrt(squares / count)).epsilon(1e-6));
+  for (size_t k = 0; k < 2; ++k)
+    CHECK(Samples(x).squared_errors(scales, {})[k] == doctest::Approx(errors[k]).epsilon(1e-6));
+}
+
 TEST_CASE("a user's reduction sees every value once, in fixed blocks merged in order") {
   const Tensor x = Tensor::arange(kMany, DType::float32);
   const auto firsts = Samples(x).reduce(

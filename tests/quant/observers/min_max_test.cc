@@ -31,6 +31,28 @@ TEST_CASE("min_max and its moving average agree with PyTorch") {
   CHECK(cases == 7);
 }
 
+TEST_CASE("min_max per channel, averaged and not, agrees with PyTorch") {
+  int cases = 0;
+  for (const auto& c : test::golden("observer")) {
+    if (c.name.rfind("channels", 0) != 0) continue;
+    CAPTURE(c.name);
+    ++cases;
+    const Tensor &ranges = c.output("ranges"), &scales = c.output("scales");
+    std::vector<Range> running(static_cast<size_t>(ranges.size(1)));
+    MinMax observer;
+    for (int64_t i = 0; i < ranges.size(0); ++i)
+      for (int64_t o = 0; o < ranges.size(1); ++o) {
+        Range& range = running[static_cast<size_t>(o)];
+        const Range seen = observer.observe(Samples::channel(c.input(text("batch", i)), o));
+        range = i == 0 ? seen : averaged(range, seen, c.attribute<double>("averaging_constant"));
+        CHECK(range.min == ranges.at({i, o, 0}));
+        CHECK(range.max == ranges.at({i, o, 1}));
+        CHECK(scale_from_range(range.min, range.max) == scales.at({i, o}));
+      }
+  }
+  CHECK(cases == 5);
+}
+
 TEST_CASE("min_max covers the full range") {
   CHECK(MinMax().full_range());
   CHECK(MinMax().default_averaging_constant() == 0.01);
