@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "../core/op_work.h"
+#include "../core/ops/relu.h"
 #include "../core/serialize.h"
 #include "fuse.h"
 #include "fused_conv.h"
@@ -138,6 +139,20 @@ bool PreparedModel::is_head(size_t node) const {
   for (const Operand& operand : graph_.outputs)
     output = output || (operand.kind == Operand::Kind::node && operand.index == static_cast<int>(node));
   return output && graph_.consumers()[node].empty();
+}
+
+void PreparedModel::replace_relu6(size_t index) {
+  Node& node = graph_.nodes.at(index);
+  const auto* conv = dynamic_cast<const FusedConv*>(node.op.get());
+  const bool fused = conv != nullptr && conv->activation() == Activation::relu6;
+  check(fused || node.op->name() == "relu6", "replace_relu6: ", node.name, " has no ReLU6");
+  if (!fused) {
+    node.op = std::make_shared<ops::Relu>();
+    return;
+  }
+  FusedConvAttributes attributes = conv->attributes;
+  attributes.activation = "relu";
+  node.op = std::make_shared<FusedConv>(attributes);
 }
 
 std::vector<std::string> PreparedModel::warnings() const {

@@ -56,6 +56,10 @@ class PreparedModel : public nn::Module {
   /// How many input values were NaN, and taken as 0, in quantised forward passes so far.
   int64_t nans() const { return nans_->load(); }
 
+  /// Makes a node's ReLU6 a ReLU: another function, for post-training methods that need it. Throws Error for a node
+  /// without one.
+  void replace_relu6(size_t node);
+
   /// Throws Error, starting with `what` and naming the tensors, when some were never observed.
   void check_observed(const char* what) const;
   /// What is allowed but costs accuracy, a line each: scales that the march's grid clips, inputs that were NaN.
