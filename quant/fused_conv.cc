@@ -57,6 +57,13 @@ Folded fold_batch_norm(const Tensor& weight, const Tensor& bias, const Tensor& g
   return result;
 }
 
+void check_folded(const char* what, const Graph& graph) {
+  for (const Node& node : graph.nodes)
+    if (const FusedConv* conv = fused_conv(node))
+      check(!conv->attributes.batch_norm, what, ": the batch normalisation of ", node.name,
+            " is not folded; prepare the model with batch_norm = \"fuse_bn\"");
+}
+
 Folded folded_weights(const Graph& graph, const Node& node) {
   const auto parameter = [&](size_t i) -> const Tensor& { return graph.parameters[node.inputs[i].index].value; };
   const FusedConvAttributes& a = fused_conv(node)->attributes;

@@ -50,6 +50,8 @@ struct Folded {
 Folded fold_batch_norm(const Tensor& weight, const Tensor& bias, const Tensor& gamma, const Tensor& beta,
                        const Tensor& mean, const Tensor& var, double eps);
 
+/// Throws Error, starting with `what`, for a graph whose batch normalisation is not folded ("with_bn").
+void check_folded(const char* what, const Graph& graph);
 /// The weights and bias of a fused node as VALIDATION has them.
 Folded folded_weights(const Graph& graph, const Node& node);
 

@@ -9,6 +9,7 @@
 
 #include "../core/autograd.h"
 #include "../core/ops/batch_norm_probe.h"
+#include "../core/ops/relu.h"
 #include "../core/profiler.h"
 #include "../core/serialize.h"
 #include "../nn/freeze.h"
@@ -292,6 +293,20 @@ std::vector<const ActivationQuantizer*> PreparedModel::quantizers() const {
   for (size_t i = 0; i < graph_.nodes.size(); ++i)
     if (const auto* quantizer = node_quantizer(i)) all.push_back(quantizer);
   return all;
+}
+
+void PreparedModel::replace_relu6(size_t index) {
+  Node& node = graph_.nodes.at(index);
+  const FusedConv* conv = fused_conv(node);
+  const bool fused = conv != nullptr && conv->activation() == Activation::relu6;
+  check(fused || node.op->name() == "relu6", "replace_relu6: ", node.name, " has no ReLU6");
+  if (!fused) {
+    node.op = std::make_shared<ops::Relu>();
+    return;
+  }
+  FusedConvAttributes attributes = conv->attributes;
+  attributes.activation = "relu";
+  node.op = std::make_shared<FusedConv>(attributes);
 }
 
 std::vector<std::string> PreparedModel::warnings() const {

@@ -78,6 +78,10 @@ class PreparedModel : public nn::Module {
   void freeze_bn(bool frozen = true) { frozen_bn_ = frozen; }
   bool bn_frozen() const { return frozen_bn_; }
 
+  /// Makes a node's ReLU6 a ReLU: another function, for post-training methods that need it. Throws Error for a node
+  /// without one.
+  void replace_relu6(size_t node);
+
   /// Throws Error, starting with `what` and naming the tensors, when some were never observed.
   void check_observed(const char* what) const;
   /// What is allowed but costs accuracy, a line each: scales that the march's grid clips, inputs that were NaN.

@@ -176,9 +176,9 @@ TEST_CASE("fake quantisation and its gradient agree with PyTorch") {
 TEST_CASE("no gradient passes at infinities") {
   ActivationQuantizer quantizer("x", {});
   quantizer.observe(Samples(Tensor::from({2}, {-1, 1})));
-  const Pass pass{&March::bayes, false, nullptr};
+  const Pass pass{&March::bayes, false};
   std::atomic<int64_t> nans{0};
-  QuantizeInput in;
+  Quantize in;
   in.output = &quantizer;
   in.pass = &pass;
   in.nans = &nans;

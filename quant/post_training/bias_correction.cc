@@ -1,0 +1,176 @@
+#include "bias_correction.h"
+
+#include <cmath>
+#include <cstdio>
+
+#include "../../core/table.h"
+#include "../../data/data_loader.h"
+#include "../fused_conv.h"
+#include "../layers.h"
+
+namespace sinter::quant {
+
+namespace {
+
+// Per channel: the sum of values and of their squares.
+struct Moments {
+  std::vector<double> sum, squares;
+  int64_t count = 0;
+
+  void add(const Tensor& values) {
+    const auto channels = static_cast<size_t>(values.size(values.rank() - 1));
+    sum.resize(channels);
+    squares.resize(channels);
+    const float* v = values.data<float>();
+    for (int64_t rest = values.elements(); rest > 0; rest -= static_cast<int64_t>(channels), v += channels)
+      for (size_t c = 0; c < channels; ++c) {
+        sum[c] += v[c];
+        squares[c] += static_cast<double>(v[c]) * v[c];
+      }
+    count += values.elements() / static_cast<int64_t>(channels);
+  }
+  double mean(size_t c) const { return sum[c] / static_cast<double>(count); }
+};
+
+double root_mean_square(const std::vector<double>& values) {
+  double sum = 0;
+  for (const double v : values) sum += v * v;
+  return std::sqrt(sum / static_cast<double>(values.size()));
+}
+
+class Corrector {
+ public:
+  Corrector(PreparedModel& model, const data::Dataset& dataset, const CorrectBiasOptions& options)
+      : model_(model),
+        graph_(model.graph()),
+        options_(options),
+        loader_(dataset, {.batch = options.batch, .seed = options.seed, .batches = options.batches}) {}
+
+  std::vector<CorrectedLayer> run() {
+    observe_float();
+    std::vector<CorrectedLayer> report;
+    for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+      if (!is_layer(i)) continue;
+      report.push_back(correct(i));
+      if (options_.on_layer) options_.on_layer(graph_.nodes[i].name);
+    }
+    return report;
+  }
+
+ private:
+  // Layers on integers; those that are called twice have one bias for two errors.
+  bool is_layer(size_t i) const {
+    if (model_.weight_quantizer(i) == nullptr) return false;
+    for (size_t k = 0; k < graph_.nodes.size(); ++k)
+      if (k != i && fused_conv(graph_.nodes[k]) != nullptr && graph_.nodes[k].inputs[2] == graph_.nodes[i].inputs[2])
+        return false;
+    return true;
+  }
+
+  // The value of a layer before its activation and without what is added to it.
+  static Tensor before_activation(const Node& node, const Tensor& x, const Tensor& weight, const Tensor& bias) {
+    FusedConvAttributes attributes = static_cast<const FusedConv&>(*node.op).attributes;
+    attributes.activation = "none";
+    return call(FusedConv(attributes), x, weight, bias);
+  }
+
+  const Tensor& parameter(const Operand& operand) const { return graph_.parameters[operand.index].value; }
+
+  void observe_float() {
+    float_.resize(graph_.nodes.size());
+    const auto see = [&](const Operand& value, const Tensor& x) {
+      for (size_t i = 0; i < graph_.nodes.size(); ++i)
+        if (const Node& node = graph_.nodes[i]; node.inputs[0] == value && is_layer(i))
+          float_[i].add(before_activation(node, x, parameter(node.inputs[1]), parameter(node.inputs[2])));
+    };
+    for (const auto& batch : loader_.epoch(0)) {
+      see({Operand::Kind::input, 0}, batch.images);
+      graph_.run({batch.images}, [&](size_t node, const std::vector<Tensor>& outputs) {
+        see({Operand::Kind::node, static_cast<int>(node)}, outputs[0]);
+      });
+    }
+  }
+
+  // The quantiser whose scale an activation has: its own, or that of what only moves or clamps values.
+  const ActivationQuantizer& quantizer(Operand value) const {
+    while (value.kind == Operand::Kind::node && model_.node_quantizer(value.index) == nullptr)
+      value = graph_.nodes[value.index].inputs[0];
+    return value.kind == Operand::Kind::input ? model_.input_quantizer(value.index)
+                                              : *model_.node_quantizer(value.index);
+  }
+
+  CorrectedLayer correct(size_t index) {
+    const Node& node = graph_.nodes[index];
+    const Operand from = node.inputs[0];
+    const std::string& source =
+        from.kind == Operand::Kind::input ? model_.input_quantizer(from.index).name() : graph_.nodes[from.index].name;
+    const float x_scale = quantizer(from).scale(model_.march());
+    const Tensor weight = dequantized_weight(index, x_scale);
+
+    Moments quantized;
+    for (const auto& batch : loader_.epoch(0))
+      model_.inspect(batch.images, [&](const std::string& name, const Tensor& integers) {
+        if (name != source) return;
+        Tensor x = integers.to(DType::float32);
+        float* v = x.mutable_data<float>();
+        for (int64_t i = 0; i < x.elements(); ++i) v[i] *= x_scale;
+        quantized.add(before_activation(node, x, weight, parameter(node.inputs[2])));
+      });
+
+    const Moments& reference = float_[index];
+    std::vector<double> shift, magnitude;
+    Tensor corrected = parameter(node.inputs[2]);
+    float* b = corrected.mutable_data<float>();
+    for (size_t c = 0; c < reference.sum.size(); ++c) {
+      shift.push_back(quantized.mean(c) - reference.mean(c));
+      magnitude.push_back(std::sqrt(reference.squares[c] / static_cast<double>(reference.count)));
+      b[c] = static_cast<float>(b[c] - shift.back());
+    }
+    return {node.name, root_mean_square(shift), root_mean_square(magnitude)};
+  }
+
+  // What the integers of a layer's weights stand for.
+  Tensor dequantized_weight(size_t index, float x_scale) const {
+    const Node& node = graph_.nodes[index];
+    const QuantizedWeights q = model_.weight_quantizer(index)->quantize(model_.march(), parameter(node.inputs[1]),
+                                                                        parameter(node.inputs[2]), x_scale);
+    Tensor weight = q.values.to(DType::float32);
+    float* w = weight.mutable_data<float>();
+    const int64_t each = weight.elements() / weight.size(0);
+    for (int64_t k = 0; k < weight.elements(); ++k) w[k] *= q.scales[k / each];
+    return weight;
+  }
+
+  PreparedModel& model_;
+  const Graph& graph_;
+  CorrectBiasOptions options_;
+  data::DataLoader loader_;
+  std::vector<Moments> float_;  // by node
+};
+
+std::string number(double value) {
+  char buffer[32];
+  std::snprintf(buffer, sizeof buffer, "%.3g", value);
+  return buffer;
+}
+
+}  // namespace
+
+std::string to_string(const std::vector<CorrectedLayer>& report) {
+  std::vector<std::vector<std::string>> rows{{"layer", "shift", "of values"}};
+  for (const CorrectedLayer& layer : report) rows.push_back({layer.name, number(layer.shift), number(layer.magnitude)});
+  return sinter::detail::table(rows, 1);
+}
+
+std::vector<CorrectedLayer> correct_bias(PreparedModel& model, const data::Dataset& dataset,
+                                         const CorrectBiasOptions& options) {
+  check_folded("correct_bias", model.graph());
+  check(model.graph().inputs.size() == 1, "correct_bias: the model has ", model.graph().inputs.size(),
+        " inputs, expected one");
+  model.check_observed("correct_bias");
+  const NoGrad no_grad;
+  const TrainingMode evaluation(false);
+  return Corrector(model, dataset, options).run();
+}
+
+}  // namespace sinter::quant

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "../../data/dataset.h"
+#include "../prepare.h"
+
+namespace sinter::quant {
+
+struct CorrectBiasOptions {
+  int64_t batch = 128;
+  int64_t batches = 8;                                       ///< 0: the whole dataset
+  uint64_t seed = 0;                                         ///< of the choice of images
+  std::function<void(const std::string& layer)> on_layer{};  ///< after a layer was corrected
+};
+
+/// What quantisation did to a layer's values before their activation, and before what is added to them: root mean
+/// squares over its channels of E[quantised - float] and of E[float^2]^(1/2).
+struct CorrectedLayer {
+  std::string name;
+  double shift = 0;      ///< taken off the biases
+  double magnitude = 0;  ///< of the float values
+};
+/// A table.
+std::string to_string(const std::vector<CorrectedLayer>& report);
+
+/// Empirical bias correction (Nagel et al., 1906.04721, section 4.2 and appendix D): rounded weights and activations
+/// shift the means of a layer's channels, which its bias takes back. In the graph's order, for every convolution and
+/// linear layer: bias[c] -= E[quantised[c]] - E[float[c]], over the same images and all positions, the values being
+/// those before the activation; the quantised ones are of the network whose earlier layers are corrected already.
+///
+/// Call it once, on a calibrated model with one input: the float network of the reference is that of the biases which
+/// it changes. Runs the images through the quantised network once per layer. Throws Error before any calibration.
+std::vector<CorrectedLayer> correct_bias(PreparedModel& model, const data::Dataset& dataset,
+                                         const CorrectBiasOptions& options = {});
+
+}  // namespace sinter::quant

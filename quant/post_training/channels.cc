@@ -1,0 +1,108 @@
+#include "channels.h"
+
+#include <numeric>
+
+#include "../fused_conv.h"
+#include "../layers.h"
+
+namespace sinter::quant {
+
+Channels::Channels(const Graph& graph) {
+  for (const Spec& spec : graph.inputs) {
+    inputs_.push_back(open(spec));
+    pin(inputs_.back(), "an input of the network");
+  }
+  for (const Node& node : graph.nodes) nodes_.push_back(outputs(graph, node));
+  for (const Operand& output : graph.outputs)
+    if (output.is_activation()) pin(output, "an output of the network");
+}
+
+std::vector<Channels::Ids> Channels::outputs(const Graph& graph, const Node& node) {
+  switch (layer_of(graph, node)) {
+    case Layer::conv: {
+      Ids y = open(node.outputs[0]);
+      if (const Operand* skip = skip_of(node)) tie(y, ids(*skip));
+      if (fused_conv(node)->activation() == Activation::relu6) pin(y, "the ReLU6 of " + node.name);
+      for (const Node& other : graph.nodes)
+        if (&other != &node && fused_conv(other) != nullptr && other.inputs[1] == node.inputs[1]) {
+          const std::string reason = text("the weights of ", node.name, " are those of ", other.name, ", too");
+          pin(y, reason);
+          pin(node.inputs[0], reason);
+        }
+      return {y};
+    }
+    case Layer::add:
+      tie(ids(node.inputs[0]), ids(node.inputs[1]));
+      return {ids(node.inputs[0])};
+    case Layer::clamp:
+      if (node.op->name() == "relu6") pin(node.inputs[0], "the ReLU6 " + node.name);
+      return {ids(node.inputs[0])};
+    case Layer::mean:
+      return {ids(node.inputs[0])};
+    case Layer::moves:
+      return {regroup(ids(node.inputs[0]), node.outputs[0])};
+    default: {
+      const std::string reason = text(node.name, ": ", node.op->name(), " is not known to scale with its input");
+      for (const Operand& operand : node.inputs)
+        if (operand.is_activation()) pin(operand, reason);
+      std::vector<Ids> all;
+      for (const Spec& spec : node.outputs) pin(all.emplace_back(open(spec)), reason);
+      return all;
+    }
+  }
+}
+
+const Channels::Ids& Channels::ids(const Operand& activation) const {
+  return activation.kind == Operand::Kind::input ? inputs_.at(activation.index)
+                                                 : nodes_.at(activation.index).at(activation.output);
+}
+
+std::vector<size_t> Channels::of(const Operand& activation) const {
+  Ids classes = ids(activation);
+  for (size_t& id : classes) id = root(id);
+  return classes;
+}
+
+Channels::Ids Channels::open(const Spec& spec) {
+  Ids fresh(static_cast<size_t>(spec.shape[spec.shape.rank() - 1]));
+  std::iota(fresh.begin(), fresh.end(), parents_.size());
+  parents_.insert(parents_.end(), fresh.begin(), fresh.end());
+  pinned_.resize(parents_.size());
+  return fresh;
+}
+
+size_t Channels::root(size_t id) const {
+  while (parents_[id] != id) id = parents_[id];
+  return id;
+}
+
+void Channels::tie(size_t a, size_t b) {
+  a = root(a);
+  b = root(b);
+  if (a == b) return;
+  const size_t first = std::min(a, b), other = std::max(a, b);
+  parents_[other] = first;
+  if (pinned_[first].empty()) pinned_[first] = pinned_[other];
+}
+
+void Channels::tie(const Ids& a, const Ids& b) {
+  for (size_t i = 0; i < a.size(); ++i) tie(a[i], b[i]);
+}
+
+void Channels::pin(const Ids& ids, const std::string& reason) {
+  for (const size_t id : ids)
+    if (std::string& known = pinned_[root(id)]; known.empty()) known = reason;
+}
+
+void Channels::pin(const Operand& activation, const std::string& reason) { pin(ids(activation), reason); }
+
+// The same row-major values with another last axis: two channels meet where they are equal modulo the common divisor.
+Channels::Ids Channels::regroup(const Ids& from, const Spec& to) {
+  const auto count = static_cast<size_t>(to.shape[to.shape.rank() - 1]), common = std::gcd(from.size(), count);
+  for (size_t i = common; i < from.size(); ++i) tie(from[i], from[i % common]);
+  Ids regrouped;
+  for (size_t i = 0; i < count; ++i) regrouped.push_back(from[i % common]);
+  return regrouped;
+}
+
+}  // namespace sinter::quant
