@@ -78,7 +78,7 @@ quant::TensorConfig config(const std::string& fake_quant) {
 // An activation where a model in QAT quantises it.
 struct Activation {
   quant::ActivationQuantizer quantizer;
-  quant::Pass pass{&quant::March::bayes, true, nullptr};
+  quant::Pass pass{&quant::March::bayes, true};
   std::atomic<int64_t> nans{0};
   Tensor x, dy;
 
@@ -87,11 +87,12 @@ struct Activation {
     x.set_requires_grad(true);
   }
   Tensor forward() {
-    quant::QuantizeInput op;
+    quant::Quantize op;
     op.output = &quantizer;
     op.pass = &pass;
     op.nans = &nans;
-    return call(op, x);
+    op.learning = quantizer.learning();
+    return op.learning ? call(op, x, quantizer.learned.tensor()) : call(op, x);
   }
 };
 
