@@ -467,7 +467,8 @@ std::vector<Tensor> PreparedModel::forward_all(std::span<const Tensor> x) const 
     if (!observe) check_observed("prepared model");
     const bool probed = BatchNormProbe::active() != nullptr;
     return run_qat(*this, x,
-                   {.observe = observe,
+                   {.training = training,
+                    .observe = observe,
                     .train_batch_norm = probed || (training && !frozen_bn_ && !frozen.batch_norm),
                     .train_scales = !frozen.scales,
                     .nans = nans_.get()});

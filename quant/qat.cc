@@ -1,5 +1,7 @@
 #include "qat.h"
 
+#include <algorithm>
+
 #include "../core/op_work.h"
 #include "../core/ops/batch_norm.h"
 #include "integer/layers.h"
@@ -21,7 +23,10 @@ struct Flow {
 class Qat {
  public:
   Qat(const PreparedModel& model, const QatOptions& options)
-      : model_(model), graph_(model.graph()), options_(options), pass_{&model.march(), options.observe} {}
+      : model_(model),
+        graph_(model.graph()),
+        options_(options),
+        pass_{&model.march(), options.training, options.observe} {}
 
   std::vector<Tensor> run(std::span<const Tensor> x) {
     for (size_t i = 0; i < x.size(); ++i) {
@@ -75,7 +80,9 @@ class Qat {
   const Tensor& parameter(const Operand& operand) const { return graph_.parameters[operand.index].value; }
 
   Tensor learned(const Parameter& number) const {
-    return options_.train_scales ? number.tensor() : number.tensor().detach();
+    const auto values = number.tensor().values<float>();
+    const bool started = std::none_of(values.begin(), values.end(), [](float v) { return v == 0; });
+    return options_.train_scales && (started || options_.training) ? number.tensor() : number.tensor().detach();
   }
 
   Grid grid_of(const ActivationQuantizer& quantizer, Activation activation = Activation::none) const {

@@ -9,7 +9,8 @@
 namespace sinter::quant {
 
 struct QatOptions {
-  bool observe = false;           ///< ranges are observed, and what is learned starts
+  bool training = false;          ///< what is learned starts
+  bool observe = false;           ///< ranges are observed, too
   bool train_batch_norm = false;  ///< "with_bn": by the batch's statistics
   bool train_scales = true;       ///< what is learned of scales has gradients
   std::atomic<int64_t>* nans = nullptr;

@@ -122,21 +122,31 @@ void ActivationQuantizer::observe(const Samples& batch) const {
   }
 }
 
-void ActivationQuantizer::train(const Samples& batch) const {
-  if (!learned.defined()) return observe(batch);
-  Tensor number = learned.tensor();
-  if (number.at({0}) != 0) return keep_positive(number);
+// Where a learned number starts: at what the observer asks for, or, where it saw nothing, from this batch.
+float ActivationQuantizer::start(const Samples* batch) const {
   LearnedStart from{.bounds = bounds()};
-  if (batches() > 0) {
-    from.scale = scale_from_range(range().min, range().max, type());
-    from.reach = reach_of(range());
-  } else {
-    observe(batch);
-    const Magnitude magnitude = magnitude_of(batch);
-    from.mean_abs = magnitude.sum / static_cast<double>(batch.count());
+  const std::optional<float> fixed = observer_->fixed_scale();
+  if (fixed || batches() > 0) {
+    from.scale = fixed ? *fixed : scale_from_range(range().min, range().max, type());
+    from.reach = fixed ? *fixed * static_cast<float>(from.bounds.high) : reach_of(range());
+  } else if (batch != nullptr) {
+    const Magnitude magnitude = magnitude_of(*batch);
+    from.mean_abs = magnitude.sum / static_cast<double>(batch->count());
     from.max_abs = magnitude.max;
   }
-  number.mutable_data<float>()[0] = static_cast<float>(fake_quant_->start(from));
+  return static_cast<float>(fake_quant_->start(from));
+}
+
+void ActivationQuantizer::train(const Samples& batch, bool observing) const {
+  if (!learned.defined()) {
+    if (observing) observe(batch);
+    return;
+  }
+  Tensor number = learned.tensor();
+  if (number.at({0}) != 0) return keep_positive(number);
+  const float first = start(&batch);
+  if (batches() == 0 && observing) observe(batch);  // so that what is printed of it is known
+  number.mutable_data<float>()[0] = first;
 }
 
 void ActivationQuantizer::continue_from(const ActivationQuantizer& from) const {
@@ -157,14 +167,8 @@ void ActivationQuantizer::continue_from(const ActivationQuantizer& from) const {
 
 float ActivationQuantizer::scale_from_observer(const March& march) const {
   if (!learned.defined()) return scale_of_range(*observer_, range(), march);
-  float number = learned.tensor().at({0});
-  if (number == 0) {
-    LearnedStart from{.bounds = bounds()};
-    from.scale = scale_from_range(range().min, range().max, type());
-    from.reach = reach_of(range());
-    number = static_cast<float>(fake_quant_->start(from));
-  }
-  return learned_scale(*fake_quant_, number, bounds(), march);
+  const float number = learned.tensor().at({0});
+  return learned_scale(*fake_quant_, number != 0 ? number : start(nullptr), bounds(), march);
 }
 
 float ActivationQuantizer::scale(const March& march) const {

@@ -40,9 +40,9 @@ class ActivationQuantizer {
   /// Takes a batch in: m += c (batch - m), the first as it is; a learned number is to start anew. Throws Error, naming
   /// the tensor, for NaN and infinities.
   void observe(const Samples& batch) const;
-  /// What training does with a batch: observes it, unless the scale is learned; then the first one starts it where
-  /// nothing was observed before.
-  void train(const Samples& batch) const;
+  /// What training does with a batch: observes it, where `observing`; or, where the scale is learned, starts it once,
+  /// from this batch where nothing was observed before.
+  void train(const Samples& batch, bool observing = true) const;
   /// Takes over what `from` has seen and learned; the observer's own state only where it is the same observer with the
   /// same settings, what was learned only where the fake-quant is.
   void continue_from(const ActivationQuantizer& from) const;
@@ -59,6 +59,7 @@ class ActivationQuantizer {
   Parameter learned;
 
  private:
+  float start(const Samples* batch) const;
   float scale_from_observer(const March& march) const;
 
   std::string name_, source_;

@@ -62,7 +62,7 @@ Tensor slopes_of(const Samples& v, const Shape& shape, const ActivationQuantizer
 
 void quantize_output(const std::string& node, const Pass& pass, const Accumulators& a,
                      const ActivationQuantizer& quantizer, Tensor& y, Context& context) {
-  if (pass.observe && a.acc.elements() > 0) quantizer.train(real_values(a));
+  if (pass.training && a.acc.elements() > 0) quantizer.train(real_values(a), pass.observe);
   const March& march = *pass.march;
   const float scale = quantizer.scale(march);
   const Requantization r{a.bias, multipliers(node, march, a.unit, 1, a.skip.defined() ? &a.skip_grid : nullptr, scale),
@@ -81,7 +81,7 @@ void quantize_output(const std::string& node, const Pass& pass, const Accumulato
 
 void quantize_output(const Pass& pass, const Tensor& v, const ActivationQuantizer& quantizer, Tensor& y,
                      Context& context) {
-  if (pass.observe && v.elements() > 0) quantizer.train(Samples(v));
+  if (pass.training && v.elements() > 0) quantizer.train(Samples(v), pass.observe);
   const March& march = *pass.march;
   const float scale = quantizer.scale(march);
   Tensor mask;

@@ -13,7 +13,8 @@ namespace sinter::quant {
 /// What one forward pass in QAT wants of its operations. They use it in forward only.
 struct Pass {
   const March* march = nullptr;
-  bool observe = false;  ///< ranges are observed, and what is learned starts
+  bool training = false;  ///< what is learned starts
+  bool observe = false;   ///< ranges are observed, too
 };
 
 /// Accumulators int32 [...,C] on their way to an output. Real value: (acc + bias[c]) unit[c] + skip's.
