@@ -25,6 +25,6 @@ struct PixelShuffle final : OpWith<PixelShuffleAttributes> {
 }  // namespace ops
 
 /// See ops::PixelShuffle.
-Tensor pixel_shuffle(const Tensor& x, const PixelShuffleAttributes& attributes);
+Tensor pixel_shuffle(const Tensor& x, const PixelShuffleAttributes& attributes = {});
 
 }  // namespace sinter
