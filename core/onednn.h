@@ -14,6 +14,7 @@ struct Convolution {
   int64_t kernel_h = 1, kernel_w = 1, stride_h = 1, stride_w = 1;
   int64_t padding_h = 0, padding_w = 0, dilation_h = 1, dilation_w = 1;
   int64_t out_height = 1, out_width = 1;
+  bool transposed_weight = false;  ///< float32 only: weights come as [in,KH,KW,out/groups], not [out,KH,KW,in/groups]
   /// Elements of an image, in and out.
   int64_t image() const { return height * width * in; }
   int64_t out_image() const { return out_height * out_width * out; }

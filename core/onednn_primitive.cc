@@ -58,12 +58,13 @@ Dims weight_dims(const Convolution& c) {
   return {c.groups, c.out / c.groups, c.in / c.groups, c.kernel_h, c.kernel_w};
 }
 
-// OHWI as oneDNN's logical [g]oihw with strides.
-memory::desc ohwi(const Convolution& c, memory::data_type type) {
-  const int64_t in = c.in / c.groups;
-  const int64_t per_output = c.kernel_h * c.kernel_w * in;
-  Dims strides{per_output, 1, c.kernel_w * in, in};
-  if (c.groups > 1) strides.insert(strides.begin(), c.out / c.groups * per_output);
+// OHWI, or IHWO where it is transposed, as oneDNN's logical [g]oihw with strides.
+memory::desc user_weight(const Convolution& c, memory::data_type type) {
+  const bool transposed = c.transposed_weight;
+  const int64_t last = (transposed ? c.out : c.in) / c.groups, first = (transposed ? c.in : c.out) / c.groups;
+  const int64_t step = c.kernel_h * c.kernel_w * last;
+  Dims strides{transposed ? 1 : step, transposed ? step : 1, c.kernel_w * last, last};
+  if (c.groups > 1) strides.insert(strides.begin(), first * step);
   return {weight_dims(c), type, strides};
 }
 
@@ -138,7 +139,7 @@ std::shared_ptr<const Primitive> make(const PrimitiveKey& key) {
   // The reorder that adds the compensation for signed sources only reads oneDNN's own plain layout.
   made->weight_as_given = kind == Kind::int8_forward
                               ? memory::desc(weight_dims(c), weight_type, c.groups == 1 ? tag::oihw : tag::goihw)
-                              : ohwi(c, weight_type);
+                              : user_weight(c, weight_type);
   made->reorders = made->weight != made->weight_as_given;
   if (made->reorders) {
     const bool outward = kind == Kind::backward_weights;

@@ -8,16 +8,28 @@
 #include "ops/batch_norm.h"
 #include "ops/concat.h"
 #include "ops/conv2d.h"
+#include "ops/conv_transpose2d.h"
+#include "ops/dropout.h"
 #include "ops/flatten.h"
+#include "ops/hardsigmoid.h"
+#include "ops/hardswish.h"
+#include "ops/leaky_relu.h"
 #include "ops/linear.h"
 #include "ops/log_softmax.h"
 #include "ops/max_pool2d.h"
 #include "ops/pad.h"
+#include "ops/pixel_shuffle.h"
+#include "ops/prelu.h"
 #include "ops/reduce.h"
 #include "ops/relu.h"
 #include "ops/relu6.h"
 #include "ops/reshape.h"
+#include "ops/resize.h"
+#include "ops/sigmoid.h"
+#include "ops/silu.h"
+#include "ops/slice.h"
 #include "ops/softmax.h"
+#include "ops/tanh.h"
 #include "serialize.h"
 
 namespace sinter {
@@ -54,18 +66,30 @@ const std::map<std::string, Make>& makers() {
       {"batch_norm", with<ops::BatchNorm>()},
       {"concat", with<ops::Concat>()},
       {"conv2d", with<ops::Conv2d>()},
+      {"conv_transpose2d", with<ops::ConvTranspose2d>()},
+      {"dropout", with<ops::Dropout>()},
       {"flatten", with<ops::Flatten>()},
+      {"hardsigmoid", plain<ops::Hardsigmoid>()},
+      {"hardswish", plain<ops::Hardswish>()},
+      {"leaky_relu", with<ops::LeakyRelu>()},
       {"linear", plain<ops::Linear>()},
       {"log_softmax", with<ops::LogSoftmax>()},
       {"max", with<ops::Max>()},
       {"max_pool2d", with<ops::MaxPool2d>(MaxPoolAttributes{.kernel = 1})},
       {"mean", with<ops::Mean>()},
       {"pad", with<ops::Pad>()},
+      {"pixel_shuffle", with<ops::PixelShuffle>()},
+      {"prelu", plain<ops::Prelu>()},
       {"relu", plain<ops::Relu>()},
       {"relu6", plain<ops::Relu6>()},
       {"reshape", with<ops::Reshape>()},
+      {"resize", with<ops::Resize>(ResizeAttributes{.scale = 1})},
+      {"sigmoid", plain<ops::Sigmoid>()},
+      {"silu", plain<ops::Silu>()},
+      {"slice", with<ops::Slice>()},
       {"softmax", with<ops::Softmax>()},
       {"sum", with<ops::Sum>()},
+      {"tanh", plain<ops::Tanh>()},
   };
   return all;
 }

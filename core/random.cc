@@ -58,8 +58,8 @@ uint64_t stream_of(std::string_view text) {
 namespace {
 
 // f(four random words, first element, number of elements up to four), from the next whole block on.
-template <class F>
-void fill(std::span<float> out, Random& random, const F& f) {
+template <class T, class F>
+void fill(std::span<T> out, Random& random, const F& f) {
   random.skip((4 - random.position() % 4) % 4);
   const auto count = static_cast<int64_t>(out.size());
   const uint64_t first = random.position() / 4;
@@ -92,6 +92,13 @@ void fill_normal(std::span<float> out, Random& random, double std) {
       const double angle = 2 * std::numbers::pi * (words[pair + 1] * 0x1p-32);
       four[i] = static_cast<float>(std * radius * (i % 2 == 0 ? std::cos(angle) : std::sin(angle)));
     }
+  });
+}
+
+void fill_bernoulli(std::span<uint8_t> out, Random& random, double probability) {
+  const auto below = static_cast<uint64_t>(std::clamp(probability, 0.0, 1.0) * 0x1p32);
+  fill(out, random, [&](const std::array<uint32_t, 4>& words, std::span<uint8_t> four) {
+    for (size_t i = 0; i < four.size(); ++i) four[i] = words[i] < below ? 1 : 0;
   });
 }
 

@@ -40,11 +40,13 @@ class Random {
 uint64_t stream_of(std::string_view text);
 
 /// Values drawn from `random`, which moves on by a fixed number of words; they do not depend on the number of threads.
-/// Uniform in [low, high); normal with mean 0 (Box & Muller 1958).
+/// Uniform in [low, high); normal with mean 0 (Box & Muller 1958); 1 with the given probability, else 0.
 void fill_uniform(std::span<float> out, Random& random, double low, double high);
 void fill_normal(std::span<float> out, Random& random, double std);
+void fill_bernoulli(std::span<uint8_t> out, Random& random, double probability);
 
-/// The generator that layers draw their initial parameters from, one per thread; `manual_seed` restarts it.
+/// The generator that layers draw their initial parameters from, and dropout what it drops, one per thread;
+/// `manual_seed` restarts it.
 Random& default_random();
 void manual_seed(uint64_t seed);
 

@@ -150,7 +150,7 @@ class NoGrad {
 bool grad_enabled();
 
 /// While alive, operations of this thread behave as in training (`true`) or evaluation (`false`): batch
-/// normalisation reads it. Outside of any, evaluation.
+/// normalisation and dropout read it. Outside of any, evaluation.
 class TrainingMode {
  public:
   explicit TrainingMode(bool training);

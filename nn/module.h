@@ -67,7 +67,8 @@ class Module {
     return (*this)(std::span<const Tensor>(x.begin(), x.size()));
   }
 
-  /// Training or evaluation behaviour (batch normalisation), for this module and all below. Modules start in training.
+  /// Training or evaluation behaviour (batch normalisation, dropout), for this module and all below. Modules start in
+  /// training.
   void train(bool training = true);
   void eval() { train(false); }
   bool training() const { return training_; }

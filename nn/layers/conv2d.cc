@@ -1,23 +1,14 @@
 #include "conv2d.h"
 
 #include "../init.h"
+#include "conv_options.h"
 
 namespace sinter::nn {
 
 Conv2d::Conv2d(Conv2dOptions o)
     : attributes{.stride = o.stride, .padding = o.padding, .dilation = o.dilation, .groups = o.groups} {
-  const auto at_least = [](const char* what, const Pair& value, int64_t least) {
-    check(value.h >= least && value.w >= least, "Conv2d: ", what, " is ", value, ", expected at least ", least);
-  };
+  check_conv_options("Conv2d", o);
   const Pair kernel = o.kernel;
-  at_least("kernel", kernel, 1);
-  at_least("stride", o.stride, 1);
-  at_least("padding", o.padding, 0);
-  at_least("dilation", o.dilation, 1);
-  check(o.in >= 1 && o.out >= 1, "Conv2d: it has ", o.in.value(), " input and ", o.out.value(),
-        " output channels, expected at least 1 of each");
-  check(o.groups >= 1 && o.in % o.groups == 0 && o.out % o.groups == 0, "Conv2d: ", o.groups, " groups do not divide ",
-        o.in.value(), " input and ", o.out.value(), " output channels");
   weight = Parameter(Tensor::empty({o.out, kernel.h, kernel.w, o.in / o.groups}));
   init::kaiming_normal(weight, {.fan = init::Fan::out});
   if (o.bias) bias = Parameter(Tensor::zeros({o.out}));

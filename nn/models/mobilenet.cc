@@ -1,17 +1,12 @@
 #include "mobilenet.h"
 
 #include "../../core/ops/reduce.h"
+#include "../../core/ops/relu.h"
 #include "../../core/ops/relu6.h"
 
 namespace sinter::nn {
 
 namespace {
-
-struct Stage {
-  int64_t expansion, channels, blocks;
-};
-constexpr std::array kStages{Stage{1, 16, 1}, Stage{6, 24, 2},  Stage{6, 32, 3}, Stage{6, 64, 4},
-                             Stage{6, 96, 3}, Stage{6, 160, 3}, Stage{6, 320, 1}};
 
 // Multiples of 8, at most a tenth below what was asked for: as in the authors' implementation.
 int64_t channels(double wanted) {
@@ -21,10 +16,30 @@ int64_t channels(double wanted) {
   return rounded;
 }
 
-double checked_width(double width) {
-  check(width > 0 && width <= 16, "MobileNetV2: width is ", width, ", expected above 0, at most 16");
+double checked_width(const char* model, double width) {
+  check(width > 0 && width <= 16, model, ": width is ", width, ", expected above 0, at most 16");
   return width;
 }
+
+std::vector<SeparableConv> stages(const std::array<int64_t, 6>& strides, double width) {
+  constexpr std::array<int64_t, 5> kChannels{64, 128, 256, 512, 1024}, kBlocks{1, 2, 2, 6, 2};
+  std::vector<SeparableConv> body;
+  int64_t in = channels(32 * width);
+  for (size_t i = 0; i < kChannels.size(); ++i) {
+    const int64_t out = channels(static_cast<double>(kChannels[i]) * width);
+    for (int64_t block = 0; block < kBlocks[i]; ++block) {
+      body.push_back({{.in = in, .out = out, .stride = block == 0 ? strides[i + 1] : 1}});
+      in = out;
+    }
+  }
+  return body;
+}
+
+struct Stage {
+  int64_t expansion, channels, blocks;
+};
+constexpr std::array kStages{Stage{1, 16, 1}, Stage{6, 24, 2},  Stage{6, 32, 3}, Stage{6, 64, 4},
+                             Stage{6, 96, 3}, Stage{6, 160, 3}, Stage{6, 320, 1}};
 
 std::vector<InvertedResidual> stages(const std::array<int64_t, 8>& strides, double width) {
   std::vector<InvertedResidual> body;
@@ -42,9 +57,29 @@ std::vector<InvertedResidual> stages(const std::array<int64_t, 8>& strides, doub
 
 }  // namespace
 
+MobileNetV1::MobileNetV1(const std::array<int64_t, 6>& strides, const MobileNetV1Options& o)
+    : stem({.in = o.in_channels,
+            .out = channels(32 * checked_width("MobileNetV1", o.width)),
+            .kernel = 3,
+            .stride = strides[0],
+            .padding = 1,
+            .bias = false}),
+      stem_bn(channels(32 * o.width)),
+      body(stages(strides, o.width)),
+      head({.in = channels(1024 * o.width), .out = o.classes}) {}
+
+Tensor MobileNetV1::forward(const Tensor& x) const {
+  Tensor y = relu(stem_bn(stem(x)));
+  for (const auto& block : body) y = block(y);
+  return head(mean(y, {1, 2}));
+}
+
+MobileNetV1 mobilenet_v1(const MobileNetV1Options& options) { return {{2, 1, 2, 2, 2, 2}, options}; }
+MobileNetV1 cifar_mobilenet_v1(const MobileNetV1Options& options) { return {{1, 1, 1, 2, 2, 2}, options}; }
+
 MobileNetV2::MobileNetV2(const std::array<int64_t, 8>& strides, const MobileNetV2Options& o)
     : stem({.in = o.in_channels,
-            .out = channels(32 * checked_width(o.width)),
+            .out = channels(32 * checked_width("MobileNetV2", o.width)),
             .kernel = 3,
             .stride = strides[0],
             .padding = 1,

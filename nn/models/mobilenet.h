@@ -2,8 +2,35 @@
 
 #include "../layers/inverted_residual.h"
 #include "../layers/linear.h"
+#include "../layers/separable_conv.h"
 
 namespace sinter::nn {
+
+struct MobileNetV1Options {
+  int64_t in_channels = 3;
+  int64_t classes = 1000;
+  double width = 1;  ///< of every layer; channels are rounded to multiples of 8
+};
+
+/// MobileNetV1 (Howard et al., 1704.04861, table 1): a 3x3 convolution, thirteen separable convolutions, mean over the
+/// image, linear head.
+struct MobileNetV1 : Module {
+  Conv2d stem;
+  BatchNorm2d stem_bn;
+  std::vector<SeparableConv> body;
+  Linear head;
+  SINTER_CHILDREN(stem, stem_bn, body, head)
+
+  /// `strides` of the stem and of the stages with 64, 128, 256, 512 and 1024 channels.
+  MobileNetV1(const std::array<int64_t, 6>& strides, const MobileNetV1Options& options = {});
+  /// [N,H,W,in_channels] to logits [N,classes].
+  Tensor forward(const Tensor& x) const override;
+};
+
+/// For images of 224x224: the paper's strides.
+MobileNetV1 mobilenet_v1(const MobileNetV1Options& options = {});
+/// For images of about 32x32: the stem and the first stage that would halve the image keep its size.
+MobileNetV1 cifar_mobilenet_v1(const MobileNetV1Options& options = {.classes = 10});
 
 struct MobileNetV2Options {
   int64_t in_channels = 3;

@@ -1,8 +1,10 @@
 #pragma once
 
 #include "../layers/basic_block.h"
+#include "../layers/bottleneck_block.h"
 #include "../layers/linear.h"
 #include "../layers/max_pool2d.h"
+#include "../layers/sequential.h"
 
 namespace sinter::nn {
 
@@ -35,22 +37,26 @@ struct ResNetOptions {
   int64_t classes = 1000;
 };
 
+enum class ResNetBlock { basic, bottleneck };
+
 /// The residual networks of the same paper for images of 224x224: a 7x7 convolution and max pooling, four stages of
-/// basic blocks with 64, 128, 256 and 512 channels, mean over the image, linear head.
+/// basic blocks with 64, 128, 256 and 512 channels, or of bottlenecks with four times as many, mean over the image,
+/// linear head.
 struct ResNet : Module {
   Conv2d stem;
   BatchNorm2d bn;
   MaxPool2d pool;
-  std::vector<BasicBlock> body;
+  Sequential body;
   Linear head;
   SINTER_CHILDREN(stem, bn, pool, body, head)
 
   /// `blocks` of each stage.
-  ResNet(const std::array<int64_t, 4>& blocks, const ResNetOptions& options = {});
+  ResNet(ResNetBlock block, const std::array<int64_t, 4>& blocks, const ResNetOptions& options = {});
   /// [N,H,W,in_channels] to logits [N,classes].
   Tensor forward(const Tensor& x) const override;
 };
 
 ResNet resnet18(const ResNetOptions& options = {});
+ResNet resnet50(const ResNetOptions& options = {});
 
 }  // namespace sinter::nn

@@ -148,6 +148,25 @@ TEST_CASE("values have the moments of their distributions") {
   CHECK(std::abs(spread - 3) < 0.1);
 }
 
+TEST_CASE("bernoulli's ones come with their probability, whatever the number of threads") {
+  constexpr size_t kCount = 100'003;
+  for (const double probability : {0.0, 0.25, 1.0}) {
+    std::vector<std::vector<uint8_t>> drawn;
+    for (const int count : {1, 2, 3}) {
+      const Threads guard(count);
+      Random random(12);
+      fill_bernoulli(drawn.emplace_back(kCount), random, probability);
+      CHECK(random.position() == (kCount + 3) / 4 * 4);
+    }
+    CHECK(drawn[1] == drawn[0]);
+    CHECK(drawn[2] == drawn[0]);
+    int64_t ones = 0;
+    for (const uint8_t value : drawn[0]) ones += value;
+    CHECK(std::abs(static_cast<double>(ones) - kCount * probability) <=
+          4 * std::sqrt(kCount * probability * (1 - probability)));
+  }
+}
+
 TEST_CASE("each thread has a default generator, which a seed restarts") {
   manual_seed(5);
   const uint32_t first = default_random().bits();

@@ -35,17 +35,35 @@ class BasicBlock(nn.Module):
         return F.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
 
 
+class BottleneckBlock(nn.Module):
+    def __init__(self, i, o, stride=1):
+        super().__init__()
+        self.conv1 = nn.Conv2d(i, o // 4, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(o // 4)
+        self.conv2 = nn.Conv2d(o // 4, o // 4, 3, stride, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(o // 4)
+        self.conv3 = nn.Conv2d(o // 4, o, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(o)
+        self.shortcut = Shortcut(i, o, stride)
+
+    def forward(self, x):
+        y = F.relu(self.bn1(self.conv1(x)))
+        y = F.relu(self.bn2(self.conv2(y)))
+        return F.relu(self.bn3(self.conv3(y)) + self.shortcut(x))
+
+
 class ResNet(nn.Module):
-    def __init__(self, stem, pool, blocks, classes):
+    def __init__(self, stem, pool, blocks, classes, kind=BasicBlock):
         super().__init__()
         self.stem = stem
         self.bn = nn.BatchNorm2d(stem.out_channels)
         self.pool = pool
-        i = o = stem.out_channels
+        i = stem.out_channels
+        o = i * (1 if kind is BasicBlock else 4)
         self.body = nn.ModuleList()
-        for count in blocks:
-            for _ in range(count):
-                self.body.append(BasicBlock(i, o, 1 if i == o else 2))
+        for stage, count in enumerate(blocks):
+            for block in range(count):
+                self.body.append(kind(i, o, 2 if stage > 0 and block == 0 else 1))
                 i = o
             o *= 2
         self.head = nn.Linear(i, classes)
@@ -54,6 +72,39 @@ class ResNet(nn.Module):
         y = F.relu(self.bn(self.stem(x)))
         if self.pool is not None:
             y = self.pool(y)
+        for block in self.body:
+            y = block(y)
+        return self.head(y.mean((2, 3)))
+
+
+class SeparableConv(nn.Module):
+    def __init__(self, i, o, stride):
+        super().__init__()
+        self.depthwise = nn.Conv2d(i, i, 3, stride, 1, groups=i, bias=False)
+        self.depthwise_bn = nn.BatchNorm2d(i)
+        self.pointwise = nn.Conv2d(i, o, 1, bias=False)
+        self.pointwise_bn = nn.BatchNorm2d(o)
+
+    def forward(self, x):
+        return F.relu(self.pointwise_bn(self.pointwise(F.relu(self.depthwise_bn(self.depthwise(x))))))
+
+
+class MobileNetV1(nn.Module):
+    def __init__(self, in_channels, classes, width):
+        super().__init__()
+        i = int(32 * width)
+        self.stem = nn.Conv2d(in_channels, i, 3, 2, 1, bias=False)
+        self.stem_bn = nn.BatchNorm2d(i)
+        self.body = nn.ModuleList()
+        for o, stride in ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1), (512, 1), (512, 1),
+                          (512, 1), (512, 1), (1024, 2), (1024, 1)):
+            o = int(o * width)
+            self.body.append(SeparableConv(i, o, stride))
+            i = o
+        self.head = nn.Linear(i, classes)
+
+    def forward(self, x):
+        y = F.relu(self.stem_bn(self.stem(x)))
         for block in self.body:
             y = block(y)
         return self.head(y.mean((2, 3)))
@@ -110,9 +161,9 @@ def layout(t):
     return ohwi(t) if t.dim() == 4 else t
 
 
-def block(golden, name, i, o, stride):
+def block(golden, name, i, o, stride, kind=BasicBlock):
     golden.seed(name)
-    model = BasicBlock(i, o, stride).double()
+    model = kind(i, o, stride).double()
     state = {}
     for key, value in state_of(model).items():
         offset = 1 if key.endswith(("var", "weight")) and value.dim() == 1 else 0
@@ -160,8 +211,14 @@ def network(golden, name, model, size):
 golden = common.Area(__file__)
 block(golden, "block", 3, 3, 1)
 block(golden, "block with projection", 3, 4, 2)
+block(golden, "bottleneck", 8, 8, 1, BottleneckBlock)
+block(golden, "bottleneck with projection", 3, 8, 2, BottleneckBlock)
 network(golden, "cifar", ResNet(nn.Conv2d(3, 16, 3, 1, 1, bias=False), None, [1, 1, 1], 10), (2, 9, 8, 3))
 network(golden, "imagenet", ResNet(nn.Conv2d(2, 64, 7, 2, 3, bias=False), nn.MaxPool2d(3, 2, 1), [2, 2, 2, 2], 5),
         (1, 21, 24, 2))
+network(golden, "imagenet with bottlenecks",
+        ResNet(nn.Conv2d(2, 64, 7, 2, 3, bias=False), nn.MaxPool2d(3, 2, 1), [1, 2, 1, 1], 5, BottleneckBlock),
+        (1, 21, 24, 2))
 network(golden, "mobilenet", MobileNetV2(2, 5), (1, 24, 27, 2))
+network(golden, "mobilenet v1", MobileNetV1(2, 5, 0.5), (1, 24, 27, 2))
 golden.write()

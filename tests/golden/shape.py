@@ -1,9 +1,9 @@
-"""reshape, flatten, concat and pad."""
+"""reshape, flatten, concat, pad, slice and pixel_shuffle."""
 import torch
 from torch.nn import functional as F
 
 import common
-from common import values
+from common import nchw, nhwc, values
 
 golden = common.Area(__file__)
 
@@ -34,4 +34,32 @@ pad("channels", (1, 2, 2, 3), [0, 0, 0, 1], [0, 0, 0, 4], -1.5)
 pad("every axis", (2, 1, 2), [1, 0, 2], [1, 3, 1], 2.5)
 pad("one side of the first", (2, 3), [0, 0], [1, 0], -1000)
 pad("nothing", (2, 3), [0, 0], [0, 0], 7.0)
+
+
+def cut(name, shape, axis, begin, end, step=1):
+    """`end` None: to the axis' end."""
+    index = [slice(None)] * len(shape)
+    index[axis] = slice(begin, end, step)
+    golden.op("slice " + name, lambda x: x[tuple(index)], lambda: {"x": values(*shape)},
+              {"axis": axis, "begin": begin, "step": step, **({} if end is None else {"end": end})})
+
+
+cut("channels", (2, 2, 3, 5), -1, 1, 4)
+cut("rows", (2, 4, 2, 2), 1, 2, None)
+cut("columns from behind", (1, 2, 5, 2), 2, -3, -1)
+cut("every second row", (2, 5, 2, 3), 1, 0, None, 2)
+cut("every second column from the second", (1, 2, 6, 2), 2, 1, None, 2)
+cut("every third channel", (2, 1, 2, 7), 3, 1, 6, 3)
+cut("images", (3, 2, 2), 0, 1, 2)
+cut("nothing", (2, 3), 1, 2, 2)
+
+
+def shuffle(name, shape, upscale):
+    golden.op("pixel_shuffle " + name, lambda x: nhwc(F.pixel_shuffle(nchw(x), upscale)), lambda: {"x": values(*shape)},
+              {"upscale": upscale})
+
+
+shuffle("by two", (2, 2, 3, 8), 2)
+shuffle("by three to one channel", (1, 2, 2, 9), 3)
+shuffle("by one", (1, 2, 3, 2), 1)
 golden.write()

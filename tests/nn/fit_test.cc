@@ -12,6 +12,7 @@
 #include "../../nn/checkpoint.h"
 #include "../../nn/layers/batch_norm2d.h"
 #include "../../nn/layers/conv2d.h"
+#include "../../nn/layers/dropout.h"
 #include "../../nn/layers/linear.h"
 #include "../../nn/optim/adamw.h"
 #include "../support.h"
@@ -149,6 +150,43 @@ TEST_CASE("a run that is stopped anywhere and resumed ends with the bits of one 
     }
     o.checkpoint.clear();
   }
+}
+
+TEST_CASE("a resumed run drops what it would have dropped") {
+  struct Dropping : nn::Module {
+    Net net = fresh();
+    nn::Dropout dropout{{.p = 0.3}};
+    SINTER_CHILDREN(net, dropout)
+    Tensor forward(const Tensor& x) const override { return net(dropout(x)); }
+  };
+  const auto train = stripes(100);
+  auto o = options();
+  Dropping whole;
+  nn::fit(whole, train, o);
+  {
+    Dropping other;
+    default_random().bits();
+    nn::fit(other, train, o);
+    CHECK(!test::difference(other.net.head.weight, whole.net.head.weight, 0, 0).empty());
+  }
+  const File file;
+  o.checkpoint = file.path;
+  o.checkpoint_steps = 1;
+  o.workers = 0;
+  int images = 0;
+  auto stopping = o;
+  stopping.augment.push_back([&](const data::Image&, Random&) {
+    if (++images == 10 * 16) nn::request_stop();
+  });
+  Dropping stopped;
+  CHECK(nn::fit(stopped, train, stopping).stopped);
+  nn::request_stop(false);
+  Dropping resumed;
+  default_random().bits();  // the checkpoint's position counts
+  o.resume = true;
+  o.augment.push_back([](const data::Image&, Random&) {});
+  nn::fit(resumed, train, o);
+  check_same(resumed, whole);
 }
 
 TEST_CASE("a finished run is resumed to itself, and one without a checkpoint starts") {

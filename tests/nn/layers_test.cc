@@ -1,16 +1,39 @@
 #include <doctest/doctest.h>
 
+#include "../../core/fuse.h"
+#include "../../core/ops/arithmetic.h"
+#include "../../core/ops/concat.h"
+#include "../../core/ops/hardsigmoid.h"
+#include "../../core/ops/hardswish.h"
+#include "../../core/ops/prelu.h"
+#include "../../core/ops/reduce.h"
 #include "../../core/ops/relu.h"
 #include "../../core/ops/relu6.h"
+#include "../../core/ops/sigmoid.h"
+#include "../../core/ops/silu.h"
+#include "../../core/ops/slice.h"
+#include "../../core/ops/tanh.h"
+#include "../../core/random.h"
 #include "../../nn/layers/avg_pool2d.h"
-#include "../../nn/layers/basic_block.h"
+#include "../../nn/layers/bottleneck_block.h"
+#include "../../nn/layers/conv_transpose2d.h"
+#include "../../nn/layers/dropout.h"
 #include "../../nn/layers/flatten.h"
+#include "../../nn/layers/hardsigmoid.h"
+#include "../../nn/layers/hardswish.h"
+#include "../../nn/layers/leaky_relu.h"
 #include "../../nn/layers/linear.h"
 #include "../../nn/layers/max_pool2d.h"
+#include "../../nn/layers/pixel_shuffle.h"
+#include "../../nn/layers/prelu.h"
 #include "../../nn/layers/relu.h"
 #include "../../nn/layers/relu6.h"
+#include "../../nn/layers/resize.h"
 #include "../../nn/layers/sequential.h"
+#include "../../nn/layers/sigmoid.h"
+#include "../../nn/layers/silu.h"
 #include "../../nn/layers/softmax.h"
+#include "../../nn/layers/tanh.h"
 #include "../support.h"
 
 using namespace sinter;
@@ -23,35 +46,43 @@ static_assert(!std::is_default_constructible_v<nn::AvgPool2d>);
 static_assert(std::is_nothrow_move_constructible_v<nn::BasicBlock>);  // vectors of blocks grow without cloning
 static_assert(std::is_nothrow_move_constructible_v<nn::Sequential>);
 
-TEST_CASE("a residual block computes what PyTorch's computes, and its running statistics move as there") {
-  for (const auto& c : test::golden("layers")) {
-    if (!c.name.starts_with("block")) continue;
-    INFO(c.name);
-    nn::BasicBlock block{{.in = c.attribute<int64_t>("in"),
-                          .out = c.attribute<int64_t>("out"),
-                          .stride = c.attribute<int64_t>("stride")}};
-    std::vector<NamedParameter> state;
-    for (const auto& [name, value] : c.inputs)
-      if (name != "x") state.push_back({name, Parameter(value)});
-    block.load_state(state);
-    Tensor x = c.input("x").clone().set_requires_grad(true);
+namespace {
 
-    {
-      const nn::ModeOverride evaluation(false);
-      CHECK_CLOSE(block(x), c.output("eval"), 1e-4, 1e-5);
-    }
-    const Tensor y = block(x);
-    CHECK_CLOSE(y, c.output("train"), 1e-4, 1e-5);
-    y.backward(c.gradient("train"));
-    CHECK_CLOSE(x.grad(), c.gradient("x"), 1e-4, 1e-5);
-    for (const NamedParameter& p : block.parameters()) {
-      INFO(p.name);
-      CHECK_CLOSE(p.value.tensor().grad(), c.gradient(p.name), 1e-4, 1e-5);
-    }
-    for (const NamedParameter& p : block.named_state()) {
-      INFO(p.name);
-      if (!p.value.trained()) CHECK_CLOSE(p.value.tensor(), c.output(p.name), 1e-5, 1e-6);
-    }
+template <class Block>
+void check_block(const test::GoldenCase& c) {
+  INFO(c.name);
+  Block block{
+      {.in = c.attribute<int64_t>("in"), .out = c.attribute<int64_t>("out"), .stride = c.attribute<int64_t>("stride")}};
+  std::vector<NamedParameter> state;
+  for (const auto& [name, value] : c.inputs)
+    if (name != "x") state.push_back({name, Parameter(value)});
+  block.load_state(state);
+  Tensor x = c.input("x").clone().set_requires_grad(true);
+
+  {
+    const nn::ModeOverride evaluation(false);
+    CHECK_CLOSE(block(x), c.output("eval"), 1e-4, 1e-5);
+  }
+  const Tensor y = block(x);
+  CHECK_CLOSE(y, c.output("train"), 1e-4, 1e-5);
+  y.backward(c.gradient("train"));
+  CHECK_CLOSE(x.grad(), c.gradient("x"), 1e-4, 1e-5);
+  for (const NamedParameter& p : block.parameters()) {
+    INFO(p.name);
+    CHECK_CLOSE(p.value.tensor().grad(), c.gradient(p.name), 1e-4, 1e-5);
+  }
+  for (const NamedParameter& p : block.named_state()) {
+    INFO(p.name);
+    if (!p.value.trained()) CHECK_CLOSE(p.value.tensor(), c.output(p.name), 1e-5, 1e-6);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("residual blocks compute what PyTorch's compute, and their running statistics move as there") {
+  for (const auto& c : test::golden("layers")) {
+    if (c.name.starts_with("block")) check_block<nn::BasicBlock>(c);
+    if (c.name.starts_with("bottleneck")) check_block<nn::BottleneckBlock>(c);
   }
 }
 
@@ -86,6 +117,47 @@ TEST_CASE("convolutions take a size for each axis") {
   CHECK(plain.parameters().size() == 1);
 }
 
+TEST_CASE("transposed convolutions take a size for each axis, and their weights come as a convolution's do") {
+  const nn::ConvTranspose2d conv{{.in = 4,
+                                  .out = 6,
+                                  .kernel = {1, 3},
+                                  .stride = {2, 1},
+                                  .padding = {0, 1},
+                                  .output_padding = {1, 0},
+                                  .groups = 2}};
+  CHECK(conv.weight.tensor().shape() == Shape{6, 1, 3, 2});
+  CHECK(conv.bias.tensor().shape() == Shape{6});
+  CHECK(conv(Tensor::zeros({1, 8, 8, 4})).shape() == Shape{1, 16, 8, 6});
+  const Tensor x = test::normal({2, 3, 3, 4});
+  CHECK_SAME(conv(x), conv_transpose2d(x, conv.weight, conv.bias, conv.attributes));
+  const nn::ConvTranspose2d plain{{.in = 1, .out = 1, .kernel = 3, .bias = false}};
+  CHECK(plain.parameters().size() == 1);
+}
+
+TEST_CASE("a PReLU learns a slope for each channel, or one") {
+  const nn::PReLU one, each{{.channels = 3, .start = 0.5}};
+  CHECK_SAME(one.weight.tensor(), Tensor::full({1}, 0.25));
+  CHECK_SAME(each.weight.tensor(), Tensor::full({3}, 0.5));
+  CHECK(each.parameters().size() == 1);
+  const Tensor x = test::normal({2, 6, 6, 3});
+  CHECK_SAME(each(x), prelu(x, each.weight));
+  each(x).backward(Tensor::ones(x.shape()));
+  CHECK(each.weight.tensor().grad().shape() == Shape{3});
+}
+
+TEST_CASE("a dropout layer drops in training only") {
+  nn::Dropout layer{{.p = 0.25}};
+  const Tensor x = Tensor::ones({100});
+  manual_seed(1);
+  const Tensor y = layer(x);
+  CHECK(!test::difference(y, x).empty());
+  manual_seed(1);
+  const TrainingMode mode(true);
+  CHECK_SAME(dropout(x, {.p = 0.25}), y);
+  layer.eval();
+  CHECK_SAME(layer(x), x);
+}
+
 TEST_CASE("a linear layer without bias is a matrix product") {
   const nn::Linear linear{{.in = 2, .out = 1, .bias = false}};
   const auto w = linear.weight.tensor().values<float>();
@@ -96,6 +168,16 @@ TEST_CASE("layers without parameters are the operations of their names") {
   const Tensor x = test::normal({2, 6, 6, 3}, 1, 5);
   CHECK_SAME(nn::ReLU{}(x), relu(x));
   CHECK_SAME(nn::ReLU6{}(x), relu6(x));
+  CHECK_SAME(nn::Sigmoid{}(x), sigmoid(x));
+  CHECK_SAME(nn::SiLU{}(x), silu(x));
+  CHECK_SAME(nn::Hardswish{}(x), hardswish(x));
+  CHECK_SAME(nn::Hardsigmoid{}(x), hardsigmoid(x));
+  CHECK_SAME(nn::Tanh{}(x), tanh(x));
+  CHECK_SAME(nn::LeakyReLU{}(x), leaky_relu(x, {.negative_slope = 0.01}));
+  CHECK_SAME((nn::LeakyReLU{{.negative_slope = 0.1}}(x)), leaky_relu(x, {.negative_slope = 0.1}));
+  CHECK_SAME((nn::Resize{{.scale = {2, 1.5}}}(x)), resize_nearest(x, {2, 1.5}));
+  CHECK_SAME((nn::Resize{{.size = {3, 4}, .mode = "bilinear"}}(x)), resize(x, {.size = {3, 4}, .mode = "bilinear"}));
+  CHECK_SAME((nn::PixelShuffle{{.upscale = 1}}(x)), x);
   CHECK_SAME(nn::Softmax{}(x), softmax(x));
   CHECK_SAME((nn::Softmax{{.axis = 1}}(x)), softmax(x, 1));
   CHECK(nn::Flatten{}(x).shape() == Shape{2, 108});
@@ -110,6 +192,31 @@ TEST_CASE("layers without parameters are the operations of their names") {
 TEST_CASE("layers say in one line what they do") {
   CHECK(nn::ReLU{}.title() == "ReLU");
   CHECK(nn::ReLU6{}.title() == "ReLU6");
+  CHECK(nn::Sigmoid{}.title() == "Sigmoid");
+  CHECK(nn::SiLU{}.title() == "SiLU");
+  CHECK(nn::Hardswish{}.title() == "Hardswish");
+  CHECK(nn::Hardsigmoid{}.title() == "Hardsigmoid");
+  CHECK(nn::Tanh{}.title() == "Tanh");
+  CHECK(nn::LeakyReLU{{.negative_slope = 0.1}}.title() == "LeakyReLU(negative_slope=0.1)");
+  CHECK(nn::PReLU{{.channels = 8}}.title() == "PReLU(8)");
+  CHECK(nn::PixelShuffle{{.upscale = 3}}.title() == "PixelShuffle(upscale=3)");
+  CHECK(nn::Dropout{}.title() == "Dropout(p=0.5)");
+  CHECK(nn::Resize{{.scale = {2, 1.5}}}.title() == "Resize(scale=2x1.5, mode=nearest)");
+  CHECK(nn::Resize{{.size = 32, .mode = "bilinear", .align_corners = true}}.title() ==
+        "Resize(size=32x32, mode=bilinear, align_corners=true)");
+  CHECK(nn::ConvTranspose2d{{.in = 8, .out = 4, .kernel = 2}}.title() == "ConvTranspose2d(8 -> 4, kernel=2x2)");
+  CHECK(nn::ConvTranspose2d{{.in = 8,
+                             .out = 4,
+                             .kernel = 3,
+                             .stride = 2,
+                             .padding = 1,
+                             .output_padding = 1,
+                             .dilation = {1, 2},
+                             .groups = 2,
+                             .bias = false}}
+            .title() ==
+        "ConvTranspose2d(8 -> 4, kernel=3x3, stride=2x2, padding=1x1, output_padding=1x1, dilation=1x2, groups=2, "
+        "bias=false)");
   CHECK(nn::Flatten{}.title() == "Flatten");
   CHECK(nn::Flatten{{.start_axis = 2}}.title() == "Flatten(start_axis=2)");
   CHECK(nn::Softmax{}.title() == "Softmax");
@@ -140,6 +247,59 @@ TEST_CASE("a network of such layers runs and traces at any batch size") {
   CHECK_SAME(graph(x), net(x));
 }
 
+// Squeeze-and-excitation, a branch of half of the channels, and a decoder: what deployed networks have besides.
+struct Decoder : nn::Module {
+  nn::Conv2d stem{{.in = 3, .out = 8, .kernel = 3, .stride = 2, .padding = 1, .bias = false}};
+  nn::BatchNorm2d bn{8};
+  nn::Conv2d squeeze{{.in = 8, .out = 4, .kernel = 1}}, excite{{.in = 4, .out = 8, .kernel = 1}};
+  nn::PReLU prelu{{.channels = 4}};
+  nn::ConvTranspose2d up{{.in = 8, .out = 8, .kernel = 2, .stride = 2, .bias = false}};
+  nn::BatchNorm2d up_bn{8};
+  nn::Sequential head{nn::Dropout{{.p = 0.2}},
+                      nn::Conv2d{{.in = 11, .out = 8, .kernel = 1}},
+                      nn::LeakyReLU{},
+                      nn::PixelShuffle{{.upscale = 2}},
+                      nn::Tanh{},
+                      nn::Resize{{.scale = 1.5, .mode = "bilinear"}}};
+  SINTER_CHILDREN(stem, bn, squeeze, excite, prelu, up, up_bn, head)
+
+  Tensor forward(const Tensor& x) const override {
+    Tensor y = hardswish(bn(stem(x)));
+    y = y * hardsigmoid(excite(silu(squeeze(mean(y, {1, 2}, true)))));
+    const auto halves = split(y, {.count = 2});
+    y = concat({prelu(halves[0]), sigmoid(halves[1])});
+    return head(concat({relu(up_bn(up(y))), resize_nearest(slice(x, {.axis = 1, .step = 2}), {2, 1})}));
+  }
+};
+
+TEST_CASE("a network of all other layers traces, and its fused graph computes the same in evaluation and training") {
+  manual_seed(1);
+  const Decoder net;
+  const Graph graph = trace(net, Tensor::zeros({1, 8, 6, 3})), fused = fuse_batch_norm(graph);
+  CHECK(graph.parameters.size() == net.named_state().size());
+  CHECK(fused.nodes.size() == graph.nodes.size() - 2);  // the first convolution's normalisation and the ReLU
+  const Tensor x = test::normal({3, 8, 6, 3});
+  for (const bool training : {false, true}) {
+    const nn::ModeOverride module_mode(training);
+    const TrainingMode graph_mode(training);
+    const auto run = [&](const auto& f) {
+      manual_seed(7);
+      const Tensor y = f(x);
+      y.backward(test::normal(y.shape(), 2));
+      std::vector<Tensor> all{y};
+      for (const NamedParameter& p : net.parameters()) {
+        all.push_back(p.value.tensor().grad());
+        Tensor(p.value.tensor()).set_grad({});
+      }
+      return all;
+    };
+    const auto expected = run(net);
+    CHECK(expected[0].shape() == Shape{3, 24, 18, 2});
+    for (const auto& actual : {run(graph), run(fused)})
+      for (size_t i = 0; i < expected.size(); ++i) CHECK_SAME(actual[i], expected[i]);
+  }
+}
+
 TEST_CASE("layers refuse options that make no sense") {
   CHECK_ERROR((nn::Conv2d{{.in = 0, .out = 1, .kernel = 1}}),
               "Conv2d: it has 0 input and 1 output channels, expected at least 1 of each");
@@ -148,6 +308,19 @@ TEST_CASE("layers refuse options that make no sense") {
               "Conv2d: padding is -1x-1, expected at least 0");
   CHECK_ERROR((nn::Conv2d{{.in = 4, .out = 6, .kernel = 1, .groups = 4}}),
               "Conv2d: 4 groups do not divide 4 input and 6 output channels");
+  CHECK_ERROR((nn::ConvTranspose2d{{.in = 1, .out = 0, .kernel = 1}}),
+              "ConvTranspose2d: it has 1 input and 0 output channels, expected at least 1 of each");
+  CHECK_ERROR((nn::ConvTranspose2d{{.in = 1, .out = 1, .kernel = 1, .stride = 0}}),
+              "ConvTranspose2d: stride is 0x0, expected at least 1");
+  CHECK_ERROR((nn::ConvTranspose2d{{.in = 1, .out = 1, .kernel = 1, .output_padding = 1}}),
+              "ConvTranspose2d: output_padding is 1x1, expected 0 or more and less than the stride 1x1");
+  CHECK_ERROR((nn::BottleneckBlock{{.in = 8, .out = 6}}),
+              "BottleneckBlock: it has 6 output channels, expected a multiple of 4");
+  CHECK_ERROR((nn::PReLU{{.channels = 0}}), "PReLU: it has 0 channels, expected at least 1");
+  CHECK_ERROR((nn::Dropout{{.p = 1}}), "dropout: p is 1, expected 0 <= p < 1");
+  CHECK_ERROR((nn::LeakyReLU{{.negative_slope = -1}}), "leaky_relu: negative_slope is -1, expected 0 or more");
+  CHECK_ERROR((nn::Resize{{}}), "resize: it needs a scale or a size, and not both");
+  CHECK_ERROR((nn::PixelShuffle{{.upscale = 0}}), "pixel_shuffle: upscale is 0, expected 1 to 32768");
   CHECK_ERROR((nn::Linear{{.in = 2, .out = -1}}),
               "Linear: it has 2 inputs and -1 outputs, expected at least 1 of each");
   CHECK_ERROR((nn::MaxPool2d{{.kernel = 2, .padding = 2}}),

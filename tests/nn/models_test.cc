@@ -61,6 +61,11 @@ TEST_CASE("the models have the parameters of the paper") {
   CHECK(count(nn::resnet20({.channels = 8}).parameters()) == cifar(3, 3, 10, 8));
   CHECK(count(nn::resnet18().parameters()) == 11689512);
   CHECK(count(nn::resnet18().named_state()) == 11689512 + 9600);  // 4800 normalised channels
+  CHECK(count(nn::resnet50().parameters()) == 25557032);
+  CHECK(count(nn::resnet50().named_state()) == 25557032 + 53120);
+  for (const auto& [width, parameters] :
+       {std::pair{1.0, 4231976}, std::pair{0.75, 2585560}, std::pair{0.5, 1331592}, std::pair{0.25, 470072}})
+    CHECK(count(nn::mobilenet_v1({.width = width}).parameters()) == parameters);  // Keras' alpha
   CHECK(count(nn::mobilenet_v2().parameters()) == 3504872);
   CHECK(count(nn::mobilenet_v2({.width = 0.5}).parameters()) == 1968680);  // torchvision's width_mult
 }
@@ -73,7 +78,10 @@ TEST_CASE("the models compute what PyTorch's compute") {
   };
   same("cifar", nn::CifarResNet(1));
   same("imagenet", nn::resnet18({.in_channels = 2, .classes = 5}));
+  same("imagenet with bottlenecks",
+       nn::ResNet(nn::ResNetBlock::bottleneck, {1, 2, 1, 1}, {.in_channels = 2, .classes = 5}));
   same("mobilenet", nn::mobilenet_v2({.in_channels = 2, .classes = 5}));
+  same("mobilenet v1", nn::mobilenet_v1({.in_channels = 2, .classes = 5, .width = 0.5}));
 }
 
 TEST_CASE("a model's layers are found by name, and its trace has them all") {
@@ -90,6 +98,27 @@ TEST_CASE("a model's layers are found by name, and its trace has them all") {
   CHECK_SAME(graph(x), net(x));
 }
 
+TEST_CASE("models halve an image as often as their names say") {
+  const auto last = [](const nn::Module& model, int64_t size) {
+    const Graph graph = trace(model, Tensor::zeros({1, size, size, 3}));
+    for (const Node& node : graph.nodes)
+      if (node.op->name() == "mean") return graph.spec(node.inputs[0]).shape;
+    fail("no mean");
+  };
+  CHECK(last(nn::resnet18(), 224) == Shape{1, 7, 7, 512});
+  CHECK(last(nn::resnet50(), 224) == Shape{1, 7, 7, 2048});
+  CHECK(last(nn::mobilenet_v1(), 224) == Shape{1, 7, 7, 1024});
+  CHECK(last(nn::cifar_mobilenet_v1(), 32) == Shape{1, 4, 4, 1024});
+  CHECK(last(nn::mobilenet_v2(), 224) == Shape{1, 7, 7, 1280});
+  CHECK(last(nn::cifar_mobilenet_v2(), 32) == Shape{1, 4, 4, 1280});
+}
+
+TEST_CASE("a deep model's blocks are found by name") {
+  const Graph graph = trace(nn::resnet50(), Tensor::zeros({1, 32, 32, 3}));
+  for (const char* name : {"body.0.conv1", "body.0.shortcut.conv", "body.3.conv2", "body.15.bn3"})
+    CHECK_MESSAGE(graph.find(name) >= 0, name);
+}
+
 TEST_CASE("a seed fixes a model") {
   const auto state = [](uint64_t seed) {
     manual_seed(seed);
@@ -104,5 +133,7 @@ TEST_CASE("a model says where an input does not fit") {
   const nn::CifarResNet net = nn::resnet20({.in_channels = 1});
   CHECK_ERROR(net(Tensor::zeros({1, 28, 28, 3})), "(in stem)");
   CHECK_ERROR(nn::CifarResNet(0), "ResNet: a stage has 0 blocks, expected at least 1");
+  CHECK_ERROR(nn::ResNet(nn::ResNetBlock::bottleneck, {1, 0, 1, 1}), "ResNet: a stage has 0 blocks");
+  CHECK_ERROR(nn::mobilenet_v1({.width = 17}), "MobileNetV1: width is 17, expected above 0, at most 16");
   CHECK_ERROR(nn::mobilenet_v2({.width = 0}), "MobileNetV2: width is 0, expected above 0, at most 16");
 }

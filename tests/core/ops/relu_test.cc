@@ -9,7 +9,7 @@ using namespace sinter;
 TEST_CASE("relu computes what PyTorch's computes") {
   int cases = 0;
   for (const auto& c : test::golden("activation")) {
-    if (c.name.starts_with("relu6")) continue;
+    if (c.name != "relu" && !c.name.starts_with("relu ")) continue;
     ++cases;
     CHECK_GOLDEN(c, relu);
   }
