@@ -23,6 +23,8 @@ const std::map<std::string, std::function<bench::BatchWork(const bench::Model&)>
     {"float_step", bench::float_step},
     {"float_inference", bench::float_inference},
     {"qat_step", [](const bench::Model& model) { return bench::qat_step(model); }},
+    {"lsq_step", [](const bench::Model& model) { return bench::qat_step(model, "lsq"); }},
+    {"pact_step", [](const bench::Model& model) { return bench::qat_step(model, "pact"); }},
     {"validation", bench::validation},
     {"simulator", bench::simulator},
 };

@@ -45,6 +45,18 @@ Samples real_values(const Accumulators& a) {
           }};
 }
 
+// By several sums: one would wait for every addition.
+double dot(const float* a, const float* b, int64_t count) {
+  constexpr int kSums = 16;
+  double sums[kSums] = {}, total = 0;
+  int64_t i = 0;
+  for (; i + kSums <= count; i += kSums)
+    for (int j = 0; j < kSums; ++j) sums[j] += static_cast<double>(a[i + j]) * static_cast<double>(b[i + j]);
+  for (; i < count; ++i) total += static_cast<double>(a[i]) * static_cast<double>(b[i]);
+  for (const double sum : sums) total += sum;
+  return total;
+}
+
 // The slopes of the learned number at all values.
 Tensor slopes_of(const Samples& v, const Shape& shape, const ActivationQuantizer& quantizer, float scale,
                  Rounding rounding) {
@@ -98,8 +110,7 @@ Tensor learned_gradient(const Context& context, size_t i, const Learning& learni
   // Block by block, added in order: threads change nothing.
   std::vector<double> sums(dy.elements() / Samples::kBlock + 1);
   Samples(dy).for_each([&](int64_t begin, const float* g, int64_t count) {
-    double& sum = sums[begin / Samples::kBlock];
-    for (int64_t k = 0; k < count; ++k) sum += static_cast<double>(g[k]) * static_cast<double>(slope[begin + k]);
+    sums[begin / Samples::kBlock] = dot(g, slope + begin, count);
   });
   double sum = 0;
   for (const double part : sums) sum += part;
