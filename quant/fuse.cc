@@ -169,7 +169,7 @@ std::vector<std::string> unfused_patterns(const Graph& fused) {
       else if (op == "add" && !(fused.spec(node.inputs[0]) == fused.spec(node.inputs[1])))
         reasons += text(reasons.empty() ? "" : "; ", "the addition broadcasts");
     }
-    if (!reasons.empty()) all.push_back(text(node.name, " (", op, ") was not fused: ", reasons));
+    if (!reasons.empty()) all.push_back(text(node.name, ": this ", op, " was not fused, as ", reasons));
   }
   return all;
 }

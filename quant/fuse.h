@@ -19,7 +19,7 @@ struct FuseOptions {
 /// A layer that is called twice stays one set of weights where its batch normalisation, too, is the same.
 Graph fuse(const Graph& graph, const FuseOptions& options = {});
 
-/// What of a fused graph a user would have expected to be fused, and why it was not: a line each.
+/// What of a fused graph a user would have expected to be fused, and why it was not: a line each, `<node>: why`.
 std::vector<std::string> unfused_patterns(const Graph& fused);
 
 }  // namespace sinter::quant

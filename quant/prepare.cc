@@ -17,6 +17,7 @@
 #include "fused_conv.h"
 #include "integer/values.h"
 #include "layers.h"
+#include "listed.h"
 #include "lower.h"
 #include "node_config.h"
 #include "observer_state.h"
@@ -28,17 +29,8 @@ namespace sinter::quant {
 
 namespace {
 
-constexpr size_t kMaxListed = 12;  // names in one message
-
 std::string observer_section(const std::string& prefix, const ActivationQuantizer& quantizer) {
   return prefix + "observers/" + quantizer.name() + "/";
-}
-
-std::string listed(const std::vector<std::string>& names) {
-  std::string out;
-  for (size_t i = 0; i < std::min(names.size(), kMaxListed); ++i) out += (i == 0 ? "" : ", ") + names[i];
-  if (names.size() > kMaxListed) out += text(" and ", names.size() - kMaxListed, " more");
-  return out;
 }
 
 // Names that no node has: a network may have a layer called `input`.
@@ -307,35 +299,6 @@ void PreparedModel::replace_relu6(size_t index) {
   FusedConvAttributes attributes = conv->attributes;
   attributes.activation = "relu";
   node.op = std::make_shared<FusedConv>(attributes);
-}
-
-std::vector<std::string> PreparedModel::warnings() const {
-  std::vector<std::string> all;
-  const auto warn_clipped = [&](const std::string& what, const Observer& observer, const Range& range) {
-    const float wanted = scale_from_range(range.min, range.max), reach = std::max(-range.min, range.max);
-    const auto fixed = observer.fixed_scale();
-    const float scale = fixed ? *fixed : march_.on_grid(wanted);
-    // A fixed scale of 1/128 for images within +-1 is meant so: one unit beyond the integers passes.
-    if (fixed ? reach > 128 * scale : march_.clips(wanted))
-      all.push_back(text(what, ": its values reach ", reach, ", but ",
-                         fixed ? std::string("its fixed scale") : text("the largest scale of ", march_), ", ", scale,
-                         ", saturates at ", 127 * scale));
-  };
-  for (const ActivationQuantizer* quantizer : quantizers())
-    if (quantizer->observed()) warn_clipped(quantizer->name(), quantizer->observer(), quantizer->range());
-  for (size_t i = 0; i < graph_.nodes.size(); ++i) {
-    const WeightQuantizer* weights = weight_quantizer(i);
-    if (weights == nullptr) continue;
-    const ObserverValue fresh = weights->config().make_observer();
-    const Tensor weight = folded_weights(graph_, graph_.nodes[i]).weight;
-    for (int64_t o = 0; o < weight.size(0); ++o) {
-      const ObserverValue observer = fresh;
-      warn_clipped(text(weights->name(), ": weights of output channel ", o), *observer,
-                   observer->observe(Samples::channel(weight, o)));
-    }
-  }
-  if (nans() > 0) all.push_back(text(nans(), " input values were NaN and were taken as 0"));
-  return all;
 }
 
 void PreparedModel::members(nn::MemberVisitor& visitor) const {

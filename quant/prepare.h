@@ -84,8 +84,6 @@ class PreparedModel : public nn::Module {
 
   /// Throws Error, starting with `what` and naming the tensors, when some were never observed.
   void check_observed(const char* what) const;
-  /// What is allowed but costs accuracy, a line each: scales that the march's grid clips, inputs that were NaN.
-  std::vector<std::string> warnings() const;
 
   std::vector<Tensor> forward_all(std::span<const Tensor> x) const override;
 

@@ -6,7 +6,7 @@
 #include "../../core/table.h"
 #include "../../data/data_loader.h"
 #include "../fused_conv.h"
-#include "../layers.h"
+#include "../scale_source.h"
 
 namespace sinter::quant {
 
@@ -91,20 +91,12 @@ class Corrector {
     }
   }
 
-  // The quantiser whose scale an activation has: its own, or that of what only moves or clamps values.
-  const ActivationQuantizer& quantizer(Operand value) const {
-    while (value.kind == Operand::Kind::node && model_.node_quantizer(value.index) == nullptr)
-      value = graph_.nodes[value.index].inputs[0];
-    return value.kind == Operand::Kind::input ? model_.input_quantizer(value.index)
-                                              : *model_.node_quantizer(value.index);
-  }
-
   CorrectedLayer correct(size_t index) {
     const Node& node = graph_.nodes[index];
     const Operand from = node.inputs[0];
     const std::string& source =
         from.kind == Operand::Kind::input ? model_.input_quantizer(from.index).name() : graph_.nodes[from.index].name;
-    const float x_scale = quantizer(from).scale(model_.march());
+    const float x_scale = scale_source(model_, from)->scale(model_.march());
     const Tensor weight = dequantized_weight(index, x_scale);
 
     Moments quantized;

@@ -1,0 +1,201 @@
+#include "warnings.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "../fuse.h"
+#include "../fused_conv.h"
+#include "../listed.h"
+#include "../scale_source.h"
+
+namespace sinter::quant {
+
+namespace {
+
+using Lines = std::vector<std::string>;
+
+// More of a running range than this comes from the first batch alone: too few batches for the averaging constant.
+constexpr double kFirstBatch = 0.5;
+// Below this share of the longer side of a range, the other side is nearly unused.
+constexpr float kOneSided = 0.25f;
+
+bool is_learned(const ActivationQuantizer& quantizer) { return quantizer.learned.defined(); }
+
+void unobserved(const PreparedModel& model, Lines& lines) {
+  Lines names;
+  for (const ActivationQuantizer* quantizer : model.quantizers())
+    if (!quantizer->observed()) names.push_back(quantizer->name());
+  if (!names.empty())
+    lines.push_back(text(listed(names), ": nothing was observed yet; run data through the model in ",
+                         "FakeQuantState::calibration, or call load_observer_params"));
+}
+
+void dead_tensors(const PreparedModel& model, Lines& lines) {
+  for (const ActivationQuantizer* quantizer : model.quantizers())
+    if (const Range range = quantizer->range(); quantizer->batches() > 0 && range.min == 0 && range.max == 0)
+      lines.push_back(text(quantizer->name(), ": all its values were 0"));
+}
+
+// The weights of every layer on integers once, as VALIDATION has them.
+template <class F>
+void each_layer(const PreparedModel& model, const F& f) {
+  const Graph& graph = model.graph();
+  std::vector<bool> seen(graph.parameters.size(), false);
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    const WeightQuantizer* weights = model.weight_quantizer(i);
+    if (weights == nullptr || seen[graph.nodes[i].inputs[1].index]) continue;
+    seen[graph.nodes[i].inputs[1].index] = true;
+    f(graph.nodes[i], *weights, folded_weights(graph, graph.nodes[i]));
+  }
+}
+
+Lines texts(const std::vector<int64_t>& numbers) {
+  Lines all;
+  for (const int64_t n : numbers) all.push_back(text(n));
+  return all;
+}
+
+void channels_of_weights(const PreparedModel& model, Lines& lines) {
+  each_layer(model, [&](const Node& node, const WeightQuantizer& weights, const Folded& folded) {
+    const int64_t outputs = folded.weight.size(0), each = folded.weight.elements() / outputs;
+    const auto w = folded.weight.values<float>();
+    std::vector<int64_t> dead, raised;
+    for (int64_t o = 0; o < outputs; ++o)
+      if (const auto row = w.subspan(o * each, each);
+          std::all_of(row.begin(), row.end(), [](float v) { return v == 0; }))
+        dead.push_back(o);
+    const ActivationQuantizer* x = scale_source(model, node.inputs[0]);
+    if (x != nullptr && x->observed()) {
+      const std::vector<float> scales = weights.scales(model.march(), folded.weight);
+      const float x_scale = x->scale(model.march());
+      for (int64_t o = 0; o < outputs; ++o)
+        if (effective_weight_scale(model.march(), scales[o], x_scale, folded.bias.at({o})) != scales[o])
+          raised.push_back(o);
+    }
+    const auto of_channels = [&](const std::vector<int64_t>& some) {
+      return text(some.size(), " of ", outputs, " output channels (", listed(texts(some)), ")");
+    };
+    if (!dead.empty()) lines.push_back(text(node.name, ": the weights of ", of_channels(dead), " are all 0"));
+    if (!raised.empty())
+      lines.push_back(text(node.name, ": the biases of ", of_channels(raised),
+                           " are so large beside their weights that the weights' scales were raised"));
+  });
+}
+
+void few_batches(const PreparedModel& model, Lines& lines) {
+  std::map<std::pair<int64_t, double>, Lines> alike;  // by batches and averaging constant
+  for (const ActivationQuantizer* quantizer : model.quantizers()) {
+    const double c = quantizer->config().averaging_constant;
+    const int64_t batches = quantizer->batches();
+    if (batches < 2 || c == 0 || is_learned(*quantizer) || quantizer->observer().fixed_scale()) continue;
+    if (std::pow(1 - c, static_cast<double>(batches - 1)) > kFirstBatch)
+      alike[{batches, c}].push_back(quantizer->name());
+  }
+  for (const auto& [how, names] : alike) {
+    const auto share = std::pow(1 - how.second, static_cast<double>(how.first - 1));
+    lines.push_back(text(listed(names), ": ", std::llround(100 * share), " % of the range is that of the first of ",
+                         how.first, " batches; more batches, or an averaging_constant above ", how.second));
+  }
+}
+
+void one_sided_inputs(const PreparedModel& model, Lines& lines) {
+  for (size_t i = 0; i < model.graph().inputs.size(); ++i) {
+    const ActivationQuantizer* quantizer = model.input_quantizer_or_null(i);
+    if (quantizer == nullptr || quantizer->batches() == 0) continue;
+    const Range range = quantizer->range();
+    const float left = std::max(-range.min, 0.0f), right = std::max(range.max, 0.0f);
+    if (std::max(left, right) > 0 && std::min(left, right) < kOneSided * std::max(left, right))
+      lines.push_back(text(quantizer->name(), ": its values are in ", range.min, "..", range.max,
+                           ", which leaves nearly half of the integers unused; normalise it to a mean of 0"));
+  }
+}
+
+void outputs_in_integers(const PreparedModel& model, Lines& lines) {
+  const Graph& graph = model.graph();
+  for (const Operand& output : graph.outputs) {
+    if (output.kind != Operand::Kind::node || model.is_head(output.index) || model.in_float(output.index)) continue;
+    const Node& node = graph.nodes[output.index];
+    const FusedConv* conv = fused_conv(node);
+    lines.push_back(text(node.name, ": this output of the network stays ",
+                         scale_source(model, output)->dtype() == DType::int16 ? "int16" : "int8", ", as ",
+                         conv == nullptr                          ? "it is no convolution or linear layer"
+                         : skip_of(node) != nullptr               ? "something is added to it"
+                         : conv->activation() != Activation::none ? text("it ends in a ", conv->attributes.activation)
+                                                                  : std::string("other layers read it"),
+                         "; only accumulators are of high precision"));
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> saturation_warnings(const PreparedModel& model) {
+  Lines lines;
+  const March& march = model.march();
+  const auto warn = [&](const std::string& what, const Observer& observer, const Range& range, const Bounds& type) {
+    const float wanted = scale_from_range(range.min, range.max, type), reach = std::max(-range.min, range.max);
+    const auto fixed = observer.fixed_scale();
+    const float scale = fixed ? *fixed : march.on_grid(wanted);
+    // A fixed scale of 1/128 for images within +-1 is meant so: one unit beyond the integers passes.
+    if (fixed ? reach > static_cast<float>(type.high + 1) * scale : march.clips(wanted))
+      lines.push_back(text(what, ": its values reach ", reach, ", but ",
+                           fixed ? std::string("its fixed scale") : text("the largest scale of ", march), ", ", scale,
+                           ", saturates at ", static_cast<float>(type.high) * scale));
+  };
+  for (const ActivationQuantizer* quantizer : model.quantizers())
+    if (quantizer->batches() > 0 && !is_learned(*quantizer))
+      warn(quantizer->name(), quantizer->observer(), quantizer->range(), quantizer->type());
+  each_layer(model, [&](const Node&, const WeightQuantizer& weights, const Folded& folded) {
+    const ObserverValue fresh = weights.config().make_observer();
+    fresh->type = type_bounds(weights.config().bits);
+    for (int64_t o = 0; o < folded.weight.size(0) && !weights.learned.defined(); ++o) {
+      const ObserverValue observer = fresh;
+      warn(text(weights.name(), ": weights of output channel ", o), *observer,
+           observer->observe(Samples::channel(folded.weight, o)), fresh->type);
+    }
+  });
+  return lines;
+}
+
+std::vector<std::string> warnings(const PreparedModel& model) {
+  Lines lines;
+  unobserved(model, lines);
+  for (std::string& line : saturation_warnings(model)) lines.push_back(std::move(line));
+  dead_tensors(model, lines);
+  channels_of_weights(model, lines);
+  few_batches(model, lines);
+  one_sided_inputs(model, lines);
+  for (std::string& line : unfused_patterns(model.graph())) lines.push_back(std::move(line));
+  outputs_in_integers(model, lines);
+  if (model.nans() > 0) lines.push_back(text(model.nans(), " input values were NaN and were taken as 0"));
+  return lines;
+}
+
+std::vector<std::string> notes(const PreparedModel& model) {
+  const Graph& graph = model.graph();
+  Lines lines, high, real;
+  std::map<int, Lines> calls;  // by the parameter of the weights
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    const Node& node = graph.nodes[i];
+    if (model.is_head(i)) high.push_back(node.name);
+    if (model.in_float(i)) real.push_back(node.name);
+    if (fused_conv(node) == nullptr) continue;
+    calls[node.inputs[1].index].push_back(node.name);
+    // The n-th call of `path` is named `path#n`; its weights are its own where its batch normalisation is.
+    const std::string path = node.name.substr(0, node.name.find('#'));
+    const int first = path == node.name ? -1 : graph.find(path);
+    const bool leaf = path.substr(path.rfind('.') + 1) != node.op->name();
+    if (first >= 0 && leaf && fused_conv(graph.nodes[first]) != nullptr &&
+        graph.nodes[first].inputs[1] != node.inputs[1])
+      lines.push_back(text(node.name, ": a copy of the weights of ", path,
+                           ", as the batch normalisations that follow the two are different ones"));
+  }
+  for (const auto& [parameter, names] : calls)
+    if (names.size() > 1)
+      lines.push_back(text(listed(names), ": calls of one layer; each has an activation scale of its own"));
+  if (!high.empty()) lines.push_back(text(listed(high), ": of high precision, int32 accumulators as float32"));
+  if (!real.empty()) lines.push_back(text(listed(real), ": in float, on the CPU"));
+  return lines;
+}
+
+}  // namespace sinter::quant

@@ -1,0 +1,182 @@
+#include "../../../quant/analysis/warnings.h"
+
+#include "../networks.h"
+
+using namespace sinter;
+using namespace sinter::quant;
+using test::images;
+using test::set_ranges;
+
+namespace {
+
+using Lines = std::vector<std::string>;
+// One text, which doctest prints where it differs.
+std::string all(const Lines& lines) {
+  std::string out;
+  for (const std::string& line : lines) out += line + "\n";
+  return out;
+}
+
+const Tensor kExample = Tensor::zeros({1, 8, 8, 3});
+
+PreparedModel healthy(const PrepareOptions& options = {}) {
+  PreparedModel model = prepare_qat(test::small_net(), kExample, options);
+  set_ranges(model);
+  return model;
+}
+
+float* weights(PreparedModel& model, const std::string& name) {
+  for (const NamedParameter& p : model.graph().parameters)
+    if (p.name == name) return p.value.tensor().detach().mutable_data<float>();
+  fail("no parameter ", name);
+}
+
+struct Calls : nn::Module {
+  nn::Conv2d conv{{.in = 3, .out = 3, .kernel = 1, .bias = false}};
+  nn::BatchNorm2d first{3}, second{3};
+  SINTER_CHILDREN(conv, first, second)
+};
+
+}  // namespace
+
+TEST_CASE("a healthy model has no warnings, and its high-precision output is noted") {
+  const PreparedModel model = healthy();
+  CHECK(all(warnings(model)) == all({}));
+  CHECK(all(notes(model)) == all({"head: of high precision, int32 accumulators as float32"}));
+}
+
+TEST_CASE("tensors that nothing was observed for are warned of, many in one line") {
+  const PreparedModel model = prepare_qat(test::small_net(), kExample);
+  CHECK(all(warnings(model)) ==
+        all({"input, stem, body.0.conv1, body.0.conv2, body.1.conv1, body.1.conv2, "
+             "body.1.shortcut.conv, mean: nothing was observed yet; run data through the model in "
+             "FakeQuantState::calibration, or call load_observer_params"}));
+}
+
+TEST_CASE("what saturates is warned of for the type that it has") {
+  March march = March::bernoulli2;
+  march.int16_activations = true;
+  const auto with = [&](const std::string& dtype) {
+    PreparedModel model = healthy({.qconfig = get_default_qconfig({.activation_qkwargs = {{"dtype", dtype}}}),
+                                   .by_path = {{"body", get_default_qconfig()}, {"mean", get_default_qconfig()}},
+                                   .march = march});
+    model.node_quantizer(0)->observe(Samples(Tensor::full({1}, 20000)));  // the range becomes about 200
+    return saturation_warnings(model);
+  };
+  CHECK(all(with("int16")) == all({}));
+  REQUIRE(with("int8").size() == 1);
+  CHECK(with("int8")[0].find("stem: its values reach 20") == 0);
+  CHECK(with("int8")[0].find(", but the largest scale of bernoulli2, 0.5, saturates at 63.5") != std::string::npos);
+  CHECK(with("int4")[0].find(", 0.5, saturates at 7.5") != std::string::npos);
+}
+
+TEST_CASE("dead tensors and dead channels are warned of") {
+  PreparedModel model = healthy();
+  const auto shortcut = static_cast<size_t>(model.graph().find("body.1.shortcut.conv"));
+  Tensor range = model.node_quantizer(shortcut)->range_state.tensor();
+  range.copy_from(Tensor::zeros({2}));
+  float* w = weights(model, "head.weight");
+  std::fill(w + 16, w + 2 * 16, 0.0f);
+  std::fill(w + 3 * 16, w + 4 * 16, 0.0f);
+  float* bias = weights(model, "head.bias");
+  bias[1] = 0;
+  bias[3] = 5;
+  CHECK(
+      all(warnings(model)) ==
+      all({"body.1.shortcut.conv: all its values were 0",
+           "head: the weights of 2 of 5 output channels (1, 3) are all 0",
+           "head: the biases of 1 of 5 output channels (3) are so large beside their weights that the weights' scales "
+           "were raised"}));
+}
+
+TEST_CASE("ranges that are mostly the first batch's are warned of") {
+  const auto after = [](int batches, double averaging_constant) {
+    PreparedModel model = prepare_qat(
+        test::small_net(), kExample,
+        {.qconfig = get_default_qconfig({.activation_qkwargs = {{"averaging_constant", averaging_constant}}})});
+    set_fake_quantize(model, FakeQuantState::calibration);
+    for (int i = 0; i < batches; ++i) model(images({1, 8, 8, 3}, static_cast<uint64_t>(i)));
+    return warnings(model);
+  };
+  CHECK(all(after(1, 0.01)) == all({}));  // one batch is all there is
+  CHECK(all(after(8, 0.1)) == all({}));
+  CHECK(all(after(7, 0)) == all({}));  // frozen on purpose
+  CHECK(all(after(7, 1)) == all({}));
+  CHECK(all(after(7, 0.1)) ==
+        all({"input, stem, body.0.conv1, body.0.conv2, body.1.conv1, body.1.conv2, "
+             "body.1.shortcut.conv, mean: 53 % of the range is that of the first of 7 batches; more "
+             "batches, or an averaging_constant above 0.1"}));
+}
+
+TEST_CASE("inputs on one side of zero are warned of") {
+  PreparedModel model = prepare_qat(test::small_net(), kExample);
+  set_ranges(model);
+  const auto with = [&](float min, float max) {
+    model.input_quantizer(0).range_state.tensor().detach().copy_from(Tensor::from({2}, {min, max}));
+    return warnings(model);
+  };
+  CHECK(all(with(-0.8f, 2)) == all({}));
+  CHECK(all(with(0, 1)) ==
+        all({"input: its values are in 0..1, which leaves nearly half of the integers unused; normalise it "
+             "to a mean of 0"}));
+  CHECK(with(-4, 0.5f).size() == 1);
+}
+
+TEST_CASE("what did not fuse and outputs that stay int8 are warned of") {
+  struct Net : Calls {
+    Tensor forward(const Tensor& x) const override {
+      const Tensor y = conv(x);
+      return relu(y) + y;
+    }
+    const std::type_info& members_listed_by() const override { return typeid(Net); }
+  };
+  PreparedModel model = prepare_qat(test::randomized(Net{}), kExample);
+  set_ranges(model);
+  CHECK(
+      all(warnings(model)) ==
+      all({"relu: this relu was not fused, as conv is read 2 times",
+           "add: this add was not fused, as conv is read 2 times",
+           "add: this output of the network stays int8, as it is no convolution or linear layer; only accumulators are "
+           "of high precision"}));
+
+  struct Ends : Calls {
+    std::vector<Tensor> forward_all(std::span<const Tensor> x) const override {
+      const Tensor y = relu(conv(x[0])), z = conv(y);
+      return {z, y, conv(z) + y};
+    }
+    const std::type_info& members_listed_by() const override { return typeid(Ends); }
+  };
+  PreparedModel ends = prepare_qat(test::randomized(Ends{}), std::vector<Tensor>{kExample},
+                                   {.qconfig = get_default_qconfig({.activation_qkwargs = {{"dtype", "int16"}}})});
+  set_ranges(ends);
+  CHECK(all(warnings(ends)) ==
+        all({"conv#2: this output of the network stays int16, as other layers read it; only accumulators are of high "
+             "precision",
+             "conv: this output of the network stays int16, as it ends in a relu; only accumulators are of high "
+             "precision",
+             "conv#3: this output of the network stays int16, as something is added to it; only accumulators are of "
+             "high precision"}));
+  CHECK(all(notes(ends)) == all({"conv, conv#2, conv#3: calls of one layer; each has an activation scale of its own"}));
+}
+
+TEST_CASE("calls that became copies, and float regions, are noted") {
+  struct Net : Calls {
+    Tensor forward(const Tensor& x) const override {
+      return call(test::Square{}, relu(second(conv(relu(first(conv(x)))))));
+    }
+    const std::type_info& members_listed_by() const override { return typeid(Net); }
+  };
+  const PreparedModel model = prepare_qat(test::randomized(Net{}), kExample, {.by_type = {{"square", run_in_float()}}});
+  CHECK(all(notes(model)) ==
+        all({"conv#2: a copy of the weights of conv, as the batch normalisations that follow the two are "
+             "different ones",
+             "square: in float, on the CPU"}));
+  CHECK(warnings(model).size() == 1);  // not observed
+}
+
+TEST_CASE("learned scales are not warned of as the observer's") {
+  PreparedModel model =
+      healthy({.qconfig = get_default_qconfig({.activation_fake_quant = "lsq"}), .march = March::bernoulli2});
+  model.node_quantizer(0)->observe(Samples(Tensor::full({1}, 20000)));
+  CHECK(all(saturation_warnings(model)) == all({}));
+}
