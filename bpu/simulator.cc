@@ -41,4 +41,8 @@ std::vector<Tensor> Simulator::inspect(std::span<const Tensor> x, const Inspecto
   return prepared_->runner.run(x, inspector);
 }
 
+void Simulator::inspect_alone(const std::map<std::string, Tensor>& real, const Inspector& inspector) const {
+  prepared_->runner.run_alone(real, inspector);
+}
+
 }  // namespace sinter::bpu

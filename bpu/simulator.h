@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -31,6 +32,9 @@ class Simulator {
   std::vector<Tensor> operator()(std::span<const Tensor> x) const;
   /// The same, showing every value: inputs first, then in the order of the instructions.
   std::vector<Tensor> inspect(std::span<const Tensor> x, const Inspector& inspector) const;
+  /// Every instruction alone, on the given real values of what it reads (by name, float32), each quantised as the value
+  /// is; those whose inputs are not all given are left out.
+  void inspect_alone(const std::map<std::string, Tensor>& real, const Inspector& inspector) const;
 
  private:
   struct Prepared;

@@ -1,0 +1,17 @@
+#include "stage.h"
+
+#include "../quant/analysis/program_stage.h"
+
+namespace sinter::bpu {
+
+std::unique_ptr<quant::Stage> program_stage(const Simulator& simulator) {
+  const auto all = [&simulator](const Tensor& x, const Simulator::Inspector& inspector) {
+    simulator.inspect({&x, 1}, inspector);
+  };
+  const auto alone = [&simulator](const std::map<std::string, Tensor>& real, const Simulator::Inspector& inspector) {
+    simulator.inspect_alone(real, inspector);
+  };
+  return quant::program_stage(text("program for ", simulator.program().march), simulator.program(), {all, alone});
+}
+
+}  // namespace sinter::bpu
