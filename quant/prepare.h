@@ -125,6 +125,7 @@ class PreparedModel : public nn::Module {
   std::shared_ptr<std::atomic<int64_t>> nans_ = std::make_shared<std::atomic<int64_t>>(0);
   // The program of VALIDATION, until something that it was made of changes.
   struct Lowered;
+  static std::shared_ptr<Lowered> nothing_lowered();
   std::shared_ptr<Lowered> lowered_;
 };
 

@@ -1,0 +1,285 @@
+#include <zlib.h>
+
+#include <atomic>
+#include <cstdio>
+#include <mutex>
+
+#include "../core/autograd.h"
+#include "../core/ops/batch_norm_probe.h"
+#include "../core/ops/relu.h"
+#include "../core/profiler.h"
+#include "../core/serialize.h"
+#include "../nn/freeze.h"
+#include "fused_conv.h"
+#include "integer/values.h"
+#include "listed.h"
+#include "lower.h"
+#include "observer_state.h"
+#include "prepare.h"
+#include "qat.h"
+#include "runner.h"
+
+namespace sinter::quant {
+
+namespace {
+
+std::string observer_section(const std::string& prefix, const ActivationQuantizer& quantizer) {
+  return prefix + "observers/" + quantizer.name() + "/";
+}
+
+// The output of a model that cannot be trained in its state: backward says so.
+struct Untrainable final : Op {
+  FakeQuantState state;
+  explicit Untrainable(FakeQuantState s) : state(s) {}
+  std::string_view name() const override { return "prepared model"; }
+  Specs infer(std::span<const Spec> x) const override { return {x[0]}; }
+  void forward(Inputs, Outputs, Context&) const override {}
+  void backward(const Context&, Outputs, Gradients&) const override {
+    fail("backward: the prepared model ran in FakeQuantState::", state,
+         ", which has no gradients; call set_fake_quantize(model, FakeQuantState::qat) before training");
+  }
+  Aliasing aliasing() const override { return Aliasing::view; }
+};
+
+}  // namespace
+
+std::string to_string(FakeQuantState state) {
+  switch (state) {
+    case FakeQuantState::calibration:
+      return "calibration";
+    case FakeQuantState::qat:
+      return "qat";
+    case FakeQuantState::validation:
+      return "validation";
+  }
+  return "unknown";
+}
+
+// The program of the model as it was when these elements had these versions.
+struct PreparedModel::Lowered {
+  using Versions = std::vector<std::pair<const Storage*, uint64_t>>;
+  std::mutex mutex;
+  Versions versions;
+  std::shared_ptr<const Runner> runner;
+};
+
+std::shared_ptr<PreparedModel::Lowered> PreparedModel::nothing_lowered() { return std::make_shared<Lowered>(); }
+
+uint32_t PreparedModel::fingerprint() const {
+  const std::string structure = to_string(graph_);
+  return static_cast<uint32_t>(
+      crc32(0, reinterpret_cast<const Bytef*>(structure.data()), static_cast<uInt>(structure.size())));
+}
+
+const ActivationQuantizer* PreparedModel::input_quantizer_or_null(size_t i) const {
+  const ActivationQuantizer& quantizer = input_quantizers_.at(i);
+  return quantizer.name().empty() ? nullptr : &quantizer;
+}
+
+const ActivationQuantizer* PreparedModel::node_quantizer(size_t node) const {
+  const ActivationQuantizer& quantizer = node_quantizers_.at(node);
+  return quantizer.name().empty() ? nullptr : &quantizer;
+}
+
+const WeightQuantizer* PreparedModel::weight_quantizer(size_t node) const {
+  if (fused_conv(graph_.nodes.at(node)) == nullptr) return nullptr;
+  const WeightQuantizer& quantizer = weight_quantizers_.at(graph_.nodes[node].inputs[1].index);
+  return quantizer.name().empty() ? nullptr : &quantizer;
+}
+
+std::vector<const ActivationQuantizer*> PreparedModel::quantizers() const {
+  std::vector<const ActivationQuantizer*> all;
+  for (size_t i = 0; i < graph_.inputs.size(); ++i)
+    if (const auto* quantizer = input_quantizer_or_null(i)) all.push_back(quantizer);
+  for (size_t i = 0; i < graph_.nodes.size(); ++i)
+    if (const auto* quantizer = node_quantizer(i)) all.push_back(quantizer);
+  return all;
+}
+
+void PreparedModel::replace_relu6(size_t index) {
+  Node& node = graph_.nodes.at(index);
+  const FusedConv* conv = fused_conv(node);
+  const bool fused = conv != nullptr && conv->activation() == Activation::relu6;
+  check(fused || node.op->name() == "relu6", "replace_relu6: ", node.name, " has no ReLU6");
+  if (!fused) {
+    node.op = std::make_shared<ops::Relu>();
+    return;
+  }
+  FusedConvAttributes attributes = conv->attributes;
+  attributes.activation = "relu";
+  node.op = std::make_shared<FusedConv>(attributes);
+}
+
+void PreparedModel::members(nn::MemberVisitor& visitor) const {
+  for (const NamedParameter& parameter : graph_.parameters) visitor.parameter(parameter.name, parameter.value);
+  const auto learned = [&](const std::string& prefix, const FakeQuantize& by, const Parameter& number) {
+    if (number.defined()) visitor.parameter(text(prefix, ".", by.learned()), number);
+  };
+  for (const WeightQuantizer& quantizer : weight_quantizers_) {
+    if (quantizer.name().empty()) continue;
+    learned(quantizer.name() + ".weight", quantizer.fake_quant(), quantizer.learned);
+    visitor.parameter(quantizer.name() + ".weight.frozen_scale", quantizer.frozen_state);
+  }
+  for (const ActivationQuantizer* quantizer : quantizers()) {
+    learned(quantizer->name() + ".activation", quantizer->fake_quant(), quantizer->learned);
+    visitor.parameter(quantizer->name() + ".activation.range", quantizer->range_state);
+    visitor.parameter(quantizer->name() + ".activation.seen", quantizer->seen_state);
+  }
+}
+
+std::string PreparedModel::title() const {
+  char fingerprint_text[16];
+  std::snprintf(fingerprint_text, sizeof fingerprint_text, "%08x", fingerprint());
+  return text("PreparedModel(", march_, ", ", qconfig_, ", graph ", std::string(fingerprint_text), ")");
+}
+
+void PreparedModel::check_trainable() const {
+  check(state_ == FakeQuantState::qat, "fit: the prepared model is in FakeQuantState::", state_,
+        "; call set_fake_quantize(model, FakeQuantState::qat) before training");
+}
+
+nn::Frozen PreparedModel::freezable() const {
+  nn::Frozen frozen{.observers = true};
+  for (const Node& node : graph_.nodes)
+    if (const FusedConv* conv = fused_conv(node)) frozen.batch_norm = frozen.batch_norm || conv->attributes.batch_norm;
+  frozen.scales = true;
+  return frozen;
+}
+
+// The qconfig, and what of it is other for some tensors.
+std::string PreparedModel::configuration() const {
+  std::string all = to_string(qconfig_);
+  for (const ActivationQuantizer* quantizer : quantizers())
+    if (!(quantizer->config() == *qconfig_.activation)) all += text("; ", quantizer->name(), " ", quantizer->config());
+  for (const WeightQuantizer& quantizer : weight_quantizers_)
+    if (!quantizer.name().empty() && !(quantizer.config() == qconfig_.weight))
+      all += text("; ", quantizer.name(), " weight ", quantizer.config());
+  for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+    if (in_float_[i]) all += text("; ", graph_.nodes[i].name, " in float");
+    if (heads_[i]) all += text("; ", graph_.nodes[i].name, " in high precision");
+  }
+  return all;
+}
+
+void PreparedModel::save_extra(Archive& archive, const std::string& prefix) const {
+  archive.set(prefix + "march", describe(march_));
+  archive.set(prefix + "qconfig", configuration());
+  archive.set(prefix + "graph", static_cast<int64_t>(fingerprint()));
+  for (const ActivationQuantizer* quantizer : quantizers())
+    save_observer(quantizer->observer(), archive, observer_section(prefix, *quantizer));
+}
+
+void PreparedModel::load_extra(const Archive& archive, const std::string& prefix) {
+  const auto same = [](const char* what, const std::string& there, const std::string& here) {
+    check(there == here, "prepared model: ", what, " is ", there, " in the file and ", here, " here");
+  };
+  same("the march", archive.text(prefix + "march"), describe(march_));
+  same("the qconfig", archive.text(prefix + "qconfig"), configuration());
+  check(archive.integer(prefix + "graph") == static_cast<int64_t>(fingerprint()),
+        "prepared model: the file is of another network (the fingerprints of the graphs differ)");
+  const auto all = quantizers();
+  std::vector<ObserverValue> loaded;  // a fault in the last one must not change the first
+  for (const ActivationQuantizer* quantizer : all)
+    load_observer(*loaded.emplace_back(quantizer->config().make_observer()), archive,
+                  observer_section(prefix, *quantizer));
+  for (const ActivationQuantizer* quantizer : all)
+    load_observer(quantizer->observer(), archive, observer_section(prefix, *quantizer));
+}
+
+void PreparedModel::check_observed(const char* what) const {
+  std::vector<std::string> missing;
+  for (const ActivationQuantizer* quantizer : quantizers())
+    if (!quantizer->observed()) missing.push_back(quantizer->name());
+  check(missing.empty(), what, ": nothing was observed for ", listed(missing),
+        "; run data through the model in FakeQuantState::calibration, or call load_observer_params from a calibrated "
+        "model, first");
+}
+
+std::vector<Tensor> PreparedModel::calibrate(std::span<const Tensor> x) const {
+  // Test data must not reach the scales: `evaluate` runs models under a ModeOverride.
+  const bool observe = !nn::ModeOverride::active();
+  const TrainingMode evaluation(false);
+  const auto see = [&](const ActivationQuantizer* quantizer, const Tensor& value) {
+    if (!observe || quantizer == nullptr || value.elements() == 0) return;
+    const Profiler::Scope scope("observe");
+    quantizer->observe(Samples(value));
+  };
+  for (size_t i = 0; i < x.size(); ++i) see(input_quantizer_or_null(i), x[i]);
+  return graph_.run({x.begin(), x.end()},
+                    [&](size_t node, const std::vector<Tensor>& outputs) { see(node_quantizer(node), outputs[0]); });
+}
+
+std::shared_ptr<const Runner> PreparedModel::runner() const {
+  Lowered::Versions versions;
+  for (const NamedParameter& state : named_state()) {
+    const Storage* storage = sinter::detail::Access::storage(state.value.tensor()).get();
+    versions.emplace_back(storage, storage->version());
+  }
+  const std::lock_guard lock(lowered_->mutex);
+  if (lowered_->runner == nullptr || lowered_->versions != versions) {
+    lowered_->runner = nullptr;  // its memory serves the next
+    lowered_->runner = std::make_shared<const Runner>(lower(*this));
+    lowered_->versions = std::move(versions);
+  }
+  return lowered_->runner;
+}
+
+std::vector<Tensor> PreparedModel::forward_all(std::span<const Tensor> x) const {
+  check(x.size() == graph_.inputs.size(), "prepared model: got ", x.size(), " inputs, expected ", graph_.inputs.size());
+  for (size_t i = 0; i < x.size(); ++i) {
+    const Shape& expected = graph_.inputs[i].shape;
+    check(x[i].dtype() == DType::float32 && x[i].rank() == expected.rank() &&
+              std::equal(x[i].shape().begin() + 1, x[i].shape().end(), expected.begin() + 1),
+          "prepared model: ", input_names_[i], " is ", x[i].spec(), ", expected float32 ", expected,
+          " with any first axis");
+  }
+  if (state_ == FakeQuantState::qat) {
+    const nn::Frozen& frozen = nn::Freezing::now();
+    const bool training = training_mode(), observe = training && !frozen.observers && !frozen.scales;
+    if (!observe) check_observed("prepared model");
+    const bool probed = BatchNormProbe::active() != nullptr;
+    return run_qat(*this, x,
+                   {.training = training,
+                    .observe = observe,
+                    .train_batch_norm = probed || (training && !frozen_bn_ && !frozen.batch_norm),
+                    .train_scales = !frozen.scales,
+                    .nans = nans_.get()});
+  }
+  std::vector<Tensor> outputs;
+  {
+    const NoGrad no_grad;
+    if (state_ == FakeQuantState::calibration) {
+      outputs = calibrate(x);
+    } else {
+      check_observed("prepared model");
+      for (const Tensor& input : x) *nans_ += count_nans(input);
+      outputs = runner()->run(x);
+    }
+  }
+  if (!grad_enabled()) return outputs;
+  for (Tensor& y : outputs) {
+    std::vector<Tensor> operands{y};
+    for (const NamedParameter& parameter : graph_.parameters)
+      if (parameter.value.trained()) {
+        operands.push_back(parameter.value);
+        break;
+      }
+    y = call_all(std::make_shared<Untrainable>(state_), std::move(operands))[0];
+  }
+  return outputs;
+}
+
+std::vector<Tensor> PreparedModel::inspect(const Tensor& x, const Inspector& inspector) const {
+  check_observed("inspect");
+  const NoGrad no_grad;
+  const TrainingMode evaluation(false);
+  return runner()->run({&x, 1}, inspector);
+}
+
+void PreparedModel::inspect_alone(const std::map<std::string, Tensor>& real, const Inspector& inspector) const {
+  check_observed("inspect_alone");
+  const NoGrad no_grad;
+  runner()->run_alone(real, inspector);
+}
+
+}  // namespace sinter::quant
