@@ -46,7 +46,7 @@ class Results {
   std::vector<double> of(const std::string& row) const {
     std::vector<double> all;
     if (json_.contains(row))
-      for (const auto& entry : json_[row]) all.push_back(entry.get<double>());
+      for (const auto& entry : json_[row]) all.push_back(entry.is_null() ? NAN : entry.get<double>());
     return all;
   }
 
@@ -109,13 +109,15 @@ quant::QConfig by_name(const std::string& fake_quant, const std::string& type) {
                                      .weight_qkwargs = {{"dtype", type}}});
 }
 
-// Inner layers of few bits; the input, the first and the last layer of eight.
+// Inner layers of few bits; the input, the first and the last layer of eight. Batch normalisation is trained: without
+// it, the learning rates that few bits need diverge.
 quant::PrepareOptions few_bits(const std::string& fake_quant, const std::string& type) {
   const quant::QConfig eight = by_name(fake_quant, "int8");
   quant::QConfig first = by_name(fake_quant, type);
   first.weight = eight.weight;
   return {.qconfig = by_name(fake_quant, type),
           .by_path = {{"input", quant::get_default_qconfig()}, {"stem", first}, {"mean", eight}, {"head", eight}},
+          .batch_norm = "with_bn",
           .march = quant::March::bayes};
 }
 
@@ -145,7 +147,7 @@ class Table {
         high = std::max(high, v);
         char number[16];
         std::snprintf(number, sizeof number, "%s%.2f", each.empty() ? "" : " ", v);
-        each += number;
+        each += std::isnan(v) ? (each.empty() ? "diverged" : " diverged") : number;
       }
       std::printf("| %s | %.2f | %.2f | %s |\n", row.c_str(), sum / static_cast<double>(all.size()), high - low,
                   each.c_str());
@@ -167,7 +169,13 @@ class Table {
   void row(const std::string& name, int64_t seed, const std::function<double()>& measure) {
     if (std::find(rows_.begin(), rows_.end(), name) == rows_.end()) rows_.push_back(name);
     if (results_.has(name, seed) || name.find(options_.filter) == std::string::npos) return;
-    results_.set(name, seed, measure());
+    double accuracy = NAN;  // where training diverged
+    try {
+      accuracy = measure();
+    } catch (const Error& error) {
+      std::fprintf(stderr, "%s, seed %lld: %s\n", name.c_str(), static_cast<long long>(seed), error.what());
+    }
+    results_.set(name, seed, accuracy);
   }
 
   // Trained once for each seed, and kept.
@@ -210,13 +218,13 @@ class Table {
                  options_.qat_epochs, 0.001, &from);
     });
     row("ResNet-20, W4A4 LSQ", seed, [&] {
-      return qat(net, data_, options_, seed, few_bits("lsq", "int4"), options_.low_bit_epochs, 0.01, nullptr);
+      return qat(net, data_, options_, seed, few_bits("lsq", "int4"), options_.low_bit_epochs, 0.02, nullptr);
     });
     row("ResNet-20, W4A4 PACT", seed, [&] {
-      return qat(net, data_, options_, seed, few_bits("pact", "int4"), options_.low_bit_epochs, 0.01, &from);
+      return qat(net, data_, options_, seed, few_bits("pact", "int4"), options_.low_bit_epochs, 0.02, nullptr);
     });
     row("ResNet-20, W2A2 LSQ", seed, [&] {
-      return qat(net, data_, options_, seed, few_bits("lsq", "int2"), options_.low_bit_epochs, 0.01, nullptr);
+      return qat(net, data_, options_, seed, few_bits("lsq", "int2"), options_.low_bit_epochs, 0.02, nullptr);
     });
   }
 
