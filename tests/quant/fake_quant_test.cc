@@ -3,14 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "../../core/autograd.h"
-#include "../../core/ops/conv2d.h"
 #include "../../core/ops/cross_entropy.h"
-#include "../../core/ops/linear.h"
 #include "../../nn/fit.h"
-#include "../../quant/fused_conv.h"
 #include "fake_quant/through.h"
-#include "networks.h"
+#include "float_qat.h"
 
 using namespace sinter;
 using namespace sinter::quant;
@@ -63,106 +59,6 @@ struct Half final : FakeQuantize {
 };
 const Registered<Half> half("half");
 
-// Fake quantisation by a number that is learned, as the papers have it: x [...] or, with several numbers, [O,...].
-// Scales are powers of two, as on the march that the network is prepared for.
-struct Learned final : Op {
-  bool pact = false, scaled = false, channels = false;
-  double low = -128, high = 127;
-
-  std::string_view name() const override { return "learned"; }
-  Specs infer(std::span<const Spec> x) const override { return {x[0]}; }
-  double scale(float number) const {
-    const double wanted = pact ? static_cast<double>(number / static_cast<float>(high)) : number;
-    return std::exp2(std::ceil(std::log2(wanted)));
-  }
-  void forward(Inputs x, Outputs y, Context& context) const override {
-    context.keep(x[0]);
-    context.keep(x[1]);
-    const int64_t each = x[0].elements() / x[1].elements();
-    for (int64_t i = 0; i < x[0].elements(); ++i) {
-      const double s = scale(x[1].data<float>()[i / each]);
-      y[0].mutable_data<float>()[i] =
-          static_cast<float>(std::clamp(std::nearbyint(x[0].data<float>()[i] / s), low, high) * s);
-    }
-  }
-  void backward(const Context& context, Outputs dy, Gradients& dx) const override {
-    const Tensor x = context.kept(0), numbers = context.kept(1);
-    const int64_t each = x.elements() / numbers.elements();
-    const int64_t features = channels ? each : x.elements() / x.size(0);
-    const double g = scaled ? 1 / std::sqrt(static_cast<double>(features) * high) : 1.0;
-    float* to = dx.create(0).mutable_data<float>();
-    std::vector<double> sums(static_cast<size_t>(numbers.elements()));
-    for (int64_t i = 0; i < x.elements(); ++i) {
-      const double v = x.data<float>()[i] / scale(numbers.data<float>()[i / each]), gradient = dy[0].data<float>()[i];
-      const double r = std::nearbyint(v);
-      const bool inside = pact ? v > low && v < high : r >= low && r <= high;
-      to[i] = inside ? dy[0].data<float>()[i] : 0;
-      const double slope = pact ? (v >= high  ? 1
-                                   : v <= low ? (low < 0 ? -1 : 0)
-                                              : 0)
-                                : (inside    ? r - v
-                                   : r < low ? low
-                                             : high);
-      sums[static_cast<size_t>(i / each)] += gradient * slope * g;
-    }
-    float* to_numbers = dx.create(1).mutable_data<float>();
-    for (size_t o = 0; o < sums.size(); ++o) to_numbers[o] = static_cast<float>(sums[o]);
-  }
-};
-
-// A bias [O] on the grid of its accumulators, straight through.
-struct RoundedBias final : Op {
-  std::vector<double> units;
-  std::string_view name() const override { return "rounded bias"; }
-  Specs infer(std::span<const Spec> x) const override { return {x[0]}; }
-  void forward(Inputs x, Outputs y, Context&) const override {
-    for (size_t o = 0; o < units.size(); ++o)
-      y[0].mutable_data<float>()[o] = static_cast<float>(std::nearbyint(x[0].data<float>()[o] / units[o]) * units[o]);
-  }
-  void backward(const Context&, Outputs dy, Gradients& dx) const override { dx.set(0, dy[0]); }
-};
-
-// The network of Net in float, from leaves with the names of the prepared model's parameters.
-struct FloatNet {
-  std::map<std::string, Tensor> leaves;
-  Learned kind;
-  int bits = 8;
-
-  Tensor activation(const Tensor& v, const std::string& node, bool negative) {
-    Learned op = kind;
-    const double levels = std::exp2(bits);
-    op.low = negative || bits == 8 ? -levels / 2 : 0;
-    op.high = negative || bits == 8 ? levels / 2 - 1 : levels - 1;
-    if (op.pact && op.low < 0) op.low = -op.high;
-    Tensor& number = leaves.at(node + (op.pact ? ".activation.alpha" : ".activation.scale"));
-    x_scale = op.scale(number.at({0}));
-    return call(op, v, number);
-  }
-  std::pair<Tensor, Tensor> weights(const std::string& node) {
-    Learned op = kind;
-    op.channels = true;
-    op.low = -std::exp2(bits - 1);
-    op.high = -op.low - 1;
-    if (op.pact) op.low = -op.high;
-    Tensor& numbers = leaves.at(node + (op.pact ? ".weight.alpha" : ".weight.scale"));
-    RoundedBias bias;
-    for (int64_t o = 0; o < numbers.elements(); ++o) bias.units.push_back(x_scale * op.scale(numbers.at({o})));
-    return {call(op, leaves.at(node + ".weight"), numbers), call(bias, leaves.at(node + ".bias"))};
-  }
-  Tensor operator()(const Tensor& x) {
-    Tensor y = activation(x, "input", true);
-    auto [w1, b1] = weights("conv1");
-    y = activation(relu(conv2d(y, w1, b1, {.padding = 1})), "conv1", false);
-    auto [w2, b2] = weights("conv2");
-    y = activation(conv2d(y, w2, b2, {.padding = 1}), "conv2", true);
-    auto [w3, b3] = weights("head");
-    return linear(flatten(y), w3, b3);
-  }
-
- private:
-  double x_scale = 1;
-};
-
 // Cross-entropy by a plain loop of steps.
 double step(PreparedModel& model, optim::AnyOptimizer& optimizer, const Tensor& x) {
   Tensor labels = Tensor::zeros({x.size(0)}, DType::int64);
@@ -196,52 +92,31 @@ Tensor find(const PreparedModel& model, const std::string& name) {
 }  // namespace
 
 TEST_CASE("learned scales have the values and gradients of a float network with fake quantisation") {
-  const March exact{.name = "exact", .power_of_two_scales = true, .min_scale_exponent = -4, .max_scale_exponent = 20};
   const Tensor x = images({3, 4, 4, 3}, 21, 1.2);
   for (const bool pact : {false, true})
     for (const int bits : {8, 4, 2}) {
       CAPTURE(pact);
       CAPTURE(bits);
-      PreparedModel model = prepare_qat(test::randomized(Net{}, 2), kExample,
-                                        {.qconfig = qconfig(pact ? "pact" : "lsq", text("int", bits)), .march = exact});
+      PreparedModel model =
+          prepare_qat(test::randomized(Net{}, 2), kExample,
+                      {.qconfig = qconfig(pact ? "pact" : "lsq", text("int", bits)), .march = test::kExact});
       set_fake_quantize(model, FakeQuantState::calibration);
       model(x);
       set_fake_quantize(model, FakeQuantState::qat);
       model(x);  // in training: what is learned starts
       model.eval();
-      FloatNet in_float;
-      in_float.bits = bits;
-      in_float.kind.pact = pact;
-      in_float.kind.scaled = !pact;
       int learned = 0;
       for (const auto& parameter : model.parameters()) {
+        if (!parameter.name.ends_with(".scale") && !parameter.name.ends_with(".alpha")) continue;
+        ++learned;
+        // Something clips everywhere; what follows a layer that clips is smaller.
         Tensor value = parameter.value.tensor();
-        if (parameter.name.ends_with(".scale") || parameter.name.ends_with(".alpha")) {
-          ++learned;
-          // Something clips everywhere; what follows a layer that clips is smaller.
-          const float factor = !pact ? 0.45f : parameter.name.starts_with("conv") ? 0.12f : 0.25f;
-          for (int64_t o = 0; o < value.elements(); ++o)
-            value.mutable_data<float>()[o] *= factor + 0.03f * static_cast<float>(o);
-        }
-        in_float.leaves[parameter.name] = value.clone().set_requires_grad(true);
+        const float factor = !pact ? 0.45f : parameter.name.starts_with("conv") ? 0.12f : 0.25f;
+        for (int64_t o = 0; o < value.elements(); ++o)
+          value.mutable_data<float>()[o] *= factor + 0.03f * static_cast<float>(o);
       }
       CHECK(learned == 6);
-      Tensor ours = x.clone(), theirs = x.clone();
-      ours.set_requires_grad(true);
-      theirs.set_requires_grad(true);
-      const Tensor actual = model(ours), expected = in_float(theirs);
-      CHECK_CLOSE(actual, expected, 1e-5, 1e-5);
-      const Tensor dy = images(expected.shape(), 11);
-      actual.backward(dy);
-      expected.backward(dy);
-      CHECK_CLOSE(ours.grad(), theirs.grad(), 1e-4, 1e-5);
-      for (const auto& parameter : model.parameters()) {
-        CAPTURE(parameter.name);
-        const Tensor& gradient = parameter.value.tensor().grad();
-        CHECK_CLOSE(gradient, in_float.leaves.at(parameter.name).grad(), 1e-4, 1e-4);
-        const auto values = gradient.values<float>();
-        CHECK(std::any_of(values.begin(), values.end(), [](float v) { return v != 0; }));
-      }
+      test::check_against_float(model, x);
     }
 }
 
