@@ -93,6 +93,11 @@ TEST_CASE("activations that were not calibrated start from the first batch of tr
   const Tensor x = Tensor::from({4}, {-1, 3, 0.5f, -1.5f});
   const ActivationQuantizer quantizer("x", fake_quant_config("lsq", "int4"));
   CHECK_FALSE(quantizer.observed());
+  const ActivationQuantizer unobserved = quantizer;
+  unobserved.train(Samples(x), false);
+  CHECK(unobserved.learned.tensor().at({0}) == doctest::Approx(2 * 1.5 / std::sqrt(7.0)));
+  CHECK(unobserved.batches() == 0);
+  CHECK(unobserved.observed());
   quantizer.train(Samples(x));
   CHECK(quantizer.learned.tensor().at({0}) == doctest::Approx(2 * 1.5 / std::sqrt(7.0)));
   CHECK(quantizer.batches() == 1);
@@ -113,10 +118,7 @@ TEST_CASE("a calibrated scale is used before training, and is where it starts, o
     const float scale = quantizer.scale(March::bayes);
     CHECK(scale == 2 / 127.5f);
     CHECK(quantizer.scale(March::bernoulli2) == 0x1p-5f);
-    if (observes)
-      quantizer.train(Samples(Tensor::full({3}, 5)));
-    else
-      quantizer.learn();
+    quantizer.train(Samples(Tensor::full({3}, 5)), observes);
     CHECK(quantizer.learned.tensor().at({0}) == scale);
     CHECK(quantizer.scale(March::bayes) == scale);
     CHECK(quantizer.batches() == 1);
@@ -167,7 +169,7 @@ TEST_CASE("a scale that the optimiser made negative or tiny is the smallest ther
     Tensor learned = activation.learned.tensor();
     learned.copy_from(Tensor::full({1}, number));
     CHECK(activation.scale(March::bayes) == kMinScale);
-    activation.learn();
+    activation.train(Samples(Tensor::ones({1})), false);
     CHECK(learned.at({0}) == kMinScale);
     const WeightQuantizer weights("w", fake_quant_config("lsq", "int8"), 2);
     const Tensor w = Tensor::ones({2, 3});

@@ -118,7 +118,7 @@ TEST_CASE("an alpha that the optimiser made negative is the smallest there is") 
   const ActivationQuantizer quantizer("x", fake_quant_config("pact", "int8"));
   set(quantizer.learned, Tensor::full({1}, -5));
   CHECK(quantizer.scale(March::bayes) == kMinScale);
-  quantizer.learn();
+  quantizer.train(Samples(Tensor::ones({1})), false);
   CHECK(quantizer.learned.tensor().at({0}) == kMinScale);
 }
 
