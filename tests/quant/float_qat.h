@@ -95,31 +95,44 @@ class FloatQat {
     const TrainingMode mode(batch_statistics_);
     const Graph& graph = model_.graph();
     values_.assign(graph.nodes.size(), {});
-    input_ = activation(input, model_.input_quantizer(0));
+    input_ = quantised(input, model_.input_quantizer_or_null(0), model_.read_as_real({Operand::Kind::input, 0}));
     for (size_t i = 0; i < graph.nodes.size(); ++i) {
       const Node& node = graph.nodes[i];
-      Value& y = values_[i];
+      in_float_ = model_.in_float(i);
+      Tensor y;
       if (quant::fused_conv(node) != nullptr) {
-        y.real = conv(node, model_.weight_quantizer(i));
+        y = conv(node, model_.weight_quantizer(i));
       } else {
         std::vector<Tensor> operands;
-        for (const Operand& operand : node.inputs) operands.push_back(value(operand).real);
-        y.real = call_all(node.op, operands)[0];
-        y.scale = value(node.inputs[0]).scale;
+        for (const Operand& operand : node.inputs) operands.push_back(read(operand));
+        y = call_all(node.op, operands)[0];
       }
-      if (const auto* quantizer = model_.node_quantizer(i)) y = activation(y.real, *quantizer);
+      const auto* quantizer = model_.node_quantizer(i);
+      values_[i] = quantised(y, quantizer, in_float_);
+      if (quantizer == nullptr && !in_float_) values_[i].scale = value(node.inputs[0]).scale;
     }
     return value(graph.outputs[0]).real;
   }
 
  private:
   struct Value {
-    Tensor real;
+    Tensor real, rounded;  // as float operations read it, and as the others do
     double scale = 1;
   };
 
   const Value& value(const Operand& operand) const {
     return operand.kind == Operand::Kind::input ? input_ : values_[static_cast<size_t>(operand.index)];
+  }
+  // As the running node reads it.
+  Tensor read(const Operand& operand) {
+    if (operand.kind == Operand::Kind::parameter) return leaves.at(name(operand));
+    return in_float_ ? value(operand).real : value(operand).rounded;
+  }
+  Value quantised(const Tensor& v, const quant::ActivationQuantizer* quantizer, bool stays_real) {
+    if (quantizer == nullptr) return {v, v, 1};
+    Value result = activation(v, *quantizer);
+    if (stays_real) result.real = v;
+    return result;
   }
   const std::string& name(const Operand& parameter) const {
     return model_.graph().parameters[static_cast<size_t>(parameter.index)].name;
@@ -146,7 +159,8 @@ class FloatQat {
     if (op.kind == FloatFakeQuant::Kind::lsq)
       op.gradient_scale = 1 / std::sqrt(static_cast<double>(v.elements() / v.size(0)) * op.high);
     const double scale = op.scales[0];
-    return {number == nullptr ? call(op, v) : call(op, v, *number), scale};
+    const Tensor y = number == nullptr ? call(op, v) : call(op, v, *number);
+    return {y, y, scale};
   }
 
   // Weights times factors, quantised; `scales` are those of the integers.
@@ -176,14 +190,15 @@ class FloatQat {
   Tensor conv(const Node& node, const quant::WeightQuantizer* quantizer) {
     const auto& a = quant::fused_conv(node)->attributes;
     const auto leaf = [&](size_t i) -> Tensor& { return leaves.at(name(node.inputs[i])); };
-    const Value& x = value(node.inputs[0]);
+    const Tensor x = read(node.inputs[0]);
+    const double x_scale = value(node.inputs[0]).scale;
     Tensor w = leaf(1), b = leaf(2), y;
     std::vector<double> scales, factors;
     if (a.batch_norm && batch_statistics_) {
       for (int64_t o = 0; o < w.size(0); ++o)
         factors.push_back((leaf(3).at({o}) == 0 ? 1.0 : static_cast<double>(leaf(3).at({o}))) /
                           std::sqrt(leaf(6).at({o}) + a.eps));
-      y = convolved(a, x.real, weights(w, *quantizer, factors, scales), b);
+      y = convolved(a, x, in_float_ ? w : weights(w, *quantizer, factors, scales), b);
       y = batch_norm(y, leaf(3), leaf(4), leaf(5), leaf(6), {.eps = a.eps, .momentum = a.momentum});
     } else {
       if (a.batch_norm) {
@@ -194,18 +209,21 @@ class FloatQat {
         w = w * reshape(factor, w.rank() == 4 ? std::vector<int64_t>{-1, 1, 1, 1} : std::vector<int64_t>{-1, 1});
         b = leaf(4) + (b - leaf(5)) * factor;
       }
-      w = weights(w, *quantizer, {}, scales);
-      FloatBias rounded;
-      for (const double scale : scales) rounded.units.push_back(x.scale * scale);
-      y = convolved(a, x.real, w, call(rounded, b));
+      if (!in_float_) {
+        w = weights(w, *quantizer, {}, scales);
+        FloatBias rounded;
+        for (const double scale : scales) rounded.units.push_back(x_scale * scale);
+        b = call(rounded, b);
+      }
+      y = convolved(a, x, w, b);
     }
-    if (const Operand* skip = quant::skip_of(node)) y = y + value(*skip).real;
+    if (const Operand* skip = quant::skip_of(node)) y = y + read(*skip);
     if (a.activation == "relu") y = relu(y);
     if (a.activation == "relu6") y = relu6(y);
     return y;
   }
 
-  bool batch_statistics_;
+  bool batch_statistics_, in_float_ = false;
   const quant::PreparedModel& model_;
   Value input_;
   std::vector<Value> values_;
