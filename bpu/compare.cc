@@ -41,8 +41,12 @@ Comparison compare_runs(const Run& a, const Run& b, const data::Dataset& dataset
       result.compared += integers.elements();
       if (integers.dtype() == DType::int8)
         count_differences<int8_t>(name, other, integers, result);
-      else
+      else if (integers.dtype() == DType::int16)
+        count_differences<int16_t>(name, other, integers, result);
+      else if (integers.dtype() == DType::int32)
         count_differences<int32_t>(name, other, integers, result);
+      else
+        count_differences<float>(name, other, integers, result);
       ++at;
     });
     check(at == first.size(), "compare: value ", at, " is missing in one");

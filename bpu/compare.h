@@ -11,10 +11,10 @@
 
 namespace sinter::bpu {
 
-/// How many integers of two runs differ.
+/// How many values of two runs differ.
 struct Comparison {
   int64_t images = 0;
-  int64_t compared = 0;  ///< integers of all activations, inputs and heads included
+  int64_t compared = 0;  ///< of all activations: integers, inputs and heads included, and what stays float
   int64_t differing = 0;
   std::string first{};  ///< where: value, image, the two integers; empty when none differ
 };

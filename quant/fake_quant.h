@@ -13,7 +13,7 @@ namespace sinter::quant {
 
 /// What a learned number may start from.
 struct LearnedStart {
-  Bounds bounds;                     ///< the integers that will be used
+  Bounds bounds{};                   ///< the integers that will be used
   double mean_abs = 0, max_abs = 0;  ///< of the values at hand: this batch's, or the weights'
   std::optional<float> scale{};      ///< what the observer's range asks for, where something was observed
   std::optional<float> reach{};      ///< that range's largest absolute value

@@ -28,9 +28,12 @@ class Lowering {
         nodes_[i].integers = add(graph_.nodes[i].name, graph_.nodes[i].outputs[0].shape, {}, 8);
       }
     check(violations_.empty(), "the model does not fit the ", program_.march, ":", violations_);
+    // What is made in float is given in float, also where something reads its integers.
     for (const Operand& operand : graph_.outputs) {
       const Made& made = made_by(operand);
-      program_.outputs.push_back(made.integers >= 0 ? made.integers : made.real);
+      const bool real =
+          operand.kind == Operand::Kind::node ? model_.in_float(operand.index) : model_.read_as_real(operand);
+      program_.outputs.push_back(real ? made.real : made.integers);
     }
     return std::move(program_);
   }

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
+
+#include "fused_conv.h"
 
 namespace sinter::quant {
 
@@ -67,6 +70,36 @@ void apply(NodeConfig& config, const QConfig& qconfig, const std::string& tensor
   if (tensor.empty()) config.qconfig.run_in_float = qconfig.run_in_float;
 }
 
+// What one entry of by_path is about.
+struct Choice {
+  std::string path, name, tensor;
+  const QConfig* qconfig;
+  std::vector<size_t> inputs, nodes;
+
+  bool find(const Graph& graph, const std::vector<std::string>& input_names) {
+    for (size_t i = 0; i < input_names.size(); ++i)
+      if (input_names[i] == name) inputs.push_back(i);
+    for (size_t i = 0; i < graph.nodes.size(); ++i)
+      if (covers(name, graph.nodes[i])) nodes.push_back(i);
+    return !inputs.empty() || !nodes.empty();
+  }
+};
+
+Choice choice_of(const Graph& graph, const std::vector<std::string>& input_names, const std::string& path,
+                 const QConfig& qconfig) {
+  Choice choice{path, path, "", &qconfig, {}, {}};
+  if (choice.find(graph, input_names)) return choice;
+  std::tie(choice.name, choice.tensor) = split_path(path);
+  check(!choice.tensor.empty() && choice.find(graph, input_names), "prepare_qat: by_path '", path,
+        "' names no module and no node; did you mean '", nearest_name(path, known_paths(graph, input_names)), "'?");
+  check(!qconfig.run_in_float, "prepare_qat: by_path '", path,
+        "' is one tensor, but run_in_float is for an operation; leave '.", choice.tensor, "' out");
+  const bool weights = std::any_of(choice.nodes.begin(), choice.nodes.end(),
+                                   [&](size_t i) { return fused_conv(graph.nodes[i]) != nullptr; });
+  check(choice.tensor != "weight" || weights, "prepare_qat: by_path '", path, "': ", choice.name, " has no weights");
+  return choice;
+}
+
 }  // namespace
 
 std::string nearest_name(const std::string& name, const std::vector<std::string>& names) {
@@ -87,32 +120,16 @@ NodeConfigs node_configs(const Graph& graph, const std::vector<std::string>& inp
     check(types.count(type) > 0, "prepare_qat: by_type '", type, "': the network has no such operation, but ",
           joined({types.begin(), types.end()}));
   }
-  // Shorter paths first: longer ones are more specific.
-  std::vector<std::pair<std::string, QConfig>> paths(by_path.begin(), by_path.end());
-  std::stable_sort(paths.begin(), paths.end(),
-                   [](const auto& a, const auto& b) { return a.first.size() < b.first.size(); });
-  for (const auto& [path, qconfig] : paths) {
-    bool found = false;
-    const auto use = [&](const std::string& name, const std::string& tensor) {
-      for (size_t i = 0; i < input_names.size(); ++i)
-        if (input_names[i] == name) {
-          apply(configs.inputs[i], qconfig, tensor, "path " + path);
-          found = true;
-        }
-      for (size_t i = 0; i < graph.nodes.size(); ++i)
-        if (covers(name, graph.nodes[i])) {
-          apply(configs.nodes[i], qconfig, tensor, "path " + path);
-          found = true;
-        }
-    };
-    use(path, "");
-    if (!found) {
-      const auto parts = split_path(path);
-      if (!parts.second.empty()) use(parts.first, parts.second);
-    }
-    if (found) continue;
-    fail("prepare_qat: by_path '", path, "' names no module and no node; did you mean '",
-         nearest_name(path, known_paths(graph, input_names)), "'?");
+  std::vector<Choice> choices;
+  for (const auto& [path, qconfig] : by_path) choices.push_back(choice_of(graph, input_names, path, qconfig));
+  // Shorter names first: longer ones are more specific, and so is one tensor of a node.
+  std::stable_sort(choices.begin(), choices.end(), [](const Choice& a, const Choice& b) {
+    return std::pair(a.name.size(), a.tensor.size()) < std::pair(b.name.size(), b.tensor.size());
+  });
+  for (const Choice& choice : choices) {
+    for (const size_t i : choice.inputs)
+      apply(configs.inputs[i], *choice.qconfig, choice.tensor, "path " + choice.path);
+    for (const size_t i : choice.nodes) apply(configs.nodes[i], *choice.qconfig, choice.tensor, "path " + choice.path);
   }
   return configs;
 }

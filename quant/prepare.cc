@@ -152,7 +152,7 @@ void PreparedModel::place_quantizers(const NodeConfigs& configs) {
     const bool asked = !config.qconfig.activation.has_value();
     heads_.push_back(can_be_head && !read && (asked || ((is_output[i] || !readers[i].empty()) && stays_real[i])));
     node_quantizers_.emplace_back();
-    if (asked && !in_float_[i] && !heads_[i])
+    if (asked && !heads_[i] && (read || !in_float_[i]))
       violation(node.name, ": cannot be of high precision, as ",
                 read          ? "a layer of integers reads it"
                 : can_be_head ? "nothing reads it"
@@ -167,8 +167,7 @@ void PreparedModel::place_quantizers(const NodeConfigs& configs) {
   for (size_t i = 0; i < count; ++i) {
     const Node& node = graph_.nodes[i];
     if (fused_conv(node) == nullptr || in_float_[i]) continue;
-    const Operand& x = node.inputs[0];
-    const DType type = x.kind == Operand::Kind::node ? types[x.index] : input_quantizers_[x.index].dtype();
+    const DType type = storage_type(node.inputs[0], types);
     const Shape& weight = graph_.spec(node.inputs[1]).shape;
     const int64_t kernel = weight.elements() / weight[0];
     if (type == DType::int16 && kernel > march_.int16_kernel)
@@ -180,18 +179,23 @@ void PreparedModel::place_quantizers(const NodeConfigs& configs) {
     if (quantizer->observed()) quantizer->scale(march_);  // a fixed one may be off the grid
 }
 
-// By node, the type of its integers.
+DType PreparedModel::storage_type(const Operand& operand, const std::vector<DType>& nodes) const {
+  if (operand.kind == Operand::Kind::node) return nodes[operand.index];
+  const auto* quantizer = operand.kind == Operand::Kind::input ? input_quantizer_or_null(operand.index) : nullptr;
+  return quantizer == nullptr ? DType::float32 : quantizer->dtype();
+}
+
+// By node, the type of its elements.
 std::vector<DType> PreparedModel::storage_types() const {
   std::vector<DType> types;
   for (size_t i = 0; i < graph_.nodes.size(); ++i) {
     const Node& node = graph_.nodes[i];
     if (const auto* quantizer = node_quantizer(i)) {
       types.push_back(quantizer->dtype());
+    } else if (in_float_[i]) {
+      types.push_back(DType::float32);
     } else {
-      const Operand& from = node.inputs[0];
-      types.push_back(from.kind == Operand::Kind::node    ? types[from.index]
-                      : from.kind == Operand::Kind::input ? input_quantizers_[from.index].dtype()
-                                                          : DType::int8);
+      types.push_back(storage_type(node.inputs[0], types));
     }
   }
   return types;

@@ -108,6 +108,7 @@ class PreparedModel : public nn::Module {
   void check_layers(const NodeConfigs& configs);
   void place_quantizers(const NodeConfigs& configs);
   std::vector<DType> storage_types() const;
+  DType storage_type(const Operand& operand, const std::vector<DType>& nodes) const;
   std::string configuration() const;
   std::vector<Tensor> calibrate(std::span<const Tensor> x) const;
   std::shared_ptr<const Runner> runner() const;

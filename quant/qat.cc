@@ -35,6 +35,7 @@ class Qat {
       if (const auto* quantizer = model_.input_quantizer_or_null(i)) {
         const sinter::detail::NodeName name(model_.input_name(i));
         quantize(flow, *quantizer, options_.nans);
+        if (!model_.read_as_real({Operand::Kind::input, static_cast<int>(i)})) flow.real = {};
       }
     }
     std::vector<int> readers(graph_.nodes.size(), 0);

@@ -166,7 +166,8 @@ void ActivationQuantizer::continue_from(const ActivationQuantizer& from) const {
 }
 
 float ActivationQuantizer::scale_from_observer(const March& march) const {
-  if (!learned.defined()) return scale_of_range(*observer_, range(), march);
+  const float from_range = scale_of_range(*observer_, range(), march);  // throws for a fixed one off the grid
+  if (!learned.defined()) return from_range;
   const float number = learned.tensor().at({0});
   return learned_scale(*fake_quant_, number != 0 ? number : start(nullptr), bounds(), march);
 }
@@ -213,6 +214,7 @@ float WeightQuantizer::scale_of(const March& march, const Tensor& weight, int64_
   if (frozen != 0 || learned.defined()) samples.range();  // throws for what is not finite
   if (frozen != 0) return frozen;
   if (learned.defined()) {
+    if (observer_->fixed_scale()) scale_of_range(*observer_, {}, march);  // throws for one off the grid
     const float number = learned.tensor().at({o});
     return learned_scale(*fake_quant_, number != 0 ? number : start(samples), bounds(), march);
   }

@@ -27,7 +27,7 @@ TEST_CASE("a model is compiled for its own march only, and after it has seen dat
   CHECK_ERROR(bpu::compile(model, {.march = quant::March::bernoulli2}),
               "compile: the march bernoulli2 was asked for, but the model was prepared for bayes");
   CHECK_NOTHROW(bpu::compile(model, {.march = quant::March::bayes}));
-  test::EveryLayer net;
+  test::EveryInstruction net;
   const auto fresh = quant::prepare_qat(net, test::formula_images({1, 17, 15, 3}));
   CHECK_ERROR(bpu::compile(fresh), "compile: nothing was observed for input, stem");
 }

@@ -17,7 +17,7 @@ namespace sinter::test {
 
 /// One of every layer that a program has: convolutions with and without residual and ReLU, depthwise and dilated ones,
 /// max pooling, an addition and a ReLU of their own, mean, reshape, and a head.
-struct EveryLayer : nn::Module {
+struct EveryInstruction : nn::Module {
   nn::Conv2d stem{{.in = 3, .out = 8, .kernel = 3, .padding = 1, .bias = false}};
   nn::BatchNorm2d bn{8};
   nn::MaxPool2d pool{{.kernel = 3, .stride = 2, .padding = 1}};
@@ -69,7 +69,7 @@ inline quant::PreparedModel calibrated(const nn::Module& model, const Tensor& x,
 
 /// Every layer, calibrated.
 inline quant::PreparedModel every_layer(const quant::March& march = quant::March::bayes, int64_t images = 4) {
-  EveryLayer net;
+  EveryInstruction net;
   fill(net);
   return calibrated(net, formula_images({images, 17, 15, 3}), march);
 }

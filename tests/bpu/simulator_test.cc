@@ -25,7 +25,7 @@ uint64_t hash_of(const bpu::Simulator& simulator, const Tensor& x) {
 
 // Ranges by a formula instead of calibration, whose float convolutions depend on the machine.
 bpu::Simulator formula_simulator(const quant::March& march) {
-  test::EveryLayer net;
+  test::EveryInstruction net;
   test::fill(net);
   auto model = quant::prepare_qat(net, test::formula_images({1, 17, 15, 3}), {.march = march});
   int k = 0;
