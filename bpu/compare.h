@@ -14,7 +14,7 @@ namespace sinter::bpu {
 /// How many integers of two runs differ.
 struct Comparison {
   int64_t images = 0;
-  int64_t compared = 0;  ///< integers of all activations, inputs and heads included
+  int64_t compared = 0;  ///< of all activations, inputs and heads included; real numbers where a node is float
   int64_t differing = 0;
   std::string first{};  ///< where: value, image, the two integers; empty when none differ
 };
@@ -27,7 +27,8 @@ struct CompareOptions {
 };
 
 /// Runs a prepared model in FakeQuantState::validation beside a simulator of its program over a dataset, and compares
-/// every integer of every activation. Throws Error when one has a value that the other lacks.
+/// every integer of every activation, and the bits of real numbers where a node is float. Throws Error when one has a
+/// value that the other lacks.
 Comparison compare(const quant::PreparedModel& model, const Simulator& simulator, const data::Dataset& dataset,
                    const CompareOptions& options = {});
 /// The same for the simulator and the witness.
