@@ -166,14 +166,17 @@ Tensor slopes_of(const Graph& graph, const Node& node) {
                                                  : graph.constants[slopes.index];
 }
 
-// The integers of a border are within the type, whatever the image holds.
-Bounds with_border(double value, const Grid& x, Rounding rounding) {
+}  // namespace
+
+Bounds passed_bounds(const Node& node, const Grid& x, Rounding rounding) {
+  const std::string op(node.op->name());
+  if (op == "relu" || op == "relu6") return output_bounds(activation_named(op), x.scale, rounding, x.bounds);
+  const auto* pad = dynamic_cast<const ops::Pad*>(node.op.get());
+  if (pad == nullptr) return x.bounds;
   const Bounds wide = type_bounds(x.bits), type = x.bounds.high > wide.high ? type_bounds(x.bits, false) : wide;
-  const int32_t border = quantize(static_cast<float>(value), 1.0f / x.scale, type, rounding);
+  const int32_t border = quantize(static_cast<float>(pad->attributes.value), 1.0f / x.scale, type, rounding);
   return {std::min(x.bounds.low, border), std::max(x.bounds.high, border)};
 }
-
-}  // namespace
 
 Instruction layer_instruction(const Graph& graph, const Node& node, const std::vector<Grid>& x, const March& march,
                               Grid& y) {
@@ -183,6 +186,7 @@ Instruction layer_instruction(const Graph& graph, const Node& node, const std::v
   const auto passes = [&](Opcode opcode) {
     step.opcode = opcode;
     y = x[0];
+    y.bounds = passed_bounds(node, x[0], march.rounding);
   };
   const auto rescales = [&](Opcode opcode, double unit, int64_t divisor = 1) {
     step.opcode = opcode;
@@ -230,15 +234,12 @@ Instruction layer_instruction(const Graph& graph, const Node& node, const std::v
       break;
     case Layer::clamp:
       passes(Opcode::clamp);
-      y.bounds = output_bounds(activation_named(std::string(op)), y.scale, march.rounding, x[0].bounds);
       break;
     case Layer::moves:
       passes(op == "max_pool2d" ? Opcode::max_pool : Opcode::reshape);
       break;
     case Layer::rearranges:
       passes(op == "resize" ? Opcode::resize : Opcode::move);
-      if (const auto* pad = dynamic_cast<const ops::Pad*>(node.op.get()))
-        y.bounds = with_border(pad->attributes.value, x[0], march.rounding);
       break;
     case Layer::conv:
     case Layer::unsupported:

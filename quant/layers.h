@@ -42,6 +42,10 @@ std::vector<bool> may_be_negative(const Graph& graph);
 Instruction layer_instruction(const Graph& graph, const Node& node, const std::vector<Grid>& x, const March& march,
                               Grid& y);
 
+/// The integers that a layer, whose scale is its input's, may make of those: a ReLU limits them, a border may be beyond
+/// what the image holds, but not beyond the type.
+Bounds passed_bounds(const Node& node, const Grid& x, Rounding rounding);
+
 /// The multipliers of a layer: by channel the nearest to unit[c] / (divisor y_scale), and to skip's scale / y_scale
 /// where there is a skip.
 std::vector<Multiplier> multipliers(const std::string& node, const March& march, const std::vector<double>& unit,
