@@ -120,7 +120,7 @@ class Lowering {
     step.op = node.op;
     for (const Operand& operand : node.inputs) {
       step.constants.push_back(operand.kind == Operand::Kind::parameter
-                                   ? graph_.parameters[operand.index].value.tensor().detach()
+                                   ? graph_.parameters[operand.index].value.tensor().clone()
                                : operand.kind == Operand::Kind::constant ? graph_.constants[operand.index]
                                                                          : Tensor());
       if (operand.is_activation()) step.inputs.push_back(real_of(operand));
