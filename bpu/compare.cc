@@ -12,16 +12,30 @@ namespace {
 using Show = std::function<void(const std::string& name, const Tensor& integers)>;
 using Run = std::function<void(const Tensor& images, const Show& show)>;
 
+// Of real numbers the bits count.
 template <class T>
 void count_differences(const std::string& name, const Tensor& a, const Tensor& b, Comparison& result) {
   const T *x = a.data<T>(), *y = b.data<T>();
   const int64_t count = a.elements();
   if (std::memcmp(x, y, static_cast<size_t>(a.bytes())) == 0) return;
   for (int64_t i = 0; i < count; ++i) {
-    if (x[i] == y[i]) continue;
+    if (std::memcmp(x + i, y + i, sizeof(T)) == 0) continue;
     if (result.differing++ == 0)
       result.first = text(name, ", image ", result.images + i / (count / a.size(0)), ", element ",
                           i % (count / a.size(0)), ": ", x[i], " and ", y[i]);
+  }
+}
+
+void count_differences(const std::string& name, const Tensor& a, const Tensor& b, Comparison& result) {
+  switch (a.dtype()) {
+    case DType::int8:
+      return count_differences<int8_t>(name, a, b, result);
+    case DType::int16:
+      return count_differences<int16_t>(name, a, b, result);
+    case DType::int32:
+      return count_differences<int32_t>(name, a, b, result);
+    default:
+      return count_differences<float>(name, a, b, result);
   }
 }
 
@@ -39,14 +53,7 @@ Comparison compare_runs(const Run& a, const Run& b, const data::Dataset& dataset
       check(other.spec() == integers.spec(), "compare: ", name, " is ", other.spec(), " in one and ", integers.spec(),
             " in the other");
       result.compared += integers.elements();
-      if (integers.dtype() == DType::int8)
-        count_differences<int8_t>(name, other, integers, result);
-      else if (integers.dtype() == DType::int16)
-        count_differences<int16_t>(name, other, integers, result);
-      else if (integers.dtype() == DType::int32)
-        count_differences<int32_t>(name, other, integers, result);
-      else
-        count_differences<float>(name, other, integers, result);
+      count_differences(name, other, integers, result);
       ++at;
     });
     check(at == first.size(), "compare: value ", at, " is missing in one");

@@ -29,6 +29,7 @@ struct Grid {
   float scale = 1;
   Bounds bounds{};
   DType dtype = DType::int8;
+  int bits = 8;  ///< of the type: 16, 8, 4 or 2
   bool operator==(const Grid&) const = default;
 };
 
@@ -59,7 +60,7 @@ inline int32_t quantize(float x, float inverse_scale, const Bounds& bounds, Roun
 struct Multiplier {
   int32_t m = 0;
   int32_t shift = 0;  ///< n
-  int64_t skip = 0;   ///< ms: up to 2^39, where the convolution's own ratio is tiny
+  int64_t skip = 0;   ///< ms: up to 2^39, where the convolution's own ratio is tiny; may be negative: -b, slopes
   bool operator==(const Multiplier&) const = default;
 };
 
@@ -67,6 +68,9 @@ struct Multiplier {
 /// m = round_half_even(ratio 2^n) < 2^bits and |skip| ms < 2^46. Ratios are at least 0. Throws Error when there is
 /// none: `what` says for which tensor.
 Multiplier multiplier(const March& march, double ratio, double skip_ratio, const Bounds& skip, const char* what);
+
+/// Bits of the weights, along each axis, with which images are resized.
+inline constexpr int kResizeBits = 15;
 
 /// y = sat(round((acc m + skip ms) / 2^n)).
 inline int32_t requantize(int64_t acc, int64_t skip, const Multiplier& by, const Bounds& bounds, Rounding rounding) {

@@ -1,8 +1,10 @@
 #include "fuse.h"
 
+#include <algorithm>
 #include <map>
 
 #include "../core/ops/batch_norm.h"
+#include "../core/ops/conv_transpose2d.h"
 #include "../core/rewrite.h"
 #include "fused_conv.h"
 
@@ -13,6 +15,7 @@ namespace {
 class Fuser : Rewriter {
  public:
   Fuser(const Graph& source, const FuseOptions& options) : Rewriter(source), options_(options) {
+    for (size_t i = 0; i < graph.nodes.size(); ++i) drop(static_cast<int>(i));
     for (size_t i = 0; i < graph.nodes.size(); ++i) convert(static_cast<int>(i));
     for (size_t i = 0; i < graph.nodes.size(); ++i) fold(static_cast<int>(i));
     for (size_t i = 0; i < graph.nodes.size(); ++i) share(static_cast<int>(i));
@@ -35,15 +38,34 @@ class Fuser : Rewriter {
 
   Tensor& parameter(const Operand& operand) { return graph.parameters[operand.index].value.tensor(); }
 
-  // conv2d and linear become FusedConv with a weight and a bias of their own.
+  // Dropout is nothing once a network is trained.
+  void drop(int index) {
+    const Node& node = graph.nodes[index];
+    if (node.op->name() != "dropout") return;
+    const Operand x = node.inputs[0], self{Operand::Kind::node, index};
+    if (x.kind == Operand::Kind::node) return absorb(index, x.index);
+    for (Node& reader : graph.nodes) std::replace(reader.inputs.begin(), reader.inputs.end(), self, x);
+    std::replace(graph.outputs.begin(), graph.outputs.end(), self, x);
+  }
+
+  // conv2d, conv_transpose2d and linear become FusedConv with a weight and a bias of their own.
   void convert(int index) {
     Node& node = graph.nodes[index];
     FusedConvAttributes a;
+    const auto take = [&a](const auto& from) {
+      a.stride = from.stride;
+      a.padding = from.padding;
+      a.dilation = from.dilation;
+      a.groups = from.groups;
+    };
     if (const auto* conv = dynamic_cast<const ops::Conv2d*>(node.op.get())) {
-      a.stride = conv->attributes.stride;
-      a.padding = conv->attributes.padding;
-      a.dilation = conv->attributes.dilation;
-      a.groups = conv->attributes.groups;
+      take(conv->attributes);
+    } else if (const auto* transposed = dynamic_cast<const ops::ConvTranspose2d*>(node.op.get())) {
+      take(transposed->attributes);
+      a.transposed = true;
+      a.output_padding = transposed->attributes.output_padding;
+      const Shape& kernel = graph.spec(node.inputs[1]).shape;
+      if (a.padding.h > a.dilation.h * (kernel[1] - 1) || a.padding.w > a.dilation.w * (kernel[2] - 1)) return;
     } else if (node.op->name() == "linear" && graph.spec(node.inputs[0]).shape.rank() == 2) {
       a.linear = true;
     } else {
@@ -56,6 +78,7 @@ class Fuser : Rewriter {
                                                      : parameter(operand).clone();
     };
     Tensor weight = value(node.inputs[1]);
+    if (a.transposed) weight = rotated(weight);
     Tensor bias = node.inputs.size() == 3 ? value(node.inputs[2]) : Tensor::zeros({weight.size(0)});
     origins_[index] = {node.inputs.begin() + 1, node.inputs.end()};
     const Operand x = node.inputs[0];

@@ -12,11 +12,13 @@ struct FuseOptions {
   bool fold_batch_norm = true;
 };
 
-/// The graph as a BPU's layers, with parameters of its own: batch normalisation that follows a convolution or linear
-/// layer is folded into it (running statistics; computed in double), an addition is fused into the layer of its last
-/// eligible operand, and ReLU and ReLU6 into the layer before them. Every convolution and linear layer becomes a fused
-/// one, with a bias. A fused node takes the convolution's name and keeps the others' as aliases.
+/// The graph as a BPU's layers, with parameters of its own: batch normalisation that follows a convolution, transposed
+/// convolution or linear layer is folded into it (running statistics; computed in double), an addition is fused into
+/// the layer of its last eligible operand, and ReLU and ReLU6 into the layer before them. Every one of these layers
+/// becomes a fused one, with a bias; a transposed convolution's weight is there rotated by half a turn. A fused node
+/// takes the convolution's name and keeps the others' as aliases.
 /// A layer that is called twice stays one set of weights where its batch normalisation, too, is the same.
+/// Dropout is gone: what is trained after this, is trained without.
 Graph fuse(const Graph& graph, const FuseOptions& options = {});
 
 /// What of a fused graph a user would have expected to be fused, and why it was not: a line each, `<node>: why`.

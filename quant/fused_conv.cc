@@ -3,7 +3,9 @@
 #include <cmath>
 
 #include "../core/ops/conv2d_geometry.h"
+#include "../core/ops/conv_transpose2d.h"
 #include "../core/parallel.h"
+#include "integer/strided.h"
 
 namespace sinter::quant {
 
@@ -13,13 +15,72 @@ ConvAttributes conv_attributes(const FusedConvAttributes& a) {
   return {.stride = a.stride, .padding = a.padding, .dilation = a.dilation, .groups = a.groups};
 }
 
+// A transposed convolution's own padding as what its kernel pads spread(x) with.
+Pair outer_padding(const FusedConvAttributes& a, const Shape& weight) {
+  return {a.dilation.h * (weight[1] - 1) - a.padding.h, a.dilation.w * (weight[2] - 1) - a.padding.w};
+}
+
 // [N,K] as an image [N,1,1,K]: a linear layer is a 1x1 convolution.
 Shape image(const Shape& shape) { return shape.rank() == 4 ? shape : Shape{shape[0], 1, 1, shape[1]}; }
 
+bool is_spread(const FusedConvAttributes& a) { return a.transposed && !(a.stride == Pair{1}); }
+
+Shape spread_shape(const FusedConvAttributes& a, const Shape& x) {
+  if (!is_spread(a)) return x;
+  return {x[0], (x[1] - 1) * a.stride.h + 1 + a.output_padding.h, (x[2] - 1) * a.stride.w + 1 + a.output_padding.w,
+          x[3]};
+}
+
+// The pixels of x in spread(x).
+StridedCopy spreading(const FusedConvAttributes& a, const Shape& x) {
+  StridedCopy by{{x.begin(), x.end()}, strides_of(x), strides_of(spread_shape(a, x))};
+  by.to_strides[1] *= a.stride.h;
+  by.to_strides[2] *= a.stride.w;
+  return by;
+}
+
 }  // namespace
 
+Tensor rotated(const Tensor& weight) {
+  Tensor result = Tensor::empty(weight.shape(), weight.dtype());
+  StridedCopy by{
+      {weight.shape().begin(), weight.shape().end()}, strides_of(weight.shape()), strides_of(weight.shape())};
+  for (const int axis : {1, 2}) {
+    by.from += (weight.size(axis) - 1) * by.from_strides[axis];
+    by.from_strides[axis] *= -1;
+  }
+  copy_strided(by, weight, result);
+  return result;
+}
+
+Tensor spread(const FusedConvAttributes& a, const Tensor& x) {
+  if (!is_spread(a)) return x;
+  Tensor result = Tensor::zeros(spread_shape(a, x.shape()), x.dtype());
+  copy_strided(spreading(a, x.shape()), x, result);
+  return result;
+}
+
+Tensor gathered(const FusedConvAttributes& a, const Tensor& dspread, const Shape& x) {
+  if (!is_spread(a)) return dspread;
+  Tensor result = Tensor::empty(x);
+  StridedCopy by = spreading(a, x);
+  std::swap(by.from_strides, by.to_strides);
+  copy_strided(by, dspread, result);
+  return result;
+}
+
 onednn::Convolution geometry(const FusedConvAttributes& a, const Shape& x, const Shape& weight, const Shape& y) {
-  return ops::geometry(conv_attributes(a), image(x), image(weight), image(y));
+  ConvAttributes plain = conv_attributes(a);
+  if (a.transposed) {
+    plain.stride = 1;
+    plain.padding = outer_padding(a, weight);
+  }
+  return ops::geometry(plain, image(spread_shape(a, x)), image(weight), image(y));
+}
+
+int64_t convolution_macs(const FusedConvAttributes& a, const Shape& x, const Shape& weight, const Shape& y) {
+  const int64_t kernel = weight.elements() / weight[0];
+  return a.transposed ? x.elements() / a.groups * (kernel / weight[3]) * weight[0] : y.elements() * kernel;
 }
 
 const FusedConv* fused_conv(const Node& node) { return dynamic_cast<const FusedConv*>(node.op.get()); }
@@ -110,8 +171,22 @@ Specs FusedConv::infer(std::span<const Spec> x) const {
   if (attributes.linear)
     check(x[0].shape.rank() == 2 && x[1].shape.rank() == 2, name(), " (fused): input is ", x[0].shape, ", weight is ",
           x[1].shape, ", expected [N,K] and [O,K]");
-  Shape y = ops::conv2d_shape(name(), conv_attributes(attributes), image(x[0].shape), image(x[1].shape), &x[2].shape);
-  if (attributes.linear) y = Shape{y[0], y[3]};
+  Shape y;
+  if (attributes.transposed) {
+    y = ops::ConvTranspose2d{{.stride = attributes.stride,
+                              .padding = attributes.padding,
+                              .output_padding = attributes.output_padding,
+                              .dilation = attributes.dilation,
+                              .groups = attributes.groups}}
+            .infer(x.first(3))[0]
+            .shape;
+    const Pair outer = outer_padding(attributes, x[1].shape);
+    check(outer.h >= 0 && outer.w >= 0, name(), " (fused): padding is ", attributes.padding,
+          ", more than its kernel reaches");
+  } else {
+    y = ops::conv2d_shape(name(), conv_attributes(attributes), image(x[0].shape), image(x[1].shape), &x[2].shape);
+    if (attributes.linear) y = Shape{y[0], y[3]};
+  }
   if (x.size() > skip_at())
     check(x.back().shape == y, name(), " (fused): the tensor to add is ", x.back().shape, ", expected ", y);
   return {{DType::float32, y}};
@@ -123,8 +198,8 @@ void FusedConv::forward(Inputs x, Outputs y, Context& context) const {
   context.keep(x[0]);
   context.keep(folded.weight);
   if (y[0].elements() > 0)
-    onednn::convolution_forward(geometry(attributes, x[0].shape(), x[1].shape(), y[0].shape()), x[0], folded.weight,
-                                folded.bias, y[0], !attributes.batch_norm);
+    onednn::convolution_forward(geometry(attributes, x[0].shape(), x[1].shape(), y[0].shape()),
+                                spread(attributes, x[0]), folded.weight, folded.bias, y[0], !attributes.batch_norm);
   float* out = y[0].mutable_data<float>();
   const float* skip = x.size() > skip_at() ? x.back().data<float>() : nullptr;
   const Activation kind = activation();
@@ -158,16 +233,20 @@ void FusedConv::backward(const Context& context, Outputs dy, Gradients& dx) cons
   const auto c = geometry(attributes, x.shape(), weight.shape(), y.shape());
   if (dx.wanted(1) || dx.wanted(2)) {
     Tensor dweight = Tensor::empty(weight.shape()), dbias = Tensor::empty({c.out});
-    onednn::convolution_backward_weights(c, x, dv, dweight, dbias);
+    onednn::convolution_backward_weights(c, spread(attributes, x), dv, dweight, dbias);
     if (dx.wanted(1)) dx.set(1, dweight);
     if (dx.wanted(2)) dx.set(2, dbias);
   }
-  if (dx.wanted(0)) onednn::convolution_backward_data(c, dv, weight, dx.create(0));
+  if (dx.wanted(0)) {
+    Tensor dspread = Tensor::empty(spread_shape(attributes, x.shape()));
+    onednn::convolution_backward_data(c, dv, weight, dspread);
+    dx.set(0, gathered(attributes, dspread, x.shape()));
+  }
   if (dx.size() == 4 && dx.wanted(3)) dx.set(3, std::move(dv));
 }
 
 int64_t FusedConv::macs(std::span<const Spec> x) const {
-  return infer(x)[0].shape.elements() * (x[1].shape.elements() / x[1].shape[0]);
+  return convolution_macs(attributes, x[0].shape, x[1].shape, infer(x)[0].shape);
 }
 
 }  // namespace sinter::quant

@@ -14,20 +14,29 @@ struct FusedConvAttributes {
   Pair dilation{1};
   int64_t groups = 1;
   bool linear = false;                ///< x [N,K] and weight [O,K] instead of images
+  bool transposed = false;            ///< a transposed convolution of this stride, padding and dilation
+  Pair output_padding{0};             ///< of a transposed one
   std::string activation = "none";    ///< none, relu, relu6
   bool batch_norm = false;            ///< "with_bn": normalised before skip and activation
   double eps = 1e-5, momentum = 0.1;  ///< of the batch normalisation
 };
-SINTER_FIELDS(FusedConvAttributes, stride, padding, dilation, groups, linear, activation, batch_norm, eps, momentum)
+SINTER_FIELDS(FusedConvAttributes, stride, padding, dilation, groups, linear, transposed, output_padding, activation,
+              batch_norm, eps, momentum)
 
 namespace quant {
 
 /// What a BPU runs as one layer: activation(batch_norm(conv2d or linear(x, weight) + bias) (+ skip)). Inputs x, weight,
 /// bias [O], with batch_norm gamma, beta, running mean and variance [O], and perhaps skip, of the output's shape.
 /// Runs in evaluation behaviour; a batch normalisation that trains is several operations (prepare.cc).
+///
+/// A transposed convolution is a convolution of stride 1 over `spread(x)`, whose weight is ops::ConvTranspose2d's
+/// rotated by half a turn (`rotated`): w[o,i,j,c] = W[o,KH-1-i,KW-1-j,c]. What its kernel pads is
+/// dilation (kernel - 1) - padding, which must not be negative.
 struct FusedConv final : OpWith<FusedConvAttributes> {
   using OpWith::OpWith;
-  std::string_view name() const override { return attributes.linear ? "linear" : "conv2d"; }
+  std::string_view name() const override {
+    return attributes.linear ? "linear" : attributes.transposed ? "conv_transpose2d" : "conv2d";
+  }
   Specs infer(std::span<const Spec> x) const override;
   void forward(Inputs x, Outputs y, Context& context) const override;
   void backward(const Context& context, Outputs dy, Gradients& dx) const override;
@@ -65,8 +74,20 @@ struct FoldBatchNorm final : Op {
   void backward(const Context& context, Outputs dy, Gradients& dx) const override;
 };
 
-/// The geometry of a fused convolution; a linear layer is a 1x1 convolution of 1x1 images.
+/// Weights [O,KH,KW,I] with both axes of the kernel reversed.
+Tensor rotated(const Tensor& weight);
+
+/// What a convolution's kernel slides over: x itself, or, for a transposed one, x [N,H,W,C] (float32, int8 or int16)
+/// with its values `stride` apart, zeros between them and `output_padding` zeros behind.
+Tensor spread(const FusedConvAttributes& a, const Tensor& x);
+/// The gradient of x from that of spread(x).
+Tensor gathered(const FusedConvAttributes& a, const Tensor& dspread, const Shape& x);
+
+/// The geometry of a fused convolution over spread(x); a linear layer is a 1x1 convolution of 1x1 images.
 onednn::Convolution geometry(const FusedConvAttributes& a, const Shape& x, const Shape& weight, const Shape& y);
+
+/// Multiply-accumulates of x to y; those with the zeros of a spread image do not count.
+int64_t convolution_macs(const FusedConvAttributes& a, const Shape& x, const Shape& weight, const Shape& y);
 
 }  // namespace quant
 }  // namespace sinter

@@ -1,8 +1,16 @@
 #include "layers.h"
 
+#include <algorithm>
+#include <cmath>
+
+#include "../core/ops/concat.h"
 #include "../core/ops/max_pool2d.h"
+#include "../core/ops/pad.h"
 #include "../core/ops/reduce.h"
+#include "../core/ops/slice.h"
 #include "fused_conv.h"
+#include "integer/avg_pool.h"
+#include "tables.h"
 
 namespace sinter::quant {
 
@@ -19,18 +27,44 @@ bool is_image_mean(const Graph& graph, const Node& node) {
   return height && width && mean->attributes.axes.size() == 2;
 }
 
+bool is_arithmetic(std::string_view op) { return op == "add" || op == "sub" || op == "mul"; }
+
+// Whether an operation takes indices of the batch, or adds some: a program's batch is any.
+bool touches_batch(const Graph& graph, const Node& node) {
+  const int rank = graph.spec(node.inputs[0]).shape.rank();
+  if (const auto* concat = dynamic_cast<const ops::Concat*>(node.op.get()))
+    return normalize_axis(concat->attributes.axis, rank, "concat") == 0;
+  if (const auto* slice = dynamic_cast<const ops::Slice*>(node.op.get()))
+    return normalize_axis(slice->attributes.axis, rank, "slice") == 0;
+  const auto* pad = dynamic_cast<const ops::Pad*>(node.op.get());
+  if (pad == nullptr) return false;
+  const auto& a = pad->attributes;
+  return (!a.before.empty() && a.before[0] != 0) || (!a.after.empty() && a.after[0] != 0);
+}
+
 }  // namespace
 
 Layer layer_of(const Graph& graph, const Node& node) {
   const std::string_view op = node.op->name();
   if (fused_conv(node) != nullptr) return Layer::conv;
+  if (op == "prelu")
+    return node.inputs[0].is_activation() && !node.inputs[1].is_activation() ? Layer::prelu : Layer::unsupported;
   for (const Operand& operand : node.inputs)
     if (!operand.is_activation()) return Layer::unsupported;
-  if (op == "add") return graph.spec(node.inputs[0]) == graph.spec(node.inputs[1]) ? Layer::add : Layer::unsupported;
+  if (is_arithmetic(op)) {
+    if (graph.spec(node.inputs[0]).shape.rank() != graph.spec(node.inputs[1]).shape.rank()) return Layer::unsupported;
+    return op == "mul" ? Layer::mul : Layer::add;
+  }
   if (is_image_mean(graph, node)) return Layer::mean;
+  if (op == "avg_pool2d") return Layer::avg_pool;
+  if (has_table(op)) return Layer::table;
   if (op == "relu" || op == "relu6") return Layer::clamp;
-  if (dynamic_cast<const ops::MaxPool2d*>(node.op.get()) != nullptr) return Layer::moves;
-  if (op == "reshape" || op == "flatten") return Layer::moves;
+  if (op == "max_pool2d" || op == "reshape" || op == "flatten") return Layer::moves;
+  if (op == "pixel_shuffle" || op == "resize") return Layer::rearranges;
+  if (op == "concat" || op == "slice" || op == "pad") {
+    if (touches_batch(graph, node)) return Layer::unsupported;
+    return op == "concat" ? Layer::concat : Layer::rearranges;
+  }
   return Layer::unsupported;
 }
 
@@ -38,12 +72,21 @@ std::string unsupported_reason(const Graph& graph, const Node& node) {
   const std::string_view op = node.op->name();
   if (op == "batch_norm") return "has no convolution or linear layer of its own before it to be folded into";
   if (op == "mean") return "only the mean over the image, axes {1,2} of [N,H,W,C], can be quantised";
-  if (op == "add" && node.inputs.size() == 2 && node.inputs[0].is_activation() && node.inputs[1].is_activation())
-    return text("adds ", graph.spec(node.inputs[0]).shape, " and ", graph.spec(node.inputs[1]).shape,
-                ", expected two tensors of one shape");
+  if (is_arithmetic(op)) {
+    for (const Operand& operand : node.inputs)
+      if (!operand.is_activation()) return text("one operand of ", op, " is a number or a parameter");
+    return text(op, " of ", graph.spec(node.inputs[0]).shape, " and ", graph.spec(node.inputs[1]).shape,
+                ", expected as many axes");
+  }
+  if (op == "concat" || op == "slice" || op == "pad") return "its axis is the batch's";
+  if (op == "prelu") return "its slopes are computed, expected a parameter";
   if (op == "linear" && graph.spec(node.inputs[0]).shape.rank() != 2)
     return text("its input is ", graph.spec(node.inputs[0]).shape, ", expected [N,K]");
-  if (op == "conv2d" || op == "linear") return "its weight is computed, expected a parameter";
+  if (op == "conv2d" || op == "linear" || op == "conv_transpose2d") {
+    for (size_t i = 1; i < node.inputs.size(); ++i)
+      if (node.inputs[i].is_activation()) return "its weight is computed, expected a parameter";
+    return "its padding is more than its kernel reaches";
+  }
   return text("no integer form of ", op, " is known here; set it to float (quant::run_in_float) to keep it on the CPU");
 }
 
@@ -52,22 +95,37 @@ std::vector<bool> may_be_negative(const Graph& graph) {
   const auto operand = [&](const Operand& o) { return o.kind != Operand::Kind::node || result[o.index]; };
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
     const Node& node = graph.nodes[i];
+    const std::string_view op = node.op->name();
+    bool any = false;  // of the operands
+    for (const Operand& o : node.inputs) any = any || (o.is_activation() && operand(o));
     switch (layer_of(graph, node)) {
       case Layer::conv:
         result[i] = fused_conv(node)->activation() == Activation::none;
         break;
       case Layer::add:
-        result[i] = operand(node.inputs[0]) || operand(node.inputs[1]);
+        result[i] = any || op == "sub";
         break;
       case Layer::clamp:
         result[i] = false;
         break;
+      case Layer::table:
+        result[i] = any && op != "sigmoid" && op != "hardsigmoid";  // none is negative for x >= 0
+        break;
+      case Layer::rearranges: {
+        const auto* pad = dynamic_cast<const ops::Pad*>(node.op.get());
+        result[i] = any || (pad != nullptr && pad->attributes.value < 0);
+        break;
+      }
+      case Layer::mul:
       case Layer::mean:
+      case Layer::avg_pool:
+      case Layer::concat:
+      case Layer::prelu:
       case Layer::moves:
-        result[i] = operand(node.inputs[0]);
+        result[i] = any;
         break;
       case Layer::unsupported:
-        result[i] = node.op->name() != "softmax";
+        result[i] = op != "softmax";
         break;
     }
   }
@@ -84,42 +142,104 @@ std::vector<Multiplier> multipliers(const std::string& node, const March& march,
   return result;
 }
 
+namespace {
+
+// 32 bits hold the sum of so many values.
+void check_sum(const Node& node, int64_t count, DType dtype) {
+  check(count < (int64_t{1} << (dtype == DType::int16 ? 15 : 23)), node.name, ": the mean of ", count, " values of ",
+        dtype, " could overflow its 32-bit sum");
+}
+
+// n comes from the larger ratio.
+Multiplier sum_multiplier(const Node& node, const std::vector<Grid>& x, const March& march, float y_scale) {
+  const bool swapped = x[1].scale > x[0].scale;
+  const Grid &large = x[swapped ? 1 : 0], &small = x[swapped ? 0 : 1];
+  Multiplier by = multipliers(node.name, march, {static_cast<double>(large.scale)}, 1, &small, y_scale)[0];
+  if (swapped) by = {static_cast<int32_t>(by.skip), by.shift, by.m};
+  if (node.op->name() == "sub") by.skip = -by.skip;
+  return by;
+}
+
+Tensor slopes_of(const Graph& graph, const Node& node) {
+  const Operand& slopes = node.inputs[1];
+  return slopes.kind == Operand::Kind::parameter ? graph.parameters[slopes.index].value.tensor().clone()
+                                                 : graph.constants[slopes.index];
+}
+
+}  // namespace
+
+Bounds passed_bounds(const Node& node, const Grid& x, Rounding rounding) {
+  const std::string op(node.op->name());
+  if (op == "relu" || op == "relu6") return output_bounds(activation_named(op), x.scale, rounding, x.bounds);
+  const auto* pad = dynamic_cast<const ops::Pad*>(node.op.get());
+  if (pad == nullptr) return x.bounds;
+  const Bounds wide = type_bounds(x.bits), type = x.bounds.high > wide.high ? type_bounds(x.bits, false) : wide;
+  const int32_t border = quantize(static_cast<float>(pad->attributes.value), 1.0f / x.scale, type, rounding);
+  return {std::min(x.bounds.low, border), std::max(x.bounds.high, border)};
+}
+
 Instruction layer_instruction(const Graph& graph, const Node& node, const std::vector<Grid>& x, const March& march,
                               Grid& y) {
   Instruction step;
-  step.inputs = {0};
   step.op = node.op;
-  const auto passes = [&] {
-    y.scale = x[0].scale;
-    y.dtype = x[0].dtype;
+  for (size_t i = 0; i < x.size(); ++i) step.inputs.push_back(static_cast<int>(i));
+  const auto passes = [&](Opcode opcode) {
+    step.opcode = opcode;
+    y = x[0];
+    y.bounds = passed_bounds(node, x[0], march.rounding);
   };
+  const auto rescales = [&](Opcode opcode, double unit, int64_t divisor = 1) {
+    step.opcode = opcode;
+    step.rescale.push_back(multipliers(node.name, march, {unit}, divisor, nullptr, y.scale)[0]);
+  };
+  const double x_scale = x[0].scale;
+  const std::string_view op = node.op->name();
   switch (layer_of(graph, node)) {
-    case Layer::add: {
+    case Layer::add:
       step.opcode = Opcode::add;
-      step.inputs = {0, 1};
-      if (x[1].scale > x[0].scale) step.inputs = {1, 0};  // n comes from the larger ratio
-      const Grid &large = x[step.inputs[0]], &small = x[step.inputs[1]];
-      step.rescale = multipliers(node.name, march, {static_cast<double>(large.scale)}, 1, &small, y.scale);
+      step.rescale = {sum_multiplier(node, x, march, y.scale)};
       break;
-    }
+    case Layer::mul:
+      rescales(Opcode::mul, x_scale * static_cast<double>(x[1].scale));
+      break;
     case Layer::mean: {
-      step.opcode = Opcode::mean;
       const Shape& image = graph.spec(node.inputs[0]).shape;
-      const int64_t positions = image[1] * image[2];
-      check(positions < (int64_t{1} << (x[0].dtype == DType::int16 ? 15 : 23)), node.name, ": the mean of an image ",
-            image, " of ", x[0].dtype, " could overflow its 32-bit sum");
-      step.rescale = multipliers(node.name, march, {static_cast<double>(x[0].scale)}, positions, nullptr, y.scale);
+      check_sum(node, image[1] * image[2], x[0].dtype);
+      rescales(Opcode::mean, x_scale, image[1] * image[2]);
       break;
     }
+    case Layer::avg_pool: {
+      const AvgPoolPlan plan(static_cast<const ops::AvgPool2d&>(*node.op).attributes, graph.spec(node.inputs[0]).shape,
+                             node.outputs[0].shape);
+      check_sum(node, plan.counts.back(), x[0].dtype);
+      for (const int64_t count : plan.counts) rescales(Opcode::avg_pool, x_scale, count);
+      break;
+    }
+    case Layer::concat:
+      for (const Grid& part : x) rescales(Opcode::concat, part.scale);
+      break;
+    case Layer::table:
+      step.opcode = Opcode::table;
+      step.table = make_table(*node.op, x[0], y, march.rounding);
+      break;
+    case Layer::prelu:
+      step.opcode = Opcode::prelu;
+      step.constants = {Tensor(), slopes_of(graph, node)};
+      for (const float slope : step.constants[1].values<float>()) {
+        Multiplier by = multiplier(march, x_scale / y.scale, x_scale * std::abs(static_cast<double>(slope)) / y.scale,
+                                   x[0].bounds, node.name.c_str());
+        if (slope < 0) by.skip = -by.skip;
+        step.rescale.push_back(by);
+      }
+      break;
     case Layer::clamp:
-      step.opcode = Opcode::clamp;
-      passes();
-      y.bounds = output_bounds(activation_named(std::string(node.op->name())), x[0].scale, march.rounding, x[0].bounds);
+      passes(Opcode::clamp);
       break;
     case Layer::moves:
-      passes();
-      y.bounds = x[0].bounds;
-      step.opcode = dynamic_cast<const ops::MaxPool2d*>(node.op.get()) != nullptr ? Opcode::max_pool : Opcode::reshape;
+      passes(op == "max_pool2d" ? Opcode::max_pool : Opcode::reshape);
+      break;
+    case Layer::rearranges:
+      passes(op == "resize" ? Opcode::resize : Opcode::move);
       break;
     case Layer::conv:
     case Layer::unsupported:

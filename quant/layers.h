@@ -10,11 +10,17 @@
 namespace sinter::quant {
 
 enum class Layer {
-  conv,         ///< FusedConv: convolution or linear
-  add,          ///< of two tensors of one shape
+  conv,         ///< FusedConv: convolution, transposed convolution or linear
+  add,          ///< sum or difference of two tensors, which may broadcast
+  mul,          ///< product of two tensors, which may broadcast
   mean,         ///< over the image of [N,H,W,C]
+  avg_pool,     ///< avg_pool2d
+  concat,       ///< along any axis but the batch's
+  table,        ///< what `has_table` lists
+  prelu,        ///< of slopes that are parameters
   clamp,        ///< ReLU or ReLU6 on its own
-  moves,        ///< max_pool2d, reshape, flatten: the scale passes through
+  moves,        ///< max_pool2d, reshape, flatten: the scale passes through, as through the next
+  rearranges,   ///< slice, pad, pixel_shuffle, resize
   unsupported,  ///< the BPU has no such layer
 };
 Layer layer_of(const Graph& graph, const Node& node);
@@ -23,7 +29,9 @@ Layer layer_of(const Graph& graph, const Node& node);
 std::string unsupported_reason(const Graph& graph, const Node& node);
 
 /// Whether a node's output has a scale of its own.
-inline bool has_scale(Layer layer) { return layer == Layer::conv || layer == Layer::add || layer == Layer::mean; }
+inline bool has_scale(Layer layer) {
+  return layer != Layer::clamp && layer != Layer::moves && layer != Layer::rearranges && layer != Layer::unsupported;
+}
 
 /// By node, whether its output may hold negative values, as far as its operation tells.
 std::vector<bool> may_be_negative(const Graph& graph);
@@ -33,6 +41,10 @@ std::vector<bool> may_be_negative(const Graph& graph);
 /// passes through, are filled in. Throws Error, naming the node, where no multiplier reaches a ratio of scales.
 Instruction layer_instruction(const Graph& graph, const Node& node, const std::vector<Grid>& x, const March& march,
                               Grid& y);
+
+/// The integers that a layer, whose scale is its input's, may make of those: a ReLU limits them, a border may be beyond
+/// what the image holds, but not beyond the type.
+Bounds passed_bounds(const Node& node, const Grid& x, Rounding rounding);
 
 /// The multipliers of a layer: by channel the nearest to unit[c] / (divisor y_scale), and to skip's scale / y_scale
 /// where there is a skip.

@@ -25,7 +25,7 @@ class Lowering {
         violations_ += text("\n  ", error.what());
         // What follows is lowered all the same, to find the other violations.
         nodes_.resize(i + 1);
-        nodes_[i].integers = add(graph_.nodes[i].name, graph_.nodes[i].outputs[0].shape, {}, 8);
+        nodes_[i].integers = add(graph_.nodes[i].name, graph_.nodes[i].outputs[0].shape, {});
       }
     check(violations_.empty(), "the model does not fit the ", program_.march, ":", violations_);
     // What is made in float is given in float, also where something reads its integers.
@@ -44,16 +44,16 @@ class Lowering {
     int integers = -1, real = -1;
   };
 
-  int add(const std::string& name, const Shape& shape, const Grid& grid, int bits) {
+  int add(const std::string& name, const Shape& shape, const Grid& grid) {
     program_.values.push_back(
-        {name, one_image(shape), grid.dtype, grid.scale, grid.bounds.low, grid.bounds.high, bits});
+        {name, one_image(shape), grid.dtype, grid.scale, grid.bounds.low, grid.bounds.high, grid.bits});
     return static_cast<int>(program_.values.size()) - 1;
   }
-  int add_real(const std::string& name, const Shape& shape) { return add(name, shape, {1, {0, 0}, DType::float32}, 8); }
+  int add_real(const std::string& name, const Shape& shape) { return add(name, shape, {1, {0, 0}, DType::float32}); }
   void append(Instruction step) { program_.instructions.push_back(std::move(step)); }
 
   Grid own_grid(const ActivationQuantizer& quantizer) const {
-    return {quantizer.scale(program_.march), quantizer.bounds(), quantizer.dtype()};
+    return {quantizer.scale(program_.march), quantizer.bounds(), quantizer.dtype(), quantizer.config().bits};
   }
 
   Made& made_by(const Operand& operand) {
@@ -84,7 +84,7 @@ class Lowering {
     Instruction step;
     step.opcode = Opcode::quantize;
     step.inputs = {real};
-    step.output = add(quantizer.name() + ".quantized", from.shape, own_grid(quantizer), quantizer.config().bits);
+    step.output = add(quantizer.name() + ".quantized", from.shape, own_grid(quantizer));
     append(step);
     return step.output;
   }
@@ -94,7 +94,7 @@ class Lowering {
     const Shape& shape = graph_.inputs[i].shape;
     Made& made = inputs_.emplace_back();
     if (quantizer != nullptr && !model_.read_as_real({Operand::Kind::input, static_cast<int>(i)})) {
-      made.integers = add(quantizer->name(), shape, own_grid(*quantizer), quantizer->config().bits);
+      made.integers = add(quantizer->name(), shape, own_grid(*quantizer));
       program_.inputs.push_back(made.integers);
       return;
     }
@@ -123,7 +123,7 @@ class Lowering {
     step.op = node.op;
     for (const Operand& operand : node.inputs) {
       step.constants.push_back(operand.kind == Operand::Kind::parameter
-                                   ? graph_.parameters[operand.index].value.tensor().detach()
+                                   ? graph_.parameters[operand.index].value.tensor().clone()
                                : operand.kind == Operand::Kind::constant ? graph_.constants[operand.index]
                                                                          : Tensor());
       if (operand.is_activation()) step.inputs.push_back(real_of(operand));
@@ -146,8 +146,7 @@ class Lowering {
     Grid y = quantizer == nullptr ? Grid{} : own_grid(*quantizer);
     Instruction step = layer_instruction(graph_, node, grids, program_.march, y);
     for (int& input : step.inputs) input = values[input];
-    const int bits = quantizer == nullptr ? program_.values[values[0]].bits : quantizer->config().bits;
-    step.output = add(node.name, node.outputs[0].shape, y, bits);
+    step.output = add(node.name, node.outputs[0].shape, y);
     append(step);
     return step.output;
   }
@@ -181,7 +180,7 @@ class Lowering {
                                  step.inputs.size() == 2 ? &skip : nullptr, y.scale);
       y.bounds = output_bounds(conv.activation(), y.scale, program_.march.rounding, y.bounds);
     }
-    step.output = add(node.name, node.outputs[0].shape, y, quantizer == nullptr ? 8 : quantizer->config().bits);
+    step.output = add(node.name, node.outputs[0].shape, y);
     append(step);
     return step.output;
   }

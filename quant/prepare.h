@@ -92,6 +92,7 @@ class PreparedModel : public nn::Module {
   /// node stays float.
   using Inspector = std::function<void(const std::string& node, const Tensor& integers)>;
   std::vector<Tensor> inspect(const Tensor& x, const Inspector& inspector) const;
+  std::vector<Tensor> inspect(std::span<const Tensor> x, const Inspector& inspector) const;
   /// Every layer alone, as in FakeQuantState::validation: on the given real values of what it reads, by node (float32),
   /// each quantised as the model does. Layers whose inputs are not all given are left out.
   void inspect_alone(const std::map<std::string, Tensor>& real, const Inspector& inspector) const;

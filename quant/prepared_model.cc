@@ -270,10 +270,14 @@ std::vector<Tensor> PreparedModel::forward_all(std::span<const Tensor> x) const 
 }
 
 std::vector<Tensor> PreparedModel::inspect(const Tensor& x, const Inspector& inspector) const {
+  return inspect(std::span<const Tensor>(&x, 1), inspector);
+}
+
+std::vector<Tensor> PreparedModel::inspect(std::span<const Tensor> x, const Inspector& inspector) const {
   check_observed("inspect");
   const NoGrad no_grad;
   const TrainingMode evaluation(false);
-  return runner()->run({&x, 1}, inspector);
+  return runner()->run(x, inspector);
 }
 
 void PreparedModel::inspect_alone(const std::map<std::string, Tensor>& real, const Inspector& inspector) const {

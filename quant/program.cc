@@ -5,8 +5,8 @@
 namespace sinter::quant {
 
 std::string to_string(Opcode opcode) {
-  constexpr const char* kNames[] = {"conv",    "add",      "mean",       "max_pool", "clamp",
-                                    "reshape", "quantize", "dequantize", "cpu"};
+  constexpr const char* kNames[] = {"conv",  "add",   "mul",   "mean", "avg_pool", "max_pool", "resize",     "concat",
+                                    "table", "prelu", "clamp", "move", "reshape",  "quantize", "dequantize", "cpu"};
   return kNames[static_cast<size_t>(opcode)];
 }
 

@@ -21,15 +21,23 @@ struct Value {
   bool operator==(const Value&) const = default;
 
   bool is_integer() const { return dtype == DType::int8 || dtype == DType::int16; }
-  Grid grid() const { return {scale, {low, high}, dtype}; }
+  Grid grid() const { return {scale, {low, high}, dtype, bits}; }
 };
 
 enum class Opcode : uint8_t {
-  conv,  ///< x [, skip]: convolution, bias, residual, rescaled by output channel; a linear layer is one of 1x1 images
-  add,   ///< a, b of one shape, a of the larger scale: (a * m + b * skip) / 2^shift
+  conv,  ///< x [, skip]: (transposed) convolution, bias, residual, rescaled by channel; a linear layer is one of 1x1
+         ///< images
+  add,   ///< a, b, broadcast to one shape: (a * m + b * skip) / 2^shift; of a subtraction, skip is negative
+  mul,   ///< a, b, broadcast to one shape: a * b, rescaled
   mean,  ///< x [1,H,W,C]: the sum over the image, rescaled
+  avg_pool,    ///< x [1,H,W,C]: the sum of each window, rescaled by the count of values that its mean divides by
   max_pool,    ///< x [1,H,W,C]: the largest of each window, padding never wins
+  resize,      ///< x [1,H,W,C]: nearest values, or bilinear ones by weights of `kResizeBits` bits along each axis
+  concat,      ///< any number: each rescaled, one behind the other
+  table,       ///< x: the table's entry for each value
+  prelu,       ///< x [1,...,C]: (max(x, 0) * m + min(x, 0) * skip) / 2^shift, by channel
   clamp,       ///< x limited to the output's low..high
+  move,        ///< x, a part of it, or with a border around it, or its channels as pixels: slice, pad, pixel_shuffle
   reshape,     ///< x under another shape
   quantize,    ///< float32 to integers
   dequantize,  ///< integers, or accumulators, to float32
@@ -43,12 +51,15 @@ struct Instruction {
   Opcode opcode = Opcode::conv;
   std::vector<int> inputs;  ///< indices of values
   int output = 0;
-  std::shared_ptr<const Op> op;     ///< whose attributes the step has: windows, axes, ...; a FusedConv for conv
-  Tensor weight;                    ///< conv: int8 [O,KH,KW,I/groups]
-  Tensor bias;                      ///< conv: int32 [O]
-  Tensor weight_scales;             ///< conv: float32 [O]
-  std::vector<Multiplier> rescale;  ///< conv: by output channel, none for accumulators; else as the opcode says
-  std::vector<Tensor> constants;    ///< cpu: the operands that are no values, undefined where one is a value
+  std::shared_ptr<const Op> op;  ///< whose attributes the step has: windows, axes, ...; a FusedConv for conv
+  Tensor weight;                 ///< conv: int8 [O,KH,KW,I/groups]
+  Tensor bias;                   ///< conv: int32 [O]
+  Tensor weight_scales;          ///< conv: float32 [O]
+  /// conv: by output channel, none for accumulators; prelu: by channel, or one; concat: by input; avg_pool: for each
+  /// count of values that there is, ascending; add, mul, mean: one.
+  std::vector<Multiplier> rescale;
+  Tensor table;                   ///< table: of the output's type, for all integers of the input's: [256] or [65536]
+  std::vector<Tensor> constants;  ///< cpu, prelu: the operands that are no values, undefined where one is a value
 };
 
 /// A network as integers, for one march: instructions in the order in which they run. Images are quantised on the way

@@ -88,7 +88,8 @@ class Qat {
 
   Grid grid_of(const ActivationQuantizer& quantizer, Activation activation = Activation::none) const {
     const float scale = quantizer.scale(model_.march());
-    return {scale, output_bounds(activation, scale, model_.march().rounding, quantizer.bounds()), quantizer.dtype()};
+    return {scale, output_bounds(activation, scale, model_.march().rounding, quantizer.bounds()), quantizer.dtype(),
+            quantizer.config().bits};
   }
 
   // The integers of a tensor's real values.
@@ -149,7 +150,7 @@ class Qat {
     op.x = grids;
     to.real = call_all(std::make_shared<const RealLayer>(std::move(op)), std::move(operands))[0];
     quantize(to, *quantizer, nullptr, [&](float scale) {
-      Grid y{scale, quantizer->bounds(), quantizer->dtype()};
+      Grid y{scale, quantizer->bounds(), quantizer->dtype(), quantizer->config().bits};
       const Instruction step = layer_instruction(graph_, node, grids, model_.march(), y);
       std::vector<Tensor> x;
       for (const int place : step.inputs) x.push_back(integers[place]);

@@ -57,7 +57,8 @@ struct Runner::Prepared {
     if (instruction.opcode == Opcode::reshape) return work;
     work.bytes = sinter::detail::bytes_of(inputs) + sinter::detail::bytes_of(output);
     if (instruction.opcode == Opcode::conv)
-      work.flops = 2 * output[0].shape.elements() * (instruction.weight.elements() / instruction.weight.size(0));
+      work.flops = 2 * convolution_macs(static_cast<const FusedConv&>(*instruction.op).attributes, x[0].shape(),
+                                        instruction.weight.shape(), output[0].shape);
     return work;
   }
 
@@ -67,12 +68,13 @@ struct Runner::Prepared {
     const Grid grid = program.values[instruction.inputs[0]].grid();
     const auto& attributes = static_cast<const FusedConv&>(*instruction.op).attributes;
     const auto c = geometry(attributes, x[0].shape(), instruction.weight.shape(), shape);
+    const Tensor source = spread(attributes, x[0]);
     Tensor result = Tensor::empty(shape, y.dtype);
     if (y.dtype == DType::int32) {
-      integer_convolution(c, x[0], grid, steps[i].weights, result);
+      integer_convolution(c, source, grid, steps[i].weights, result);
       add_bias(instruction, result);
     } else {
-      integer_layer(c, x[0], grid, steps[i].weights, x.size() == 2 ? x[1] : Tensor(), steps[i].requantize, result);
+      integer_layer(c, source, grid, steps[i].weights, x.size() == 2 ? x[1] : Tensor(), steps[i].requantize, result);
     }
     return result;
   }

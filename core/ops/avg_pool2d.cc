@@ -16,11 +16,6 @@ constexpr int64_t kGrain = 1 << 14;  // values a thread adds at least
 
 PoolWindow window_of(const AvgPoolAttributes& a) { return {a.kernel, a.stride, a.padding, 1, a.ceil_mode}; }
 
-// How many values of a window along one axis count.
-int64_t counted(const Taps& taps, int64_t size, int64_t kernel, int64_t padding, bool include_pad) {
-  return include_pad ? std::min(kernel, size + padding - taps.start) : taps.end - taps.begin;
-}
-
 struct Geometry {
   PoolPlan plan;
   AvgPoolAttributes a;

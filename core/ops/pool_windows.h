@@ -1,6 +1,7 @@
 #pragma once
 // Private: where the windows of a pooling lie; shared by max_pool2d and avg_pool2d.
 
+#include <algorithm>
 #include <vector>
 
 #include "window.h"
@@ -24,6 +25,11 @@ Shape pool_shape(std::string_view op, const PoolWindow& window, const Shape& x);
 struct Taps {
   int64_t start, begin, end;
 };
+
+/// How many values of a window a mean divides by, along one axis: those inside, and the padding where it counts.
+inline int64_t counted(const Taps& taps, int64_t size, int64_t kernel, int64_t padding, bool include_pad) {
+  return include_pad ? std::min(kernel, size + padding - taps.start) : taps.end - taps.begin;
+}
 
 /// Those of every output row and of every output column.
 struct PoolPlan {

@@ -59,7 +59,7 @@ void Slice::forward(Inputs x, Outputs y, Context&) const {
 }
 
 void Slice::backward(const Context& context, Outputs dy, Gradients& dx) const {
-  const Spec& x = context.input(0);
+  const Spec x{DType::float32, context.input(0).shape};
   const int axis = normalize_axis(attributes.axis, x.shape.rank(), "slice");
   const int64_t step = run_bytes(x, axis), taken = run_bytes(dy[0].spec(), axis);
   Tensor result = Tensor::zeros(x.shape);

@@ -107,13 +107,13 @@ class Description {
       row.scale_min = before.scale_min;
       row.scale_max = before.scale_max;
       row.bounds = before.bounds;
-      row.source = "scale of " + scale_source(model_, from)->name();
-      if (layer_of(graph_, node) == Layer::clamp) {
+      const ActivationQuantizer& source = *scale_source(model_, from);
+      row.source = "scale of " + source.name();
+      if (row.scale_min > 0)
+        row.bounds = passed_bounds(node, {row.scale_min, before.bounds, source.dtype(), source.config().bits},
+                                   model_.march().rounding);
+      else if (layer_of(graph_, node) == Layer::clamp)
         row.bounds.low = std::max(row.bounds.low, 0);
-        if (row.scale_min > 0)
-          row.bounds = output_bounds(activation_named(std::string(node.op->name())), row.scale_min,
-                                     model_.march().rounding, before.bounds);
-      }
     }
     return row;
   }

@@ -92,7 +92,7 @@ void QuantizedConv::forward(Inputs inputs, Outputs y, Context& context) const {
   const auto geometry_here = geometry(conv, inputs[0].shape(), weight.shape(), y[0].shape());
   const IntegerWeights integers = integer_weights(quantized.values, x, false, node.c_str());
   Tensor acc = Tensor::empty(y[0].shape(), DType::int32);
-  integer_convolution(geometry_here, inputs[0], x, integers, acc);
+  integer_convolution(geometry_here, spread(conv, inputs[0]), x, integers, acc);
 
   // What an integer of a weight stands for.
   std::vector<float> scales = quantized.scales;
@@ -129,7 +129,7 @@ void QuantizedConv::forward(Inputs inputs, Outputs y, Context& context) const {
 
 void QuantizedConv::backward(const Context& context, Outputs dy, Gradients& dx) const {
   if (dy[0].elements() == 0) return zero_gradients(context, dx);
-  const Tensor qx = context.kept(0), qw = context.kept(1), scales = context.kept(2);
+  const Tensor qx = spread(conv, context.kept(0)), qw = context.kept(1), scales = context.kept(2);
   size_t next = 3;  // of what is kept where it is there
   const Tensor mask = output == nullptr ? Tensor() : context.kept(next++);
   size_t input = adds ? 4 : 3;
@@ -140,7 +140,8 @@ void QuantizedConv::backward(const Context& context, Outputs dy, Gradients& dx) 
   }
   const bool learning = weights_learning && dx.wanted(input);
   const bool wants_weight = dx.wanted(1) || dx.wanted(2) || learning, skips = adds && dx.wanted(3);
-  const auto c = geometry(conv, qx.shape(), qw.shape(), dy[0].shape());
+  const Shape& x_shape = context.input(0).shape;
+  const auto c = geometry(conv, x_shape, qw.shape(), dy[0].shape());
   using Slices = onednn::ConvolutionSlices;
   const Tensor w = dx.wanted(0) ? real_weights(qw, scales) : Tensor();
   std::optional<const Slices> data;
@@ -154,7 +155,8 @@ void QuantizedConv::backward(const Context& context, Outputs dy, Gradients& dx) 
   const float* g = dy[0].data<float>();
   Tensor dskip = skips ? reuse_or_empty(dy[0]) : Tensor();
   float* to_skip = skips ? dskip.mutable_data<float>() : nullptr;
-  float* to = dx.wanted(0) ? dx.create(0).mutable_data<float>() : nullptr;
+  Tensor dspread = dx.wanted(0) ? Tensor::empty(qx.shape()) : Tensor();
+  float* to = dx.wanted(0) ? dspread.mutable_data<float>() : nullptr;
   const auto& kernels = kernel::elementwise_kernels();
   weight_slices.for_each([&](int64_t slice, int64_t image) {
     const int64_t images = weight_slices.images(slice);
@@ -197,6 +199,7 @@ void QuantizedConv::backward(const Context& context, Outputs dy, Gradients& dx) 
     if (dx.wanted(2)) dx.set(2, dbias);
   }
   if (skips) dx.set(3, std::move(dskip));
+  if (dx.wanted(0)) dx.set(0, gathered(conv, dspread, x_shape));
 }
 
 }  // namespace sinter::quant

@@ -40,7 +40,8 @@ Specs PassingLayer::infer(std::span<const Spec> inputs) const {
 
 void PassingLayer::forward(Inputs inputs, Outputs y_out, Context& context) const {
   if (op->aliasing() == Aliasing::view) return op->forward(inputs, y_out, context);
-  if (context.recording()) {  // for what the operation keeps
+  const bool keeps = step.opcode == Opcode::max_pool || step.opcode == Opcode::clamp;
+  if (context.recording() && keeps) {  // by running the operation
     Tensor v = Tensor::empty(y_out[0].shape());
     op->forward(real_inputs(inputs, x), {&v, 1}, context);
   }

@@ -19,7 +19,7 @@ struct RealLayer final : Op {
   void backward(const Context& context, Outputs dy, Gradients& dx) const override;
 };
 
-/// A layer whose output is on its input's scale (max pooling, ReLU, reshape): integers to integers.
+/// A layer whose output is on its input's scale (max pooling, ReLU, reshape, slices, resizing): integers to integers.
 struct PassingLayer final : Op {
   std::shared_ptr<const Op> op;
   Instruction step;

@@ -5,11 +5,26 @@
 #include <string>
 
 #include "../../core/ops/arithmetic.h"
+#include "../../core/ops/avg_pool2d.h"
+#include "../../core/ops/concat.h"
+#include "../../core/ops/hardsigmoid.h"
+#include "../../core/ops/hardswish.h"
+#include "../../core/ops/leaky_relu.h"
+#include "../../core/ops/pad.h"
+#include "../../core/ops/pixel_shuffle.h"
 #include "../../core/ops/reduce.h"
 #include "../../core/ops/relu.h"
+#include "../../core/ops/resize.h"
+#include "../../core/ops/sigmoid.h"
+#include "../../core/ops/silu.h"
+#include "../../core/ops/slice.h"
+#include "../../core/ops/tanh.h"
 #include "../../nn/layers/basic_block.h"
+#include "../../nn/layers/conv_transpose2d.h"
+#include "../../nn/layers/dropout.h"
 #include "../../nn/layers/linear.h"
 #include "../../nn/layers/max_pool2d.h"
+#include "../../nn/layers/prelu.h"
 #include "../../quant/prepare.h"
 #include "../support.h"
 
@@ -32,6 +47,54 @@ struct EveryInstruction : nn::Module {
     const Tensor z = depthwise(y);
     y = relu(z + y) + relu(pointwise(z));  // z is read twice: neither addition fuses into its convolution
     return head(mean(y, {1, 2}));
+  }
+};
+
+/// x times what two small layers make of its mean: a product that broadcasts (Hu et al., 1709.01507).
+struct SqueezeExcite : nn::Module {
+  nn::Conv2d squeeze{{.in = 8, .out = 4, .kernel = 1}}, excite{{.in = 4, .out = 8, .kernel = 1}};
+  SINTER_CHILDREN(squeeze, excite)
+  Tensor forward(const Tensor& x) const override {
+    return x * hardsigmoid(excite(relu(squeeze(mean(x, {1, 2}, true)))));
+  }
+};
+
+/// What deployed networks have besides, for images of even size: squeeze and excitation, transposed convolutions, with
+/// batch normalisation and a residual, tables, PReLU, differences, concatenations, averages over windows of several
+/// sizes, resizing, slices, borders, pixel shuffle, dropout.
+struct MoreLayers : nn::Module {
+  nn::Conv2d stem{{.in = 3, .out = 8, .kernel = 3, .padding = 1, .bias = false}};
+  nn::BatchNorm2d bn{8}, up_bn{8};
+  SqueezeExcite attention;
+  nn::Conv2d down{{.in = 8, .out = 8, .kernel = 3, .stride = 2, .padding = 1}};
+  nn::PReLU act{{.channels = 8}};
+  nn::Dropout dropout;
+  nn::ConvTranspose2d up{{.in = 8, .out = 8, .kernel = 4, .stride = 2, .padding = 1, .bias = false}};
+  nn::ConvTranspose2d grouped{{.in = 8,
+                               .out = 4,
+                               .kernel = {3, 2},
+                               .stride = {2, 1},
+                               .padding = {1, 0},
+                               .output_padding = {1, 0},
+                               .groups = 2}};
+  nn::Conv2d wide{{.in = 18, .out = 16, .kernel = 1}};
+  nn::Linear head{{.in = 4, .out = 5}};
+  SINTER_CHILDREN(stem, bn, up_bn, attention, down, act, dropout, up, grouped, wide, head)
+
+  Tensor forward(const Tensor& x) const override {
+    const Tensor first = attention(hardswish(bn(stem(x))));
+    const Tensor small = dropout(act(down(first)));
+    const Tensor large = relu(up_bn(up(small)) + first);
+    const auto parts = split(large, {.sizes = {3, 5}});
+    const Tensor part = silu(slice(parts[1], {.begin = 1, .end = -1})) - tanh(parts[0]);
+    const Tensor both = concat({part, resize_bilinear(small, 2), sigmoid(part), slice(large, {.end = 4})});
+    const Tensor means =
+        avg_pool2d(both, {.kernel = 3, .stride = 2, .padding = 1, .ceil_mode = true, .count_include_pad = false});
+    const Tensor shuffled = pixel_shuffle(leaky_relu(wide(means)), {.upscale = 2});
+    const Tensor other = resize_nearest(grouped(small), {1, 2});
+    const Tensor padded = pad(shuffled, {.before = {0, 0, 1, 0}, .after = {0, 0, 0, 0}, .value = -0.25});
+    const Tensor rows = resize(padded, {.size = {16, 18}, .mode = "bilinear", .align_corners = true});
+    return head(mean(rows + other, {1, 2}));
   }
 };
 
@@ -59,8 +122,9 @@ inline Tensor formula_images(const Shape& shape) {
   return x;
 }
 
-inline quant::PreparedModel calibrated(const nn::Module& model, const Tensor& x, const quant::March& march) {
-  auto prepared = quant::prepare_qat(model, x, {.march = march});
+inline quant::PreparedModel calibrated(const nn::Module& model, const Tensor& x, const quant::March& march,
+                                       const quant::QConfig& qconfig = quant::get_default_qconfig()) {
+  auto prepared = quant::prepare_qat(model, x, {.qconfig = qconfig, .march = march});
   quant::set_fake_quantize(prepared, quant::FakeQuantState::calibration);
   prepared(x);
   quant::set_fake_quantize(prepared, quant::FakeQuantState::validation);
@@ -72,6 +136,21 @@ inline quant::PreparedModel every_layer(const quant::March& march = quant::March
   EveryInstruction net;
   fill(net);
   return calibrated(net, formula_images({images, 17, 15, 3}), march);
+}
+
+/// Activations of that type, "int8" to "int2" or "int16".
+inline quant::QConfig activations_of(const std::string& dtype) {
+  return quant::get_default_qconfig({.activation_qkwargs = {{"dtype", dtype}}});
+}
+
+/// The layers of MoreLayers, calibrated.
+inline quant::PreparedModel more_layers(const quant::March& march = quant::March::bayes,
+                                        const std::string& dtype = "int8") {
+  MoreLayers net;
+  fill(net);
+  Tensor slopes = net.act.weight.tensor();
+  for (int i = 0; i < 8; ++i) slopes.mutable_data<float>()[i] = 0.25f * static_cast<float>(i - 2);
+  return calibrated(net, formula_images({4, 16, 16, 3}), march, activations_of(dtype));
 }
 
 }  // namespace sinter::test

@@ -76,7 +76,7 @@ TEST_CASE("the witness refuses integers that are not what the scales ask for") {
   CHECK_NOTHROW(bpu::Reference{bpu::Program(good)});
   refused([](auto& p) { p.instructions[0].rescale[2].m ^= 1; }, "stem, channel 2: ");
   refused([](auto& p) { --p.instructions[0].rescale[2].shift; }, "stem, channel 2: ");
-  refused([](auto& p) { p.values[1].low = -1; }, "stem: its bounds are -1..127, expected 0..127");
+  refused([](auto& p) { p.values[3].low = -1; }, "block.conv1: its bounds are -1..127, expected 0..127");
   refused([](auto& p) { p.values[2].scale *= 2; }, ": its scale is");
 }
 

@@ -8,6 +8,7 @@
 
 #include "../../core/ops/batch_norm.h"
 #include "../../core/ops/conv2d.h"
+#include "../../core/ops/conv_transpose2d.h"
 #include "../../core/ops/linear.h"
 #include "../../core/ops/reshape.h"
 #include "../../quant/fused_conv.h"
@@ -64,6 +65,26 @@ struct FloatFakeQuant final : Op {
   }
 };
 
+/// Weights [O,KH,KW,I] with their kernels turned by half, as a transposed convolution has them.
+struct Turned final : Op {
+  std::string_view name() const override { return "turned"; }
+  Specs infer(std::span<const Spec> x) const override { return {x[0]}; }
+  void forward(Inputs x, Outputs y, Context&) const override { turn(x[0], y[0]); }
+  void backward(const Context& context, Outputs dy, Gradients& dx) const override {
+    Tensor result = Tensor::empty(context.input(0).shape);
+    turn(dy[0], result);
+    dx.set(0, result);
+  }
+  static void turn(const Tensor& x, Tensor& y) {
+    const int64_t outputs = x.size(0), positions = x.size(1) * x.size(2), inputs = x.size(3);
+    for (int64_t o = 0; o < outputs; ++o)
+      for (int64_t k = 0; k < positions; ++k)
+        for (int64_t i = 0; i < inputs; ++i)
+          y.mutable_data<float>()[(o * positions + k) * inputs + i] =
+              x.data<float>()[(o * positions + positions - 1 - k) * inputs + i];
+  }
+};
+
 /// A bias [O] on the grid of its accumulators, straight through.
 struct FloatBias final : Op {
   std::vector<double> units;
@@ -106,6 +127,11 @@ class FloatQat {
         std::vector<Tensor> operands;
         for (const Operand& operand : node.inputs) operands.push_back(read(operand));
         y = call_all(node.op, operands)[0];
+        if (node.op->name() == "resize" && !in_float_) {  // the only one that leaves the grid of its input
+          FloatFakeQuant on_grid;
+          on_grid.scales = {value(node.inputs[0]).scale};
+          y = call(on_grid, y);
+        }
       }
       const auto* quantizer = model_.node_quantizer(i);
       values_[i] = quantised(y, quantizer, in_float_);
@@ -184,6 +210,13 @@ class FloatQat {
 
   Tensor convolved(const FusedConvAttributes& a, const Tensor& x, const Tensor& w, const Tensor& b) const {
     if (a.linear) return linear(x, w, b);
+    if (a.transposed)
+      return conv_transpose2d(x, call(Turned{}, w), b,
+                              {.stride = a.stride,
+                               .padding = a.padding,
+                               .output_padding = a.output_padding,
+                               .dilation = a.dilation,
+                               .groups = a.groups});
     return conv2d(x, w, b, {.stride = a.stride, .padding = a.padding, .dilation = a.dilation, .groups = a.groups});
   }
 

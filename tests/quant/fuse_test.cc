@@ -1,5 +1,7 @@
 #include "../../quant/fuse.h"
 
+#include "../../nn/layers/conv_transpose2d.h"
+#include "../../nn/layers/dropout.h"
 #include "../../quant/fused_conv.h"
 #include "networks.h"
 
@@ -225,6 +227,95 @@ TEST_CASE("a convolution that is called twice becomes two with weights of their 
 TEST_CASE("batch normalisation that is called twice folds into both") {
   auto model = net([](const Layers& l, const Tensor& x) { return l.bn(l.conv(x)) + relu(l.bn(l.other(x))); });
   CHECK(names(fused(model)) == Names{"other", "conv"});
+}
+
+namespace {
+
+// Any of the layers that are fused, with and without batch normalisation, an addition of either operand, an activation.
+struct Pattern : nn::Module {
+  std::string layer, activation;
+  bool normalised = false;
+  int added = 0;  // 0: nothing, 1: in front of the layer, 2: behind it
+  nn::Conv2d conv{{.in = 4, .out = 4, .kernel = 3, .padding = 1, .bias = false}};
+  nn::Conv2d depthwise{{.in = 4, .out = 4, .kernel = 3, .padding = 1, .groups = 4, .bias = false}};
+  nn::ConvTranspose2d transposed{{.in = 4, .out = 4, .kernel = 4, .stride = 2, .padding = 1, .bias = false}};
+  nn::Linear linear{{.in = 4, .out = 4}};
+  nn::BatchNorm2d bn{4};
+  SINTER_CHILDREN(conv, depthwise, transposed, linear, bn)
+
+  std::vector<Tensor> forward_all(std::span<const Tensor> x) const override {
+    Tensor y = layer == "conv"         ? conv(x[0])
+               : layer == "depthwise"  ? depthwise(x[0])
+               : layer == "transposed" ? transposed(x[0])
+                                       : linear(x[0]);
+    if (normalised) y = bn(y);
+    if (added == 1) y = x[1] + y;
+    if (added == 2) y = y + x[1];
+    return {activation == "relu" ? relu(y) : activation == "relu6" ? relu6(y) : y};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("every layer with weights takes in batch normalisation, an addition and an activation") {
+  for (const char* layer : {"conv", "depthwise", "transposed", "linear"})
+    for (const bool normalised : {false, true})
+      for (const int added : {0, 1, 2})
+        for (const char* activation : {"none", "relu", "relu6"}) {
+          CAPTURE(text(layer, " ", normalised, " ", added, " ", activation));
+          Pattern model = test::randomized(Pattern{});
+          model.layer = layer;
+          model.normalised = normalised;
+          model.added = added;
+          model.activation = activation;
+          model.eval();
+          const bool images_in = model.layer != "linear", larger = model.layer == "transposed";
+          std::vector<Tensor> x{images(images_in ? Shape{2, 5, 6, 4} : Shape{2, 4})};
+          if (added > 0) x.push_back(images(larger ? Shape{2, 10, 12, 4} : x[0].shape(), 2));
+          Specs specs;
+          for (const Tensor& t : x) specs.push_back(t.spec());
+          const Tensor expected = model(std::span<const Tensor>(x))[0].detach();
+          for (const bool fold : {true, false}) {
+            const Graph graph = fuse(trace(model, specs), {.fold_batch_norm = fold});
+            REQUIRE(names(graph) == Names{layer});
+            CHECK(attributes(graph, layer).activation == activation);
+            CHECK((skip_of(graph.nodes[0]) != nullptr) == (added > 0));
+            CHECK(attributes(graph, layer).transposed == larger);
+            CHECK_CLOSE(graph.run(x)[0], expected, 1e-5, 1e-5);
+          }
+        }
+}
+
+TEST_CASE("dropout is gone, and what is around it fuses as without") {
+  struct Dropping : Layers {
+    nn::Dropout early, late;
+    Tensor forward(const Tensor& x) const override {
+      return late(relu(early(bn(early(conv(early(x))))) + late(other(x))));
+    }
+    const std::type_info& members_listed_by() const override { return typeid(Dropping); }
+    void members(nn::MemberVisitor& visitor) const override {
+      Layers::members(visitor);
+      visitor.module("early", early);
+      visitor.module("late", late);
+    }
+  };
+  Dropping model = test::randomized(Dropping{});
+  const Graph graph = fused(model);
+  CHECK(names(graph) == Names{"conv", "other"});
+  CHECK(node(graph, "conv").aliases == Names{"early#2", "bn", "early#3"});  // the first reads the input
+  CHECK(attributes(graph, "other").activation == "relu");
+  CHECK(graph.outputs[0] == Operand{Operand::Kind::node, graph.find("other")});
+}
+
+TEST_CASE("a transposed convolution that crops more than its kernel reaches stays what it is") {
+  struct Cropping : nn::Module {
+    nn::ConvTranspose2d up{{.in = 3, .out = 4, .kernel = 2, .stride = 2, .padding = 2}};
+    SINTER_CHILDREN(up)
+    Tensor forward(const Tensor& x) const override { return relu(up(x)); }
+  };
+  Cropping model = test::randomized(Cropping{});
+  CHECK(names(fused(model)) == Names{"up", "relu"});
+  CHECK_ERROR(prepare_qat(model, images(kImages)), "up: its padding is more than its kernel reaches");
 }
 
 TEST_CASE("fusing leaves the model and its graph as they are") {

@@ -1,5 +1,6 @@
 #include "../../quant/fused_conv.h"
 
+#include "../../core/ops/conv_transpose2d.h"
 #include "../../core/ops/linear.h"
 #include "networks.h"
 
@@ -56,6 +57,59 @@ TEST_CASE("a fused linear layer") {
   CHECK_GRADIENT(([&](const std::vector<Tensor>& in) { return fused({.linear = true}, in); }), {x, weight, bias});
 }
 
+TEST_CASE("a fused transposed convolution is a transposed convolution, and so are its gradients") {
+  const std::vector<FusedConvAttributes> all{
+      {.padding = 1, .transposed = true},
+      {.stride = 2, .padding = 1, .transposed = true, .output_padding = 1},
+      {.stride = {3, 2}, .padding = {0, 4}, .dilation = {1, 2}, .transposed = true, .output_padding = {2, 1}},
+      {.stride = 2, .groups = 2, .transposed = true, .activation = "relu"},
+      {.stride = 2, .padding = 1, .groups = 4, .transposed = true, .activation = "relu6"}};
+  for (const FusedConvAttributes& a : all)
+    for (const bool skips : {false, true}) {
+      CAPTURE(text(a.stride, a.padding, a.dilation, a.groups));
+      CAPTURE(skips);
+      const ConvTransposeAttributes apart{.stride = a.stride,
+                                          .padding = a.padding,
+                                          .output_padding = a.output_padding,
+                                          .dilation = a.dilation,
+                                          .groups = a.groups};
+      const Tensor w = test::normal({8, 3, 3, 4 / a.groups}, 2), b = test::normal({8}, 3);
+      std::vector<Tensor> theirs{kX.clone(), w.clone(), b.clone()}, ours{kX.clone(), rotated(w), b.clone()};
+      if (skips) {
+        const Tensor skip = test::normal(conv_transpose2d(kX, w, b, apart).shape(), 4);
+        theirs.push_back(skip.clone());
+        ours.push_back(skip.clone());
+      }
+      for (size_t i = 0; i < ours.size(); ++i) {
+        theirs[i].set_requires_grad(true);
+        ours[i].set_requires_grad(true);
+      }
+      Tensor expected = conv_transpose2d(theirs[0], theirs[1], theirs[2], apart);
+      if (skips) expected = expected + theirs[3];
+      if (a.activation == "relu") expected = relu(expected);
+      if (a.activation == "relu6") expected = relu6(expected);
+      const Tensor actual = fused(a, ours), dy = test::normal(expected.shape(), 9);
+      CHECK_CLOSE(actual, expected, 1e-5, 1e-5);
+      expected.backward(dy);
+      actual.backward(dy);
+      for (size_t i = 0; i < ours.size(); ++i)
+        CHECK_CLOSE(i == 1 ? rotated(ours[i].grad()) : ours[i].grad(), theirs[i].grad(), 1e-4, 1e-4);
+    }
+}
+
+TEST_CASE("a spread image has its values apart, of any type, and its gradient gathers them") {
+  const FusedConvAttributes a{.stride = {2, 3}, .transposed = true, .output_padding = {1, 2}};
+  const Tensor x = Tensor::from({1, 2, 2, 1}, {1, 2, 3, 4});
+  const Tensor expected = Tensor::from({1, 4, 6, 1}, {1, 0, 0, 2, 0, 0,  //
+                                                      0, 0, 0, 0, 0, 0,  //
+                                                      3, 0, 0, 4, 0, 0,  //
+                                                      0, 0, 0, 0, 0, 0});
+  CHECK_SAME(spread(a, x), expected);
+  for (const DType type : {DType::int8, DType::int16}) CHECK_SAME(spread(a, x.to(type)), expected.to(type));
+  CHECK_SAME(gathered(a, expected, x.shape()), x);
+  CHECK_SAME(rotated(Tensor::from({1, 2, 2, 1}, {1, 2, 3, 4})), Tensor::from({1, 2, 2, 1}, {4, 3, 2, 1}));
+}
+
 TEST_CASE("gradients of fused convolutions agree with finite differences") {
   CHECK_GRADIENT(([](const std::vector<Tensor>& x) { return fused({.padding = 1}, x); }), {kX, kWeight, kBias, kSkip});
   // Grouped, with a stride; far from the kinks of the activation.
@@ -101,10 +155,16 @@ TEST_CASE("fused convolutions refuse what does not fit") {
   CHECK_ERROR(fused({.linear = true}, {kX, kWeight, kBias}),
               "linear (fused): input is [2,5,5,4], weight is [6,3,3,4], expected [N,K] and [O,K]");
   CHECK_ERROR(fused({}, {kX, kWeight, Tensor::zeros({5})}), "bias is [5], expected [6]");
+  CHECK_ERROR(fused({.padding = 3, .transposed = true}, {kX, kWeight, kBias}),
+              "conv_transpose2d (fused): padding is 3x3, more than its kernel reaches");
+  CHECK_ERROR(fused({.stride = 2, .transposed = true, .output_padding = 2}, {kX, kWeight, kBias}),
+              "output_padding is 2x2, expected 0 or more and less than the stride 2x2");
   CHECK_ERROR(fused({.activation = "gelu"}, {kX, kWeight, kBias}), "activation 'gelu' is unknown");
 }
 
 TEST_CASE("multiply-accumulates of a fused convolution") {
   const std::vector<Spec> specs{kX.spec(), kWeight.spec(), kBias.spec()};
   CHECK(FusedConv({.padding = 1}).macs(specs) == 2 * 5 * 5 * 6 * 3 * 3 * 4);
+  CHECK(FusedConv({.stride = 2, .transposed = true}).macs(specs) ==
+        ops::ConvTranspose2d({.stride = 2}).macs(specs));  // not those with zeros
 }

@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <limits>
 
+#include "../../core/ops/concat.h"
+#include "../../core/ops/slice.h"
 #include "../../nn/checkpoint.h"
 #include "../../nn/fit.h"
 #include "../../quant/analysis/warnings.h"
@@ -592,8 +594,8 @@ TEST_CASE("all layers that cannot be quantised are listed, with the reason") {
     SINTER_CHILDREN(conv, alone, wide)
     Tensor forward(const Tensor& x) const override {
       const Tensor y = relu(conv(x)), z = call(test::Square{}, alone(y));
-      const Tensor both = wide(z) + mean(z, {1, 2}, true);
-      return mean(both, {3}) * mean(z, {1});
+      const Tensor both = wide(z) + mean(z, {0, 1, 2});
+      return slice(concat({both * 2.0 / z, z}, 0), {.axis = 0, .begin = 1});
     }
   };
   const auto message = [] {
@@ -607,9 +609,10 @@ TEST_CASE("all layers that cannot be quantised are listed, with the reason") {
   CHECK(message.find("prepare_qat: these layers cannot be quantised:") == 0);
   for (const char* line :
        {"\n  alone: has no convolution or linear layer of its own before it", "\n  square: no integer form of square",
-        "\n  wide: its input is [1,3,3,3], expected [N,K]",
-        "\n  add: adds [1,3,3,3] and [1,1,1,3], expected two tensors of one shape",
-        "only the mean over the image, axes {1,2} of [N,H,W,C], can be quantised", "\n  mul: no integer form of mul"}) {
+        "\n  wide: its input is [1,3,3,3], expected [N,K]", "\n  add: add of [1,3,3,3] and [3], expected as many axes",
+        "\n  mean: only the mean over the image, axes {1,2} of [N,H,W,C], can be quantised",
+        "\n  mul: one operand of mul is a number or a parameter", "\n  concat: its axis is the batch's",
+        "\n  slice: its axis is the batch's", "\n  div: no integer form of div"}) {
     CAPTURE(std::string(line));
     CHECK(message.find(line) != std::string::npos);
   }

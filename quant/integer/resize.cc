@@ -1,0 +1,55 @@
+#include "resize.h"
+
+#include <algorithm>
+
+#include "../../core/ops/resize_taps.h"
+#include "../../core/parallel.h"
+
+namespace sinter::quant {
+
+namespace {
+
+double weight_of(const ops::ResizeTap& tap) {
+  return round_as(Rounding::half_to_even, std::ldexp(tap.fraction, kResizeBits));
+}
+
+template <class T>
+void resize(const ResizeAttributes& a, const Tensor& x, Rounding rounding, Tensor& y) {
+  const ops::ResizePlan plan(a, x.shape(), y.shape());
+  const int64_t height = x.size(1), width = x.size(2), channels = x.size(3);
+  const int64_t rows = y.size(1), columns = y.size(2);
+  const bool bilinear = a.mode == "bilinear";
+  const double one = std::ldexp(1.0, kResizeBits), unit = std::ldexp(1.0, -2 * kResizeBits);
+  const T* in = x.data<T>();
+  T* out = y.mutable_data<T>();
+  parallel_for(y.size(0) * rows, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const ops::ResizeTap& v = plan.rows[row % rows];
+      const T* upper = in + (row / rows * height + v.low) * width * channels;
+      const T* lower = in + (row / rows * height + v.high) * width * channels;
+      const double down = weight_of(v), up = one - down;
+      for (int64_t column = 0; column < columns; ++column) {
+        const ops::ResizeTap& h = plan.columns[column];
+        T* to = out + (row * columns + column) * channels;
+        if (!bilinear) {
+          std::copy_n(upper + h.low * channels, channels, to);
+          continue;
+        }
+        const T *p = upper + h.low * channels, *q = upper + h.high * channels;
+        const T *r = lower + h.low * channels, *s = lower + h.high * channels;
+        const double right = weight_of(h), left = one - right;
+        const double wp = up * left, wq = up * right, wr = down * left, ws = down * right;
+        for (int64_t c = 0; c < channels; ++c)
+          to[c] = static_cast<T>(round_as(rounding, (p[c] * wp + q[c] * wq + r[c] * wr + s[c] * ws) * unit));
+      }
+    }
+  });
+}
+
+}  // namespace
+
+void integer_resize(const ResizeAttributes& a, const Tensor& x, Rounding rounding, Tensor& y) {
+  x.dtype() == DType::int16 ? resize<int16_t>(a, x, rounding, y) : resize<int8_t>(a, x, rounding, y);
+}
+
+}  // namespace sinter::quant

@@ -1,0 +1,96 @@
+#include "strided.h"
+
+#include <algorithm>
+
+#include "../../core/parallel.h"
+
+namespace sinter::quant {
+
+namespace {
+
+// Without axes of one element, and with those merged that lie behind each other in both.
+StridedCopy merged(const StridedCopy& by) {
+  StridedCopy result;
+  result.from = by.from;
+  result.to = by.to;
+  for (size_t axis = 0; axis < by.sizes.size(); ++axis) {
+    const int64_t size = by.sizes[axis], from = by.from_strides[axis], to = by.to_strides[axis];
+    if (size == 1) continue;
+    if (!result.sizes.empty() && result.from_strides.back() == from * size && result.to_strides.back() == to * size) {
+      result.sizes.back() *= size;
+      result.from_strides.back() = from;
+      result.to_strides.back() = to;
+      continue;
+    }
+    result.sizes.push_back(size);
+    result.from_strides.push_back(from);
+    result.to_strides.push_back(to);
+  }
+  if (result.sizes.empty()) {
+    result.sizes = {1};
+    result.from_strides = result.to_strides = {1};
+  }
+  return result;
+}
+
+template <class T>
+void copy(const StridedCopy& by, const T* x, T* y) {
+  constexpr int64_t kGrain = 1 << 14;
+  const size_t last = by.sizes.size() - 1;
+  const int64_t run = by.sizes[last], from_step = by.from_strides[last], to_step = by.to_strides[last];
+  int64_t runs = 1;
+  for (size_t axis = 0; axis < last; ++axis) runs *= by.sizes[axis];
+  parallel_for(runs, std::max<int64_t>(1, kGrain / std::max<int64_t>(run, 1)), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const T* from = x + by.from;
+      T* to = y + by.to;
+      int64_t index = i;
+      for (size_t axis = last; axis-- > 0;) {
+        from += index % by.sizes[axis] * by.from_strides[axis];
+        to += index % by.sizes[axis] * by.to_strides[axis];
+        index /= by.sizes[axis];
+      }
+      if (from_step == 1 && to_step == 1)
+        std::copy_n(from, run, to);
+      else if (from_step == 0 && to_step == 1)
+        std::fill_n(to, run, *from);
+      else
+        for (int64_t k = 0; k < run; ++k) to[k * to_step] = from[k * from_step];
+    }
+  });
+}
+
+}  // namespace
+
+void copy_strided(const StridedCopy& by, const Tensor& x, Tensor& y) {
+  if (std::any_of(by.sizes.begin(), by.sizes.end(), [](int64_t size) { return size == 0; })) return;
+  const StridedCopy fewer = merged(by);
+  switch (x.dtype()) {
+    case DType::int8:
+      return copy(fewer, x.data<int8_t>(), y.mutable_data<int8_t>());
+    case DType::int16:
+      return copy(fewer, x.data<int16_t>(), y.mutable_data<int16_t>());
+    case DType::float32:
+      return copy(fewer, x.data<float>(), y.mutable_data<float>());
+    default:
+      fail("copy of ", x.dtype(), ", expected int8, int16 or float32");
+  }
+}
+
+std::vector<int64_t> strides_of(const Shape& shape) {
+  std::vector<int64_t> strides(static_cast<size_t>(shape.rank()), 1);
+  for (int axis = shape.rank() - 1; axis-- > 0;) strides[axis] = strides[axis + 1] * shape[axis + 1];
+  return strides;
+}
+
+Tensor expanded(const Tensor& x, const Shape& shape) {
+  if (x.shape() == shape) return x;
+  StridedCopy by{{shape.begin(), shape.end()}, strides_of(x.shape()), strides_of(shape)};
+  for (int axis = 0; axis < shape.rank(); ++axis)
+    if (x.size(axis) == 1) by.from_strides[axis] = 0;
+  Tensor y = Tensor::empty(shape, x.dtype());
+  copy_strided(by, x, y);
+  return y;
+}
+
+}  // namespace sinter::quant

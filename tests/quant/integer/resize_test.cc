@@ -1,0 +1,60 @@
+#include "../../../quant/integer/resize.h"
+
+#include <cmath>
+
+#include "../../support.h"
+
+using namespace sinter;
+using namespace sinter::quant;
+
+namespace {
+
+Tensor resized(const ResizeAttributes& a, const Tensor& x, Rounding rounding = Rounding::half_to_even) {
+  Tensor y = Tensor::empty(ops::Resize(a).infer(std::vector<Spec>{{DType::float32, x.shape()}})[0].shape, x.dtype());
+  integer_resize(a, x, rounding, y);
+  return y;
+}
+
+}  // namespace
+
+TEST_CASE("nearest pixels are those of the float operation") {
+  for (const DType type : {DType::int8, DType::int16})
+    for (const ResizeAttributes& a :
+         {ResizeAttributes{.scale = 2}, ResizeAttributes{.scale = {1.7, 0.6}}, ResizeAttributes{.size = {7, 3}}}) {
+      const Tensor x = test::normal({2, 5, 6, 3}, 1, 40).to(type);
+      CHECK_SAME(resized(a, x), resize(x.to(DType::float32), a).to(type));
+    }
+}
+
+TEST_CASE("bilinear pixels are the float operation's, rounded, but where their weights have more bits") {
+  for (const ResizeAttributes& a :
+       {ResizeAttributes{.scale = 2, .mode = "bilinear"}, ResizeAttributes{.scale = {4, 8}, .mode = "bilinear"},
+        ResizeAttributes{.scale = {1.3, 3}, .mode = "bilinear"},
+        ResizeAttributes{.size = {3, 17}, .mode = "bilinear", .align_corners = true}}) {
+    CAPTURE(a.scale);
+    const bool exact = a.scale == Scale{2} || a.scale == Scale{4, 8};
+    const Tensor x = test::normal({2, 5, 6, 3}, 1, 40).to(DType::int8);
+    const Tensor y = resized(a, x), real = resize(x.to(DType::float32), a);
+    int64_t wrong = 0;
+    for (int64_t i = 0; i < y.elements(); ++i) {
+      const double v = real.data<float>()[i], q = y.data<int8_t>()[i];
+      // Weights of 15 bits an axis are off by 2^-16 of differences of at most 255.
+      wrong += exact ? q != std::nearbyint(v) : std::abs(q - v) > 0.5 + 0.01;
+    }
+    CHECK(wrong == 0);
+  }
+}
+
+TEST_CASE("the extremes of both types stay what they are, and ties round as the march does") {
+  for (const DType type : {DType::int8, DType::int16}) {
+    const double low = type == DType::int8 ? -128 : -32768, high = -low - 1;
+    for (const double value : {low, high}) {
+      const Tensor x = Tensor::full({1, 3, 3, 2}, value, type);
+      CHECK_SAME(resized({.scale = {2.3, 3}, .mode = "bilinear"}, x), Tensor::full({1, 6, 9, 2}, value, type));
+    }
+  }
+  const Tensor x = Tensor::from({1, 1, 2, 1}, std::vector<int8_t>{0, 2});  // between them 0.5 and 1.5
+  const ResizeAttributes a{.scale = {1, 2}, .mode = "bilinear"};
+  CHECK_SAME(resized(a, x), Tensor::from({1, 1, 4, 1}, std::vector<int8_t>{0, 0, 2, 2}));
+  CHECK_SAME(resized(a, x, Rounding::half_up), Tensor::from({1, 1, 4, 1}, std::vector<int8_t>{0, 1, 2, 2}));
+}
