@@ -116,4 +116,15 @@ Graph PartlyQuantized::graph(const std::vector<bool>& quantized) const {
   return graph;
 }
 
+std::function<std::vector<Tensor>(const Tensor&)> PartlyQuantized::forward(const std::vector<bool>& quantized) const {
+  const auto network = std::make_shared<const Graph>(graph(quantized));
+  return [network](const Tensor& x) { return network->run({x}); };
+}
+
+std::vector<bool> PartlyQuantized::only(size_t unit) const {
+  std::vector<bool> quantized = none();
+  quantized[unit] = true;
+  return quantized;
+}
+
 }  // namespace sinter::quant

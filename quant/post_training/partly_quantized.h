@@ -1,6 +1,7 @@
 #pragma once
 // Private: a prepared model in float, some of whose tensors are on their grids.
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,8 +31,12 @@ class PartlyQuantized {
   /// The network with some units quantised, by place; it shares its parameters with this. The nodes of units have their
   /// names; what they round to is made by `<name>.rounded`.
   Graph graph(const std::vector<bool>& quantized) const;
-  /// With none, or all of them.
-  Graph graph(bool quantized) const { return graph(std::vector<bool>(units_.size(), quantized)); }
+  /// The same, to be run.
+  std::function<std::vector<Tensor>(const Tensor&)> forward(const std::vector<bool>& quantized) const;
+
+  std::vector<bool> none() const { return std::vector<bool>(units_.size(), false); }
+  std::vector<bool> all() const { return std::vector<bool>(units_.size(), true); }
+  std::vector<bool> only(size_t unit) const;
 
  private:
   void quantize(Graph& graph, const Unit& unit) const;

@@ -42,7 +42,8 @@ Values run(const Graph& graph, const Tensor& x) {
 // value lies between two integers, and mostly the same.
 void check_integers(const PreparedModel& model) {
   const Tensor x = images({6, 8, 8, 3}, 6, 1.1);
-  Values real = run(PartlyQuantized("test", model).graph(true), x);
+  const PartlyQuantized parts("test", model);
+  Values real = run(parts.graph(parts.all()), x);
   const IntegerProgram program = lower(model);
   // What the program has as integers, or has made real numbers of again, is rounded here.
   for (const Value& value : program.values) {
@@ -118,14 +119,12 @@ TEST_CASE("a unit alone changes nothing before it, and its own output lies on it
   const PreparedModel model = calibrated(test::randomized(test::ChainNet{}));
   const PartlyQuantized parts("test", model);
   const Tensor x = images({3, 8, 8, 3}, 7);
-  const Values in_float = run(parts.graph(false), x);
+  const Values in_float = run(parts.graph(parts.none()), x);
   CHECK_SAME(in_float.at("head"), run(model.graph(), x).at("head"));
   for (size_t i = 0; i < parts.units().size(); ++i) {
     const auto& unit = parts.units()[i];
     CAPTURE(unit.name);
-    std::vector<bool> quantized(parts.units().size(), false);
-    quantized[i] = true;
-    Values values = run(parts.graph(quantized), x);
+    Values values = run(parts.graph(parts.only(i)), x);
     for (size_t k = 0; k < i; ++k) CHECK_SAME(values[parts.units()[k].name], in_float.at(parts.units()[k].name));
     CHECK(test::difference(values["head"], in_float.at("head"), 0, 0) != "");
     CHECK_CLOSE(values["head"], in_float.at("head"), 0.05, 0.05);
@@ -150,8 +149,8 @@ TEST_CASE("calls of one layer are units of their own") {
   check_integers(model);
   const PartlyQuantized parts("test", model);
   const Tensor x = images({2, 8, 8, 3}, 8);
-  const Values in_float = run(parts.graph(false), x), first = run(parts.graph({false, true, false}), x),
-               second = run(parts.graph({false, false, true}), x);
+  const Values in_float = run(parts.graph(parts.none()), x), first = run(parts.graph(parts.only(1)), x),
+               second = run(parts.graph(parts.only(2)), x);
   CHECK(test::difference(first.at("conv"), in_float.at("conv"), 0, 0) != "");
   CHECK_SAME(second.at("conv"), in_float.at("conv"));
   CHECK(test::difference(second.at("conv#2"), in_float.at("conv#2"), 0, 0) != "");

@@ -1,9 +1,7 @@
 #include "../../../quant/post_training/sensitivity.h"
 
-#include <array>
-
 #include "../../../nn/fit.h"
-#include "networks.h"
+#include "labelled.h"
 
 using namespace sinter;
 using namespace sinter::quant;
@@ -11,35 +9,6 @@ using namespace sinter::quant;
 namespace {
 
 const Tensor kExample = Tensor::zeros({1, 8, 8, 3});
-
-// A network that is sure of what it says.
-test::SmallNet confident_net() {
-  auto net = test::small_net();
-  float* weights = net.head.weight.tensor().mutable_data<float>();
-  for (int64_t i = 0; i < net.head.weight.tensor().elements(); ++i) weights[i] *= 20;
-  net.head.bias.tensor().copy_from(Tensor::zeros({5}));
-  return net;
-}
-
-// Images of one colour each, and some noise, whose labels are what the network says of them.
-data::ImageDataset dataset(const nn::Module& model, int64_t count, uint64_t seed = 3) {
-  Random random(seed);
-  Tensor pixels = Tensor::empty({count, 8, 8, 3}, DType::uint8), labels = Tensor::zeros({count}, DType::int64);
-  for (int64_t n = 0; n < count; ++n) {
-    const std::array<int64_t, 3> colour{random.below(224), random.below(224), random.below(224)};
-    for (int64_t i = 0; i < 192; ++i)
-      pixels.mutable_data<uint8_t>()[n * 192 + i] =
-          static_cast<uint8_t>(colour[static_cast<size_t>(i % 3)] + random.below(32));
-  }
-  const data::ImageDataset unlabelled(pixels, labels);
-  const NoGrad no_grad;
-  const nn::ModeOverride evaluation(false);
-  for (int64_t i = 0; i < count; ++i) {
-    const auto logits = model(unlabelled[i].image).detach().values<float>();
-    labels.mutable_data<int64_t>()[i] = std::max_element(logits.begin(), logits.end()) - logits.begin();
-  }
-  return {pixels, labels};
-}
 
 PreparedModel calibrated(const nn::Module& model, const data::Dataset& data, const PrepareOptions& options = {}) {
   PreparedModel prepared = prepare_qat(model, kExample, options);
@@ -57,8 +26,8 @@ QConfig bits(const std::string& dtype) {
 }  // namespace
 
 TEST_CASE("the node that hurts is ranked first") {
-  const auto net = confident_net();
-  const auto data = dataset(net, 48);
+  const auto net = test::confident_net();
+  const auto data = test::labelled_images(net, 48);
   for (const std::string hurt : {"body.0.conv2", "mean", "head"}) {
     const PreparedModel model = calibrated(net, data, {.by_path = {{hurt, bits("int2")}}});
     for (const Cost cost : {Cost::noise, Cost::loss, Cost::accuracy}) {
@@ -78,8 +47,8 @@ TEST_CASE("the node that hurts is ranked first") {
 }
 
 TEST_CASE("nothing quantised is the float network, everything is VALIDATION, and noises add up") {
-  const auto net = confident_net();
-  const auto data = dataset(net, 40);
+  const auto net = test::confident_net();
+  const auto data = test::labelled_images(net, 40);
   for (const char* dtype : {"int8", "int4"}) {
     PreparedModel model = calibrated(net, data, {.qconfig = bits(dtype)});
     const Sensitivity s = sensitivity(model, data, {.batches = 0});
@@ -99,8 +68,8 @@ TEST_CASE("nothing quantised is the float network, everything is VALIDATION, and
 }
 
 TEST_CASE("images are drawn with the seed, as many as asked for; nodes are shown in the graph's order") {
-  const auto net = confident_net();
-  const auto data = dataset(net, 48);
+  const auto net = test::confident_net();
+  const auto data = test::labelled_images(net, 48);
   const PreparedModel model = calibrated(net, data);
   std::vector<std::string> seen;
   const SensitivityOptions options{
@@ -121,7 +90,7 @@ TEST_CASE("networks that are no classifiers are ranked by noise alone") {
     SINTER_CHILDREN(conv)
     Tensor forward(const Tensor& x) const override { return conv(x); }
   };
-  const auto data = dataset(test::small_net(), 8);
+  const auto data = test::labelled_images(test::small_net(), 8);
   const PreparedModel model = calibrated(test::randomized(Pixels{}), data);
   const Sensitivity s = sensitivity(model, data);
   CHECK(s.nodes.size() == 2);
@@ -148,7 +117,7 @@ TEST_CASE("the report is a table") {
 }
 
 TEST_CASE("sensitivity wants a calibrated model with one input") {
-  const auto data = dataset(test::small_net(), 2);
+  const auto data = test::labelled_images(test::small_net(), 2);
   CHECK_ERROR(sensitivity(prepare_qat(test::small_net(), kExample), data),
               "sensitivity: nothing was observed for input");
   struct Two : nn::Module {
