@@ -1,0 +1,259 @@
+#include "mixed_precision.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "../../core/table.h"
+#include "../../data/data_loader.h"
+#include "measurement.h"
+#include "partly_quantized.h"
+
+namespace sinter::quant {
+
+namespace {
+
+// Whether `path` of PrepareOptions::by_path names this node, or one whose calls are numbered so.
+bool covers(const std::string& path, const std::string& name) {
+  return name.starts_with(path) && (name.size() == path.size() || name[path.size()] == '.' || name[path.size()] == '#');
+}
+
+// Whether two quantise alike, however their keywords say so.
+bool same(const TensorConfig& a, const TensorConfig& b) {
+  return a.fake_quant == b.fake_quant && a.averaging_constant == b.averaging_constant && same_observer(a, b);
+}
+
+bool is_pinned(const std::string& source) { return source.starts_with("path") || source == "QuantStub"; }
+
+class Search {
+ public:
+  Search(const nn::Module& net, const Tensor& example, const data::Dataset& dataset,
+         const MixedPrecisionOptions& options)
+      : net_(net),
+        example_(example),
+        options_(options),
+        loading_{.batch = options.batch, .seed = options.seed, .batches = options.batches},
+        loader_(dataset, loading_),
+        low_(calibrated({})),
+        low_parts_("mixed_precision", low_),
+        measurement_(dataset, loading_, low_parts_.forward(low_parts_.none())) {
+    check(options.target == Cost::noise || measurement_.classifies(), "mixed_precision: the target is of ",
+          options.target, ", but the network does not give one tensor of logits [N,classes] for the labels");
+  }
+
+  MixedPrecision run() {
+    MixedPrecision report{.target = options_.target, .allowed = options_.allowed, .in_float = measurement_.in_float()};
+    std::vector<MixedNode> unable;
+    std::vector<bool> raised = low_parts_.none();
+    for (size_t i = 0; i < raised.size(); ++i) {
+      const std::string reason = why_not(i);
+      raised[i] = reason.empty();
+      if (!raised[i]) unable.push_back({.name = low_parts_.units()[i].name, .reason = reason});
+    }
+    check(unable.size() < raised.size(), "mixed_precision: no node can be raised to ", options_.high,
+          unable.empty() ? "" : text("; ", unable[0].name, ": ", unable[0].reason));
+    const PreparedModel high = calibrated(raised);
+    report.low = outcome(low_);
+    report.high = outcome(high);
+    auto order = ranked(raised, high);
+
+    raised = low_parts_.none();
+    PreparedModel model = low_;
+    report.mixed = report.low;
+    report.reached = is_allowed(report.low);
+    for (auto& [unit, node] : order) {
+      if (!report.reached) {
+        raised[unit] = node.raised = true;
+        model = mixed(raised, high);
+        report.mixed = node.outcome = outcome(model);
+        report.reached = is_allowed(report.mixed);
+        if (options_.on_raised) options_.on_raised(node.name, node.outcome);
+      }
+      report.nodes.push_back(node);
+    }
+    report.nodes.insert(report.nodes.end(), unable.begin(), unable.end());
+    report.by_path = paths(raised);
+    count_bits(model, report);
+    return report;
+  }
+
+ private:
+  bool is_allowed(const Outcome& outcome) const {
+    return cost_of(outcome, measurement_.in_float(), options_.target) <= options_.allowed;
+  }
+
+  Outcome outcome(const PreparedModel& model) {
+    return measurement_.outcome([&](const Tensor& x) { return model({x}); });
+  }
+
+  // Units in the order of what raising them gains.
+  std::vector<std::pair<size_t, MixedNode>> ranked(const std::vector<bool>& candidates, const PreparedModel& high) {
+    const PartlyQuantized high_parts("mixed_precision", high);
+    std::vector<std::pair<size_t, MixedNode>> order;
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      if (!candidates[i]) continue;
+      MixedNode node{.name = low_parts_.units()[i].name};
+      node.noise_low = measurement_.outcome(low_parts_.forward(low_parts_.only(i))).noise;
+      node.noise_high = measurement_.outcome(high_parts.forward(high_parts.only(i))).noise;
+      order.emplace_back(i, std::move(node));
+    }
+    std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
+      return a.second.noise_low - a.second.noise_high > b.second.noise_low - b.second.noise_high;
+    });
+    return order;
+  }
+
+  // by_path for these units, and for no others: a path may name calls and fused nodes besides its own.
+  std::map<std::string, QConfig> paths(const std::vector<bool>& raised) const {
+    std::map<std::string, QConfig> result = options_.prepare.by_path;
+    if (raised.empty()) return result;
+    const auto& units = low_parts_.units();
+    for (size_t i = 0; i < units.size(); ++i)
+      if (raised[i]) {
+        QConfig& high = result[units[i].name] = options_.high;
+        high.run_in_float = units[i].operand.kind == Operand::Kind::node && low_.in_float(units[i].operand.index);
+      }
+    for (size_t i = 0; i < units.size(); ++i) {
+      if (raised[i] || units[i].operand.kind != Operand::Kind::node) continue;
+      const size_t node = units[i].operand.index;
+      std::vector<std::string> names = low_.graph().nodes[node].aliases;
+      names.push_back(units[i].name);
+      for (const std::string& name : names)
+        for (size_t k = 0; k < units.size(); ++k)
+          if (raised[k] && covers(units[k].name, name)) result[name] = low_config(node);
+    }
+    return result;
+  }
+
+  QConfig low_config(size_t node) const {
+    QConfig config = options_.prepare.qconfig;
+    if (const auto* quantizer = low_.node_quantizer(node)) config.activation = quantizer->config();
+    if (const auto* weights = low_.weight_quantizer(node)) config.weight = weights->config();
+    config.run_in_float = low_.in_float(node);
+    return config;
+  }
+
+  PreparedModel prepared(const std::vector<bool>& raised) const {
+    PrepareOptions options = options_.prepare;
+    options.by_path = paths(raised);
+    return prepare_qat(net_, example_, options);
+  }
+
+  PreparedModel calibrated(const std::vector<bool>& raised) {
+    PreparedModel model = prepared(raised);
+    check(model.graph().inputs.size() == 1, "mixed_precision: the network has ", model.graph().inputs.size(),
+          " inputs, expected one");
+    set_fake_quantize(model, FakeQuantState::calibration);
+    const NoGrad no_grad;
+    for (const auto& batch : loader_.epoch(0)) model(batch.images);
+    set_fake_quantize(model, FakeQuantState::validation);
+    return model;
+  }
+
+  // With the ranges that were observed in each one's precision.
+  PreparedModel mixed(const std::vector<bool>& raised, const PreparedModel& high) const {
+    PreparedModel model = prepared(raised);
+    load_observer_params(low_, model);
+    for (const ActivationQuantizer* to : model.quantizers())
+      for (const ActivationQuantizer* from : high.quantizers())
+        if (from->name() == to->name() && from->config() == to->config()) to->continue_from(*from);
+    set_fake_quantize(model, FakeQuantState::validation);
+    return model;
+  }
+
+  // Why a unit cannot be raised; empty when it can.
+  std::string why_not(size_t unit) const {
+    const Operand& operand = low_parts_.units()[unit].operand;
+    const bool input = operand.kind == Operand::Kind::input;
+    const auto* quantizer = input ? low_.input_quantizer_or_null(operand.index) : low_.node_quantizer(operand.index);
+    const auto* weights = input ? nullptr : low_.weight_quantizer(operand.index);
+    for (const std::string& source : {quantizer == nullptr ? std::string() : quantizer->source(),
+                                      weights == nullptr ? std::string() : weights->source()})
+      if (is_pinned(source)) return "configured by " + source;
+    const auto& high = options_.high;
+    if ((quantizer == nullptr || (high.activation && same(quantizer->config(), *high.activation))) &&
+        (weights == nullptr || same(weights->config(), high.weight)))
+      return "has the high precision already";
+    try {
+      std::vector<bool> raised = low_parts_.none();
+      raised[unit] = true;
+      prepared(raised);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  }
+
+  static void count_bits(const PreparedModel& model, MixedPrecision& report) {
+    const Graph& graph = model.graph();
+    double weight_bits = 0, weights = 0, activation_bits = 0, activations = 0;
+    const auto add = [&](const ActivationQuantizer* quantizer, const Shape& shape) {
+      if (quantizer == nullptr) return;
+      const auto elements = static_cast<double>(shape.elements());
+      activations += elements;
+      activation_bits += elements * quantizer->config().bits;
+    };
+    for (size_t i = 0; i < graph.inputs.size(); ++i) add(model.input_quantizer_or_null(i), graph.inputs[i].shape);
+    for (size_t i = 0; i < graph.nodes.size(); ++i) {
+      add(model.node_quantizer(i), graph.nodes[i].outputs[0].shape);
+      if (const auto* quantizer = model.weight_quantizer(i)) {
+        const auto elements = static_cast<double>(graph.spec(graph.nodes[i].inputs[1]).shape.elements());
+        weights += elements;
+        weight_bits += elements * quantizer->config().bits;
+      }
+    }
+    report.weight_bits = weights > 0 ? weight_bits / weights : 0;
+    report.activation_bits = activations > 0 ? activation_bits / activations : 0;
+  }
+
+  const nn::Module& net_;
+  const Tensor& example_;
+  const MixedPrecisionOptions& options_;
+  data::DataLoaderOptions loading_;
+  data::DataLoader loader_;
+  PreparedModel low_;
+  PartlyQuantized low_parts_;
+  Measurement measurement_;
+};
+
+std::string number(const char* format, double value) {
+  if (std::isnan(value)) return "-";
+  char buffer[32];
+  std::snprintf(buffer, sizeof buffer, format, value);
+  return buffer;
+}
+
+}  // namespace
+
+std::string to_string(const MixedPrecision& report) {
+  std::vector<std::vector<std::string>> rows{{"raised", "noise low", "high", "network: SQNR dB", "loss", "accuracy %"}};
+  const auto row = [&](const std::string& name, const std::string& low, const std::string& high, const Outcome& o) {
+    rows.push_back({name, low, high, number("%.1f", o.sqnr()), number("%.4f", o.loss), number("%.2f", o.accuracy)});
+  };
+  row("(float)", "", "", report.in_float);
+  row("(nothing)", "", "", report.low);
+  std::string others, unable;
+  for (const MixedNode& node : report.nodes) {
+    if (node.raised)
+      row(node.name, number("%.3g", node.noise_low), number("%.3g", node.noise_high), node.outcome);
+    else if (node.reason.empty())
+      others += (others.empty() ? "" : ", ") + node.name;
+    else
+      unable += text(node.name, " cannot be raised: ", node.reason, "\n");
+  }
+  row("(all that can be)", "", "", report.high);
+  std::string out = sinter::detail::table(rows, 1);
+  if (!others.empty()) out += "left in low precision: " + others + "\n";
+  out += unable;
+  out += text(number("%.2f", report.weight_bits), " bits a weight, ", number("%.2f", report.activation_bits),
+              " bits an activation; ", report.target, " allowed to cost ", report.allowed,
+              report.reached ? ", reached\n" : ", not reached\n");
+  return out;
+}
+
+MixedPrecision mixed_precision(const nn::Module& net, const Tensor& example, const data::Dataset& dataset,
+                               const MixedPrecisionOptions& options) {
+  return Search(net, example, dataset, options).run();
+}
+
+}  // namespace sinter::quant

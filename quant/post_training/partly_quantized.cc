@@ -1,0 +1,130 @@
+#include "partly_quantized.h"
+
+#include "../fused_conv.h"
+#include "../integer/values.h"
+#include "../scale_source.h"
+
+namespace sinter::quant {
+
+namespace {
+
+// x as integers times their scale.
+struct Rounded final : Op {
+  Grid grid;
+  Rounding rounding = Rounding::half_to_even;
+
+  std::string_view name() const override { return "rounded"; }
+  Specs infer(std::span<const Spec> x) const override { return {x[0]}; }
+  void forward(Inputs x, Outputs y, Context&) const override {
+    Tensor integers = Tensor::empty(x[0].shape(), grid.dtype);
+    sinter::quant::quantize(x[0], {&grid.scale, 1}, grid.bounds, rounding, integers);
+    y[0].copy_from(dequantize(integers, grid.scale));
+  }
+};
+
+// What the integers of a layer's weights and bias stand for.
+void quantize_weights(const PreparedModel& model, size_t index, PartlyQuantized::Unit& unit) {
+  const Node& node = model.graph().nodes[index];
+  const float x_scale = scale_source(model, node.inputs[0])->scale(model.march());
+  const Folded folded = folded_weights(model.graph(), node);
+  const QuantizedWeights q =
+      model.weight_quantizer(index)->quantize(model.march(), folded.weight, folded.bias, x_scale);
+  unit.weight = q.values.to(DType::float32);
+  unit.bias = Tensor::empty(folded.bias.shape());
+  float *w = unit.weight.mutable_data<float>(), *b = unit.bias.mutable_data<float>();
+  const auto outputs = static_cast<int64_t>(q.scales.size()), each = unit.weight.elements() / outputs;
+  for (int64_t o = 0; o < outputs; ++o) {
+    for (int64_t k = o * each; k < (o + 1) * each; ++k) w[k] *= q.scales[o];
+    b[o] = dequantize(q.bias[o], x_scale, q.scales[o]);
+  }
+}
+
+// A graph of the same parameters.
+Graph shared(const Graph& from) {
+  Graph graph;
+  graph.inputs = from.inputs;
+  graph.nodes = from.nodes;
+  for (const NamedParameter& parameter : from.parameters)
+    graph.parameters.push_back({parameter.name, parameter.value.share()});
+  graph.constants = from.constants;
+  graph.outputs = from.outputs;
+  return graph;
+}
+
+}  // namespace
+
+PartlyQuantized::PartlyQuantized(const char* what, const PreparedModel& model) : rounding_(model.march().rounding) {
+  model.check_observed(what);
+  const Graph& graph = model.graph();
+  float_ = shared(graph);
+
+  const auto grid = [&](const ActivationQuantizer& quantizer, Activation activation) {
+    const float scale = quantizer.scale(model.march());
+    return Grid{scale, output_bounds(activation, scale, rounding_, quantizer.bounds()), quantizer.dtype()};
+  };
+  for (size_t i = 0; i < graph.inputs.size(); ++i)
+    if (const auto* quantizer = model.input_quantizer_or_null(i))
+      units_.push_back(
+          {model.input_name(i), {Operand::Kind::input, static_cast<int>(i)}, grid(*quantizer, Activation::none)});
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    in_float_.push_back(model.in_float(i));
+    const auto* quantizer = model.node_quantizer(i);
+    const FusedConv* conv = model.in_float(i) ? nullptr : fused_conv(graph.nodes[i]);
+    if (quantizer == nullptr && conv == nullptr) continue;
+    Unit unit{graph.nodes[i].name, {Operand::Kind::node, static_cast<int>(i)}};
+    if (quantizer != nullptr) unit.grid = grid(*quantizer, conv == nullptr ? Activation::none : conv->activation());
+    if (conv != nullptr) quantize_weights(model, i, unit);
+    units_.push_back(std::move(unit));
+  }
+}
+
+void PartlyQuantized::quantize(Graph& graph, const Unit& unit) const {
+  if (unit.weight.defined()) {
+    Node& node = graph.nodes[unit.operand.index];
+    const Operand* skip = skip_of(node);
+    std::vector<Operand> inputs{node.inputs[0]};
+    for (const Tensor* value : {&unit.weight, &unit.bias}) {
+      inputs.push_back({Operand::Kind::parameter, static_cast<int>(graph.parameters.size())});
+      graph.parameters.push_back({node.name + (value == &unit.weight ? ".weight" : ".bias"), Parameter(*value, false)});
+    }
+    if (skip != nullptr) inputs.push_back(*skip);
+    FusedConvAttributes attributes = fused_conv(node)->attributes;
+    attributes.batch_norm = false;  // it is folded
+    node.op = std::make_shared<FusedConv>(attributes);
+    node.inputs = std::move(inputs);
+  }
+  if (!unit.grid) return;
+  const Operand from = unit.operand, to{Operand::Kind::node, static_cast<int>(graph.nodes.size())};
+  Rounded op;
+  op.grid = *unit.grid;
+  op.rounding = rounding_;
+  // Operations in float read what is float as it is.
+  const bool is_real = from.kind == Operand::Kind::input || in_float_[from.index];
+  for (size_t i = 0; i < graph.nodes.size(); ++i)
+    for (Operand& operand : graph.nodes[i].inputs)
+      if (operand == from && !(is_real && i < in_float_.size() && in_float_[i])) operand = to;
+  for (Operand& operand : graph.outputs)
+    if (operand == from && !(from.kind == Operand::Kind::node && is_real)) operand = to;
+  graph.nodes.push_back({unit.name + ".rounded", {}, std::make_shared<Rounded>(op), {from}, {float_.spec(from)}});
+}
+
+Graph PartlyQuantized::graph(const std::vector<bool>& quantized) const {
+  Graph graph = shared(float_);
+  for (size_t i = 0; i < units_.size(); ++i)
+    if (quantized[i]) quantize(graph, units_[i]);
+  graph.canonicalize();
+  return graph;
+}
+
+std::function<std::vector<Tensor>(const Tensor&)> PartlyQuantized::forward(const std::vector<bool>& quantized) const {
+  const auto network = std::make_shared<const Graph>(graph(quantized));
+  return [network](const Tensor& x) { return network->run({x}); };
+}
+
+std::vector<bool> PartlyQuantized::only(size_t unit) const {
+  std::vector<bool> quantized = none();
+  quantized[unit] = true;
+  return quantized;
+}
+
+}  // namespace sinter::quant
