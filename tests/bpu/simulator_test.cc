@@ -24,10 +24,11 @@ uint64_t hash_of(const bpu::Simulator& simulator, const Tensor& x) {
 }
 
 // Ranges by a formula instead of calibration, whose float convolutions depend on the machine.
-bpu::Simulator formula_simulator(const quant::March& march) {
-  test::EveryInstruction net;
+template <class Net>
+bpu::Simulator formula_simulator(const quant::March& march, const Shape& image) {
+  Net net;
   test::fill(net);
-  auto model = quant::prepare_qat(net, test::formula_images({1, 17, 15, 3}), {.march = march});
+  auto model = quant::prepare_qat(net, test::formula_images(image), {.march = march});
   int k = 0;
   for (const auto& parameter : model.named_state()) {
     Tensor t = parameter.value.tensor();
@@ -119,9 +120,14 @@ TEST_SUITE("exact") {
     const int before = threads();
     for (const int count : {1, 2}) {
       set_threads(count);
-      const Tensor x = test::formula_images({5, 17, 15, 3});
-      CHECK(hash_of(formula_simulator(quant::March::bayes), x) == 1848277703719732243u);
-      CHECK(hash_of(formula_simulator(quant::March::bernoulli2), x) == 11679376468947222784u);
+      const Shape image{1, 17, 15, 3}, even{1, 16, 16, 3};
+      Tensor x = test::formula_images(image.with(0, 5));
+      CHECK(hash_of(formula_simulator<test::EveryInstruction>(quant::March::bayes, image), x) == 1848277703719732243u);
+      CHECK(hash_of(formula_simulator<test::EveryInstruction>(quant::March::bernoulli2, image), x) ==
+            11679376468947222784u);
+      x = test::formula_images(even.with(0, 5));
+      CHECK(hash_of(formula_simulator<test::MoreLayers>(quant::March::bayes, even), x) == 5898324388991814873u);
+      CHECK(hash_of(formula_simulator<test::MoreLayers>(quant::March::bernoulli2, even), x) == 3126307114380555466u);
     }
     set_threads(before);
   }
