@@ -45,25 +45,33 @@ const std::vector<Case> kCases{
     {"grouped, two parts", 1, 4, 256, 8, {3, 3}, {.padding = 1, .groups = 2}},
 };
 
+// int8, or int16 where the bounds are beyond it.
 Tensor filled(const Shape& shape, Bounds bounds, Fill fill, Random& random) {
-  Tensor x = Tensor::empty(shape, DType::int8);
-  auto* out = x.mutable_data<int8_t>();
-  for (int64_t i = 0; i < x.elements(); ++i) {
+  std::vector<int64_t> values;
+  for (int64_t i = 0; i < shape.elements(); ++i) {
     const int64_t off = random.below(2);
     if (fill == Fill::random)
-      out[i] = static_cast<int8_t>(bounds.low + random.below(bounds.high - bounds.low + 1));
+      values.push_back(bounds.low + random.below(bounds.high - bounds.low + 1));
     else if (fill == Fill::mixed && random.below(2) == 0)
-      out[i] = static_cast<int8_t>(bounds.low + off);
+      values.push_back(bounds.low + off);
     else
-      out[i] = static_cast<int8_t>(bounds.high - off);
+      values.push_back(bounds.high - off);
   }
-  return x;
+  if (storage_of(bounds) == DType::int16)
+    return Tensor::from(shape, std::vector<int16_t>(values.begin(), values.end()));
+  return Tensor::from(shape, std::vector<int8_t>(values.begin(), values.end()));
+}
+
+Grid grid(const Bounds& bounds) { return {1, bounds, storage_of(bounds)}; }
+
+int64_t at(const Tensor& x, int64_t i) {
+  return x.dtype() == DType::int16 ? int64_t{x.data<int16_t>()[i]} : int64_t{x.data<int8_t>()[i]};
 }
 
 Tensor plain_convolution(const onednn::Convolution& c, const Tensor& x, const Tensor& weight) {
   Tensor acc = Tensor::empty({c.batch, c.out_height, c.out_width, c.out}, DType::int32);
   const int64_t in = c.in / c.groups, out = c.out / c.groups;
-  const int8_t *q = x.data<int8_t>(), *w = weight.data<int8_t>();
+  const int8_t* w = weight.data<int8_t>();
   auto* y = acc.mutable_data<int32_t>();
   for (int64_t n = 0; n < c.batch; ++n)
     for (int64_t oh = 0; oh < c.out_height; ++oh)
@@ -75,9 +83,9 @@ Tensor plain_convolution(const onednn::Convolution& c, const Tensor& x, const Te
               const int64_t h = oh * c.stride_h - c.padding_h + kh * c.dilation_h;
               const int64_t v = ow * c.stride_w - c.padding_w + kw * c.dilation_w;
               if (h < 0 || v < 0 || h >= c.height || v >= c.width) continue;
-              const int8_t* from = q + ((n * c.height + h) * c.width + v) * c.in + o / out * in;
+              const int64_t from = ((n * c.height + h) * c.width + v) * c.in + o / out * in;
               const int8_t* by = w + ((o * c.kernel_h + kh) * c.kernel_w + kw) * in;
-              for (int64_t i = 0; i < in; ++i) sum += static_cast<int64_t>(from[i]) * by[i];
+              for (int64_t i = 0; i < in; ++i) sum += at(x, from + i) * by[i];
             }
           REQUIRE(sum == static_cast<int32_t>(sum));
           *y++ = static_cast<int32_t>(sum);
@@ -135,6 +143,56 @@ TEST_SUITE("exact") {
       integer_convolution(geometry, x, Grid{1, bounds}, integer_weights(weight, Grid{1, bounds}, false, "test"), acc);
       CHECK_SAME(acc, plain_convolution(geometry, x, weight));
     }
+  }
+
+  TEST_CASE("convolutions of 16 bits have no rounding, from one end of the integers to the other") {
+    // 32768 * 127 * 256 weights is just below 2^30, which leaves room for a bias.
+    const Case cases[] = {
+        {"first layer", 2, 9, 3, 16, {3, 3}, {.padding = 1}},
+        {"3x3, as many weights as a march allows", 2, 6, 28, 17, {3, 3}, {.stride = 2, .padding = 1}},
+        {"1x1, 256 channels", 1, 5, 256, 8, {1, 1}},
+        {"3x3, dilation 2", 1, 9, 16, 5, {3, 3}, {.padding = 2, .dilation = 2}},
+        {"depthwise", 2, 7, 19, 19, {3, 3}, {.padding = 1, .groups = 19}},
+        {"grouped", 1, 6, 64, 32, {3, 3}, {.padding = 1, .groups = 4}},
+        {"linear", 5, 1, 200, 10, {1, 1}},
+    };
+    const int before = threads();
+    for (const Case& c : cases)
+      for (const Bounds bounds : {Bounds{-32768, 32767}, Bounds{-32767, 32767}, Bounds{0, 32767}})
+        for (const Fill fill : {Fill::random, Fill::high, Fill::mixed}) {
+          CAPTURE(c.name);
+          CAPTURE(bounds.low);
+          CAPTURE(static_cast<int>(fill));
+          Random random(static_cast<uint64_t>(fill) + 9, stream_of(c.name));
+          const Tensor x = filled({c.batch, c.size, c.size, c.in}, bounds, fill, random);
+          const Tensor weight =
+              filled({c.out, c.kernel.h, c.kernel.w, c.in / c.conv.groups}, {-127, 127}, fill, random);
+          const Shape shape = ops::conv2d_shape("test", c.conv, x.shape(), weight.shape(), nullptr);
+          const auto geometry = ops::geometry(c.conv, x.shape(), weight.shape(), shape);
+          const Tensor expected = plain_convolution(geometry, x, weight);
+          // The same as a layer: to int8 with an int16 residual, and to int16 with an int8 one.
+          std::vector<Tensor> layers;
+          for (const bool wide : {false, true}) {
+            const Tensor skip = filled(shape, wide ? Bounds{-128, 127} : bounds, Fill::random, random);
+            Requantization r{{}, {}, wide ? Bounds{-32768, 32767} : Bounds{0, 127}, Rounding::half_up};
+            for (int64_t o = 0; o < c.out; ++o) {
+              r.bias.push_back(static_cast<int32_t>(random.below(2001) - 1000));
+              r.multipliers.push_back({static_cast<int32_t>(1 + random.below(1 << 14)), wide ? 27 : 35, 1 << 26});
+            }
+            layers.push_back(Tensor::empty(shape, wide ? DType::int16 : DType::int8));
+            requantize(expected, skip, r, layers.back());
+            Tensor y = Tensor::empty(shape, layers.back().dtype());
+            integer_layer(geometry, x, grid(bounds), integer_weights(weight, grid(bounds), true, "test"), skip, r, y);
+            CHECK_SAME(y, layers.back());
+          }
+          for (const int count : {1, 2}) {
+            set_threads(count);
+            Tensor acc = Tensor::empty(shape, DType::int32);
+            integer_convolution(geometry, x, grid(bounds), integer_weights(weight, grid(bounds), false, "test"), acc);
+            CHECK_SAME(acc, expected);
+          }
+          set_threads(before);
+        }
   }
 
   TEST_CASE("a layer in slices is its convolution, requantised") {
@@ -233,6 +291,21 @@ TEST_CASE("the parts add up to the weights, and each is below 2^24") {
     }
     CHECK(std::equal(sum.begin(), sum.end(), weight.data<int8_t>()));
   }
+}
+
+TEST_CASE("an accumulator of 16 bits that 32 may not hold is an error") {
+  Tensor weight = Tensor::full({2, 259}, 127, DType::int8);
+  auto* w = weight.mutable_data<int8_t>();
+  std::fill_n(w, 259, int8_t{126});
+  w[258 + 259] = 2;  // 258 * 127 + 2 = 32768
+  const Bounds whole{-32768, 32767};
+  CHECK_ERROR(integer_weights(weight, grid(whole), false, "conv"),
+              "conv: the accumulator of output channel 1 may reach 1073741824, expected at most 1073741823");
+  w[258 + 259] = 1;
+  CHECK(integer_weights(weight, grid(whole), false, "conv").reach == int64_t{32767} * 32768);
+  CHECK(integer_weights(weight, grid(whole), false, "conv").parts.size() == 1);  // 255 at once stay below 2^24
+  w[258 + 259] = 2;
+  CHECK(integer_weights(weight, grid({0, 32767}), false, "conv").reach == int64_t{32768} * 32767);
 }
 
 TEST_CASE("an accumulator that 32 bits may not hold is an error") {
