@@ -124,22 +124,22 @@ std::string_view next_name(std::string_view& names);
 
 /// Lists the members of an attributes struct, all of them, in order of declaration; anything else does not compile
 /// or is caught by the compiler's count of members. Types: bool, int64_t, double, std::string, std::vector<int64_t>.
-#define SINTER_FIELDS(Type, ...)                                                                    \
-  inline std::vector<::sinter::Field> fields_of(const Type& attributes_) {                          \
-    const auto& [__VA_ARGS__] = attributes_;                                                        \
-    std::vector<::sinter::Field> out_;                                                              \
-    std::string_view names_ = #__VA_ARGS__;                                                         \
-    [&](const auto&... values_) {                                                                   \
-      (::sinter::detail::append_field(out_, ::sinter::detail::next_name(names_), values_), ...);    \
-    }(__VA_ARGS__);                                                                                 \
-    return out_;                                                                                    \
-  }                                                                                                 \
-  inline void assign_fields(Type& attributes_, std::span<const ::sinter::Field> fields_) {          \
-    auto& [__VA_ARGS__] = attributes_;                                                              \
-    std::string_view names_ = #__VA_ARGS__;                                                         \
-    [&](auto&... values_) {                                                                         \
-      (::sinter::detail::assign_field(fields_, ::sinter::detail::next_name(names_), values_), ...); \
-    }(__VA_ARGS__);                                                                                 \
+#define SINTER_FIELDS(Type, ...)                                                                            \
+  inline std::vector<::sinter::Field> fields_of(const Type& attributes_) {                                  \
+    const auto& [__VA_ARGS__] = attributes_;                                                                \
+    std::vector<::sinter::Field> out_;                                                                      \
+    std::string_view names_ = #__VA_ARGS__;                                                                 \
+    [&](const auto&... values_) {                                                                           \
+      (::sinter::detail::append_field(out_, ::sinter::detail::next_name(names_), values_), ...);            \
+    }(__VA_ARGS__);                                                                                         \
+    return out_;                                                                                            \
+  }                                                                                                         \
+  [[maybe_unused]] inline void assign_fields(Type& attributes_, std::span<const ::sinter::Field> fields_) { \
+    auto& [__VA_ARGS__] = attributes_;                                                                      \
+    std::string_view names_ = #__VA_ARGS__;                                                                 \
+    [&](auto&... values_) {                                                                                 \
+      (::sinter::detail::assign_field(fields_, ::sinter::detail::next_name(names_), values_), ...);         \
+    }(__VA_ARGS__);                                                                                         \
   }
 
 /// An operation with attributes: `struct Conv2d final : OpWith<ConvAttributes>`, made as `ops::Conv2d{{.stride = 2}}`.
