@@ -165,6 +165,12 @@ bool same_values(const Tensor& a, const Tensor& b) {
          std::memcmp(Access::storage(a)->data(), Access::storage(b)->data(), static_cast<size_t>(a.bytes())) == 0;
 }
 
+std::string reader_of(const Graph& graph, const Operand& operand) {
+  for (const Node& node : graph.nodes)
+    if (std::find(node.inputs.begin(), node.inputs.end(), operand) != node.inputs.end()) return node.name;
+  return "the outputs";
+}
+
 // What of `b` is not as in `a`; empty when all is.
 std::string difference(const Graph& a, const Graph& b) {
   for (size_t i = 0; i < std::min(a.nodes.size(), b.nodes.size()); ++i) {
@@ -178,8 +184,11 @@ std::string difference(const Graph& a, const Graph& b) {
       if (!(fields[k] == others[k]))
         return text(m.name, " has ", fields[k], " in one and ", others[k], " in the other");
   }
-  if (a.nodes.size() != b.nodes.size())
-    return text("one has ", a.nodes.size(), " operations, the other ", b.nodes.size());
+  if (a.nodes.size() != b.nodes.size()) {
+    const Node& more = (a.nodes.size() > b.nodes.size() ? a : b).nodes[std::min(a.nodes.size(), b.nodes.size())];
+    return text("one has ", a.nodes.size(), " operations, the other ", b.nodes.size(), ", with ", more.name, " (",
+                more.op->name(), ")");
+  }
   if (!(a.outputs == b.outputs)) return "the outputs differ";
   // Equal operands are equal places in lists of equal length.
   for (size_t i = 0; i < a.parameters.size(); ++i)
@@ -188,7 +197,7 @@ std::string difference(const Graph& a, const Graph& b) {
   for (size_t i = 0; i < a.constants.size(); ++i)
     if (!same_values(a.constants[i], b.constants[i]))
       return text("a constant of shape ", a.constants[i].shape(), " is ", b.constants[i].spec(),
-                  " or has other values");
+                  " or has other values, in ", reader_of(a, {Operand::Kind::constant, static_cast<int>(i)}));
   return "";
 }
 

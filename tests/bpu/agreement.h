@@ -64,11 +64,9 @@ inline std::vector<Tensor> check_agreement(quant::PreparedModel& model, const st
     CHECK_SAME(simulated_file[i], validated[i]);
   }
   check_shown(from_file, values);
-  if (x.size() == 1) {
-    Shown inspected;
-    model.inspect(x[0], into(inspected));
-    check_shown(inspected, values);
-  }
+  Shown inspected;
+  model.inspect(x, into(inspected));
+  check_shown(inspected, values);
   std::vector<Tensor> one;
   for (const Tensor& input : x) one.push_back(first_images(input, 1));
   Shown witnessed, simulated_one;

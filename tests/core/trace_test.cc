@@ -142,11 +142,11 @@ TEST_CASE("a model that differs between evaluation and training is refused with 
   CHECK_ERROR(traced([](const Tensor& x) { return training_mode() ? relu(x) : x + 1.0; }),
               start + "node 0 is add (add) in one and relu (relu) in the other");
   CHECK_ERROR(traced([](const Tensor& x) { return training_mode() ? relu(relu(x)) : relu(x); }),
-              start + "one has 1 operations, the other 2");
+              start + "one has 1 operations, the other 2, with relu#2 (relu)");
   CHECK_ERROR(traced([](const Tensor& x) { return sum(x, {training_mode() ? 0 : 1}, true); }),
               start + "sum has axes=[1] in one and axes=[0] in the other");
   CHECK_ERROR(traced([](const Tensor& x) { return x + (training_mode() ? 1.0 : 2.0); }),
-              start + "a constant of shape [] is float32 [] or has other values");
+              start + "a constant of shape [] is float32 [] or has other values, in add");
   CHECK_ERROR(traced([](const Tensor& x) { return call(Same{training_mode()}, x); }),
               start + "same has attributes in one that the other has not");
   const auto a = parameter("a", {1, 2}), b = parameter("b", {3, 4});
