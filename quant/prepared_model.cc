@@ -101,6 +101,7 @@ void PreparedModel::replace_relu6(size_t index) {
   const FusedConv* conv = fused_conv(node);
   const bool fused = conv != nullptr && conv->activation() == Activation::relu6;
   check(fused || node.op->name() == "relu6", "replace_relu6: ", node.name, " has no ReLU6");
+  lowered_ = nothing_lowered();
   if (!fused) {
     node.op = std::make_shared<ops::Relu>();
     return;
