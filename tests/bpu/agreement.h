@@ -1,24 +1,13 @@
 #pragma once
 // QAT in evaluation, VALIDATION, the simulator and the witness on one prepared model.
 
-#include <unistd.h>
-
-#include <cstdio>
-
 #include "../../bpu/compile.h"
 #include "../../bpu/reference.h"
 #include "../../bpu/simulator.h"
+#include "../data/files.h"
 #include "../support.h"
 
 namespace sinter::test {
-
-/// A file that is gone when the test is over.
-struct TemporaryFile {
-  std::string path;
-  explicit TemporaryFile(const std::string& name)
-      : path(text("/tmp/sinter_", name, "_", static_cast<int64_t>(getpid()))) {}
-  ~TemporaryFile() { std::remove(path.c_str()); }
-};
 
 /// The first `count` of a batch.
 inline Tensor first_images(const Tensor& x, int64_t count) {
@@ -47,9 +36,9 @@ inline std::vector<Tensor> check_agreement(quant::PreparedModel& model, const st
   quant::set_fake_quantize(model, quant::FakeQuantState::validation);
   const std::vector<Tensor> validated = model(std::span<const Tensor>(x));
   const bpu::Simulator simulator(bpu::compile(model));
-  const TemporaryFile file("agreement_test");
-  bpu::save(simulator.program(), file.path);
-  const bpu::Simulator loaded(bpu::load_program(file.path));
+  const TemporaryDirectory directory;
+  bpu::save(simulator.program(), directory / "program");
+  const bpu::Simulator loaded(bpu::load_program(directory / "program"));
   Shown values, from_file;
   const auto into = [](Shown& shown) {
     return [&shown](const std::string& name, const Tensor& t) { shown.emplace_back(name, t); };

@@ -1,12 +1,9 @@
 // Batch normalisation in QAT: "with_bn", "fuse_bn" and what freezes it.
 
-#include <unistd.h>
-
-#include <cstdio>
-
 #include "../../nn/checkpoint.h"
 #include "../../nn/fit.h"
 #include "../../quant/recalibrate_bn.h"
+#include "../data/files.h"
 #include "float_qat.h"
 
 using namespace sinter;
@@ -290,7 +287,8 @@ TEST_CASE("batch normalisation is folded unless asked for, and there are two way
 
 TEST_CASE("a model with batch normalisation in QAT learns, and goes on from a file to the same bits") {
   const auto data = dataset(64);
-  const std::string path = text("/tmp/sinter_batch_norm_test_", static_cast<int64_t>(getpid()));
+  const test::TemporaryDirectory directory;
+  const std::string path = directory / "model";
   const nn::FitOptions options{
       .epochs = 6, .batch = 16, .optimizer = optim::SGD{{.lr = 0.05, .momentum = 0.9}}, .progress = false};
   PreparedModel whole = calibrated(net(9), with_bn(get_default_qconfig(), March::bayes));
@@ -299,7 +297,6 @@ TEST_CASE("a model with batch normalisation in QAT learns, and goes on from a fi
   nn::save(whole, path);
   PreparedModel loaded = prepare_qat(net(10), kExample, with_bn(get_default_qconfig(), March::bayes));
   nn::load(loaded, path);
-  std::remove(path.c_str());
   nn::fit(whole, data, options);
   nn::fit(loaded, data, options);
   const auto a = whole.named_state(), b = loaded.named_state();
