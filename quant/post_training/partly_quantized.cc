@@ -3,6 +3,7 @@
 #include "../fused_conv.h"
 #include "../integer/values.h"
 #include "../scale_source.h"
+#include "../shared_graph.h"
 
 namespace sinter::quant {
 
@@ -37,18 +38,6 @@ void quantize_weights(const PreparedModel& model, size_t index, PartlyQuantized:
     for (int64_t k = o * each; k < (o + 1) * each; ++k) w[k] *= q.scales[o];
     b[o] = dequantize(q.bias[o], x_scale, q.scales[o]);
   }
-}
-
-// A graph of the same parameters.
-Graph shared(const Graph& from) {
-  Graph graph;
-  graph.inputs = from.inputs;
-  graph.nodes = from.nodes;
-  for (const NamedParameter& parameter : from.parameters)
-    graph.parameters.push_back({parameter.name, parameter.value.share()});
-  graph.constants = from.constants;
-  graph.outputs = from.outputs;
-  return graph;
 }
 
 }  // namespace
@@ -98,13 +87,19 @@ void PartlyQuantized::quantize(Graph& graph, const Unit& unit) const {
   Rounded op;
   op.grid = *unit.grid;
   op.rounding = rounding_;
-  // Operations in float read what is float as it is.
-  const bool is_real = from.kind == Operand::Kind::input || in_float_[from.index];
+  // What is float is read as it is by operations in float, and is given so.
+  bool is_real = from.kind == Operand::Kind::node && in_float_[from.index];
+  const bool may_be_real = is_real || from.kind == Operand::Kind::input;
   for (size_t i = 0; i < graph.nodes.size(); ++i)
-    for (Operand& operand : graph.nodes[i].inputs)
-      if (operand == from && !(is_real && i < in_float_.size() && in_float_[i])) operand = to;
+    for (Operand& operand : graph.nodes[i].inputs) {
+      if (!(operand == from)) continue;
+      if (may_be_real && i < in_float_.size() && in_float_[i])
+        is_real = true;
+      else
+        operand = to;
+    }
   for (Operand& operand : graph.outputs)
-    if (operand == from && !(from.kind == Operand::Kind::node && is_real)) operand = to;
+    if (operand == from && !is_real) operand = to;
   graph.nodes.push_back({unit.name + ".rounded", {}, std::make_shared<Rounded>(op), {from}, {float_.spec(from)}});
 }
 

@@ -12,6 +12,9 @@
 #include "../../nn/layers/linear.h"
 #include "../../nn/models/mobilenet.h"
 #include "../../nn/models/resnet.h"
+#include "../../quant/post_training/adaround.h"
+#include "../../quant/post_training/bias_correction.h"
+#include "../../quant/post_training/mixed_precision.h"
 #include "../support.h"
 
 using namespace sinter;
@@ -103,6 +106,35 @@ TEST_CASE("deployed networks after a step of training have one set of integers")
                               "relu") == 0);
   const nn::ResNet narrow(nn::ResNetBlock::bottleneck, {1, 2, 1, 1}, {.in_channels = 1, .classes = 10});
   CHECK(compared_after_a_step(narrow, images.take(12), "add") == 0);  // of ResNet-50's blocks
+}
+
+TEST_CASE("learned roundings, mixed precisions and corrected biases are the same integers in the simulator") {
+  const auto images = data::fashion_mnist("train").take(64);
+  manual_seed(5);
+  const Net net;
+  const auto bits = [](const char* dtype) {
+    return quant::get_default_qconfig({.activation_qkwargs = {{"dtype", dtype}}, .weight_qkwargs = {{"dtype", dtype}}});
+  };
+  const quant::PrepareOptions low{.qconfig = bits("int4"), .march = quant::March::bayes};
+  const auto mixed = quant::mixed_precision(
+      net, images[0].image, images, {.prepare = low, .target = quant::Cost::noise, .allowed = 0.003, .batch = 32});
+  CHECK(mixed.reached);
+  CHECK(!mixed.by_path.empty());
+  quant::PrepareOptions options = low;
+  options.by_path = mixed.by_path;
+  auto model = quant::prepare_qat(net, images[0].image, options);
+  quant::set_fake_quantize(model, quant::FakeQuantState::calibration);
+  for (const auto& batch : data::DataLoader(images)) model(batch.images);
+  quant::set_fake_quantize(model, quant::FakeQuantState::validation);
+  int64_t changed = 0;
+  for (const auto& layer : quant::adaround(model, images, {.batch = 32, .iterations = 20, .lr = 0.1}))
+    changed += layer.changed;
+  CHECK(changed > 10);
+  quant::correct_bias(model, images, {.batch = 32});
+  const bpu::Simulator simulator(bpu::compile(model));
+  const auto comparison = bpu::compare(model, simulator, images);
+  CHECK_MESSAGE(comparison.differing == 0, to_string(comparison));
+  CHECK(bpu::compare(bpu::Reference(simulator.program()), simulator, images.take(4)).differing == 0);
 }
 
 TEST_CASE("the flow on powers of two") {
