@@ -38,9 +38,10 @@ struct PrepareOptions {
 class Runner;
 struct NodeConfigs;
 
-/// A network as its quantised layers: batch normalisation folded, additions and activations fused into convolutions.
-/// It is trained, saved, copied and evaluated like any module. Parameters are `<node>.weight` and `<node>.bias`, what
-/// is learned of scales, as `<node>.activation.scale` and `<node>.weight.scale`; buffers the ranges that were observed,
+/// A network as its quantised layers: batch normalisation folded, additions and activations fused into convolutions,
+/// dropout gone (QAT trains without). It is trained, saved, copied and evaluated like any module. Parameters are
+/// `<node>.weight` and `<node>.bias`, what is learned of scales, as `<node>.activation.scale` and
+/// `<node>.weight.scale`; buffers the ranges that were observed,
 /// `<node>.activation.range` and `.seen`.
 ///
 /// The network's outputs are of high precision where a convolution or linear layer makes them: int32 accumulators,

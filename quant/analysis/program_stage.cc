@@ -1,5 +1,8 @@
 #include "program_stage.h"
 
+#include <algorithm>
+
+#include "../../core/ops/pad.h"
 #include "../fused_conv.h"
 #include "../integer/values.h"
 
@@ -14,8 +17,13 @@ float ceiling_of(const Instruction& step, float before) {
     case Opcode::clamp:
       return step.op->name() == "relu6" ? ceiling(Activation::relu6) : before;
     case Opcode::max_pool:
+    case Opcode::resize:
     case Opcode::reshape:
       return before;
+    case Opcode::move: {
+      const auto* pad = dynamic_cast<const ops::Pad*>(step.op.get());
+      return pad == nullptr ? before : std::max(before, static_cast<float>(pad->attributes.value));
+    }
     default:
       return ceiling(Activation::none);
   }

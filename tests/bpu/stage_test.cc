@@ -95,7 +95,10 @@ TEST_CASE("a program's stage shows the ceiling of a ReLU6 through what only move
     nn::Conv2d conv{{.in = 3, .out = 4, .kernel = 3}}, head{{.in = 4, .out = 2, .kernel = 1}};
     nn::MaxPool2d pool{{.kernel = 2}};
     SINTER_CHILDREN(conv, head, pool)
-    Tensor forward(const Tensor& x) const override { return head(pool(relu6(conv(x)))); }
+    Tensor forward(const Tensor& x) const override {
+      const Tensor y = resize_bilinear(pad(pool(relu6(conv(x))), {.before = {0, 1, 0, 0}}), 2);
+      return head(slice(pad(y, {.before = {0, 1, 0, 0}, .value = 7}), {.axis = 1, .begin = 1}));
+    }
   };
   Net net;
   test::fill(net);
@@ -103,5 +106,12 @@ TEST_CASE("a program's stage shows the ceiling of a ReLU6 through what only move
   const bpu::Simulator simulator(bpu::compile(test::calibrated(net, x, quant::March::bayes)));
   std::map<std::string, float> ceilings;
   bpu::program_stage(simulator)->run(x, [&](const quant::StageValue& v) { ceilings[v.node] = v.ceiling; });
-  CHECK(ceilings == std::map<std::string, float>{{"input", INFINITY}, {"conv", 6}, {"pool", 6}, {"head", INFINITY}});
+  CHECK(ceilings == std::map<std::string, float>{{"input", INFINITY},
+                                                 {"conv", 6},
+                                                 {"pool", 6},
+                                                 {"pad", 6},
+                                                 {"resize", 6},
+                                                 {"pad#2", 7},
+                                                 {"slice", 7},
+                                                 {"head", INFINITY}});
 }
