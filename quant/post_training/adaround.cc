@@ -162,8 +162,8 @@ Tensor error_gradient(const LayerData& layer, const Tensor& weight, double power
     }
   });
   Tensor dweight = Tensor::empty(weight.shape()), dbias = Tensor::empty({outputs});
-  onednn::convolution_backward_weights(geometry(layer.attributes, layer.x.shape(), weight.shape(), dv.shape()), layer.x,
-                                       dv, dweight, dbias);
+  onednn::convolution_backward_weights(geometry(layer.attributes, layer.x.shape(), weight.shape(), dv.shape()),
+                                       spread(layer.attributes, layer.x), dv, dweight, dbias);
   return dweight;
 }
 

@@ -167,6 +167,7 @@ class Search {
     const bool input = operand.kind == Operand::Kind::input;
     const auto* quantizer = input ? low_.input_quantizer_or_null(operand.index) : low_.node_quantizer(operand.index);
     const auto* weights = input ? nullptr : low_.weight_quantizer(operand.index);
+    if (quantizer == nullptr && weights == nullptr) return "has the scale of what it reads";
     for (const std::string& source : {quantizer == nullptr ? std::string() : quantizer->source(),
                                       weights == nullptr ? std::string() : weights->source()})
       if (is_pinned(source)) return "configured by " + source;

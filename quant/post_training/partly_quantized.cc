@@ -1,5 +1,7 @@
 #include "partly_quantized.h"
 
+#include "../../core/ops/pad.h"
+#include "../../core/ops/resize.h"
 #include "../fused_conv.h"
 #include "../integer/values.h"
 #include "../scale_source.h"
@@ -22,6 +24,23 @@ struct Rounded final : Op {
     y[0].copy_from(dequantize(integers, grid.scale));
   }
 };
+
+// Whether a node, on its input's scale, makes values between integers.
+bool interpolates(const Node& node) {
+  const auto* resize = dynamic_cast<const ops::Resize*>(node.op.get());
+  return resize != nullptr && resize->attributes.mode == "bilinear";
+}
+
+// A pad whose border is an integer times the scale; null for other operations.
+std::shared_ptr<const Op> with_rounded_border(const Node& node, const Grid& grid, Rounding rounding) {
+  const auto* pad = dynamic_cast<const ops::Pad*>(node.op.get());
+  if (pad == nullptr || pad->attributes.value == 0) return nullptr;
+  PadAttributes attributes = pad->attributes;
+  const int32_t border =
+      sinter::quant::quantize(static_cast<float>(attributes.value), 1 / grid.scale, grid.bounds, rounding);
+  attributes.value = static_cast<double>(static_cast<float>(border) * grid.scale);
+  return std::make_shared<ops::Pad>(attributes);
+}
 
 // What the integers of a layer's weights and bias stand for.
 void quantize_weights(const PreparedModel& model, size_t index, PartlyQuantized::Unit& unit) {
@@ -49,21 +68,27 @@ PartlyQuantized::PartlyQuantized(const char* what, const PreparedModel& model) :
 
   const auto grid = [&](const ActivationQuantizer& quantizer, Activation activation) {
     const float scale = quantizer.scale(model.march());
-    return Grid{scale, output_bounds(activation, scale, rounding_, quantizer.bounds()), quantizer.dtype()};
+    return Grid{scale, output_bounds(activation, scale, rounding_, quantizer.bounds()), quantizer.dtype(),
+                quantizer.config().bits};
   };
   for (size_t i = 0; i < graph.inputs.size(); ++i)
     if (const auto* quantizer = model.input_quantizer_or_null(i))
       units_.push_back(
           {model.input_name(i), {Operand::Kind::input, static_cast<int>(i)}, grid(*quantizer, Activation::none)});
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    const Node& node = graph.nodes[i];
     in_float_.push_back(model.in_float(i));
-    const auto* quantizer = model.node_quantizer(i);
-    const FusedConv* conv = model.in_float(i) ? nullptr : fused_conv(graph.nodes[i]);
-    if (quantizer == nullptr && conv == nullptr) continue;
-    Unit unit{graph.nodes[i].name, {Operand::Kind::node, static_cast<int>(i)}};
-    if (quantizer != nullptr) unit.grid = grid(*quantizer, conv == nullptr ? Activation::none : conv->activation());
+    const Operand self{Operand::Kind::node, static_cast<int>(i)};
+    Unit unit{node.name, self};
+    const FusedConv* conv = model.in_float(i) ? nullptr : fused_conv(node);
     if (conv != nullptr) quantize_weights(model, i, unit);
-    units_.push_back(std::move(unit));
+    if (const auto* quantizer = model.node_quantizer(i))
+      unit.grid = grid(*quantizer, conv == nullptr ? Activation::none : conv->activation());
+    else if (interpolates(node) && !model.in_float(i))
+      unit.grid = grid(*scale_source(model, node.inputs[0]), Activation::none);
+    else if (const auto* source = scale_source(model, self); source != nullptr)
+      unit.op = with_rounded_border(node, grid(*source, Activation::none), rounding_);
+    if (unit.grid || unit.weight.defined() || unit.op != nullptr) units_.push_back(std::move(unit));
   }
 }
 
@@ -82,6 +107,7 @@ void PartlyQuantized::quantize(Graph& graph, const Unit& unit) const {
     node.op = std::make_shared<FusedConv>(attributes);
     node.inputs = std::move(inputs);
   }
+  if (unit.op != nullptr) graph.nodes[unit.operand.index].op = unit.op;
   if (!unit.grid) return;
   const Operand from = unit.operand, to{Operand::Kind::node, static_cast<int>(graph.nodes.size())};
   Rounded op;

@@ -99,8 +99,9 @@ TEST_CASE("learned roundings of 4 bits take away error of the layers and of the 
   for (const March& march : {March::bayes, March::bernoulli2})
     gained += check_net(test::confident_net(), march) + check_net(test::randomized(test::ChainNet{}), march) +
               check_net(test::randomized(test::InvertedNet{}), march) +
-              check_net(test::randomized(test::EveryLayer{}), march);
-  CHECK(gained / 8 > 3);
+              check_net(test::randomized(test::EveryLayer{}), march) +
+              check_net(test::randomized(test::UpNet{}), march);
+  CHECK(gained / 10 > 3);
 }
 
 TEST_CASE("errors are those of the layer's outputs in comparison with the float network's") {

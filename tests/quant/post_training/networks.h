@@ -1,7 +1,15 @@
 #pragma once
 // Networks without ReLU6, for the tests of post-training methods.
 
+#include "../../../core/ops/concat.h"
+#include "../../../core/ops/hardswish.h"
+#include "../../../core/ops/pad.h"
+#include "../../../core/ops/resize.h"
+#include "../../../core/ops/sigmoid.h"
+#include "../../../core/ops/slice.h"
+#include "../../../nn/layers/conv_transpose2d.h"
 #include "../../../nn/layers/max_pool2d.h"
+#include "../../../nn/layers/prelu.h"
 #include "../networks.h"
 
 namespace sinter::test {
@@ -53,6 +61,28 @@ struct InvertedNet : nn::Module {
     Tensor y = relu(bn(stem(x)));
     for (const auto& block : body) y = block(y);
     return head(mean(y, {1, 2}));
+  }
+};
+
+/// A transposed convolution with batch normalisation and an addition, among layers that are no convolutions: a product
+/// that broadcasts, a table, PReLU, concatenation, resizing, a slice, a border.
+struct UpNet : nn::Module {
+  nn::Conv2d down{{.in = 3, .out = 8, .kernel = 3, .stride = 2, .padding = 1}};
+  nn::Conv2d beside{{.in = 3, .out = 6, .kernel = 3, .padding = 1}};
+  nn::ConvTranspose2d up{{.in = 8, .out = 6, .kernel = 4, .stride = 2, .padding = 1, .bias = false}};
+  nn::BatchNorm2d bn{6};
+  nn::PReLU act{{.channels = 6}};
+  nn::Conv2d wide{{.in = 14, .out = 8, .kernel = 3}};
+  nn::Linear head{{.in = 8, .out = 5}};
+  SINTER_CHILDREN(down, beside, up, bn, act, wide, head)
+
+  Tensor forward(const Tensor& x) const override {
+    const Tensor small = relu(down(x));
+    const Tensor large = act(bn(up(small)) + beside(x));
+    const Tensor both = concat({large * sigmoid(mean(large, {1, 2}, true)), resize_bilinear(small, 2)});
+    const Tensor part =
+        slice(pad(both, {.before = {0, 1, 0, 0}, .after = {0, 0, 0, 0}, .value = 0.3}), {.axis = 2, .end = 6});
+    return head(mean(hardswish(wide(part)), {1, 2}));
   }
 };
 
