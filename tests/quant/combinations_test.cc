@@ -1,0 +1,156 @@
+// Every combination of fake-quant, observer, type, batch-norm mode and march: prepared, calibrated, trained, validated
+// by all who compute it, saved, loaded and trained on. All of them in the suite "slow", a sample in the fast one.
+
+#include <set>
+
+#include "../../core/parallel.h"
+#include "../../nn/checkpoint.h"
+#include "../../nn/fit.h"
+#include "../bpu/agreement.h"
+#include "prepared.h"
+
+using namespace sinter;
+using namespace sinter::quant;
+
+namespace {
+
+const Shape kImage{1, 6, 6, 2};
+
+// A convolution, a depthwise one with a residual, a normalised linear layer and a head.
+struct Net : nn::Module {
+  nn::Conv2d stem{{.in = 2, .out = 8, .kernel = 3, .padding = 1, .bias = false}},
+      depthwise{{.in = 8, .out = 8, .kernel = 3, .padding = 1, .groups = 8, .bias = false}},
+      point{{.in = 8, .out = 8, .kernel = 1}};
+  nn::BatchNorm2d stem_bn{8}, point_bn{8};
+  nn::Linear head{{.in = 8, .out = 3}};
+  SINTER_CHILDREN(stem, depthwise, point, stem_bn, point_bn, head)
+  Tensor forward(const Tensor& x) const override {
+    const Tensor y = relu(stem_bn(stem(x)));
+    return head(mean(relu(point_bn(point(relu6(depthwise(y)))) + y), {1, 2}));
+  }
+};
+
+struct Combination {
+  std::string fake_quant, observer, type, batch_norm;
+  March march = March::bayes;
+
+  std::string name() const { return text(fake_quant, ", ", observer, ", ", type, ", ", batch_norm, ", ", march); }
+  // Of activations, or of weights, which are never int16 and know no kl.
+  Keywords keywords(bool weights) const {
+    const std::string dtype = weights && type == "int16" ? "int8" : type;
+    std::map<std::string, Keywords::Value> all{{"dtype", dtype}};
+    const double reach = weights ? 0.5 : 2;
+    if (observer == "clip") all.insert({{"min", -reach}, {"max", reach}});
+    if (observer == "fixed_scale") all["scale"] = reach / (dtype == "int16" ? 16384.0 : dtype == "int8" ? 64.0 : 4.0);
+    return Keywords(all);
+  }
+  PrepareOptions options() const {
+    return {.qconfig = get_default_qconfig({.activation_fake_quant = fake_quant,
+                                            .weight_fake_quant = fake_quant,
+                                            .activation_observer = observer,
+                                            .weight_observer = observer == "kl" ? "min_max" : observer,
+                                            .activation_qkwargs = keywords(false),
+                                            .weight_qkwargs = keywords(true)}),
+            .batch_norm = batch_norm,
+            .march = march};
+  }
+};
+
+const std::vector<std::string> kFakeQuants{"fake_quant", "lsq", "pact"}, kTypes{"int8", "int4", "int16"},
+    kBatchNorms{"fuse_bn", "with_bn"},
+    kNames{"clip", "clip_std", "fixed_scale", "kl", "min_max", "mix", "mse", "percentile"};
+
+std::vector<Combination> all_combinations() {
+  std::vector<Combination> all;
+  for (const std::string& fake_quant : kFakeQuants)
+    for (const std::string& observer : kNames)
+      for (const std::string& type : kTypes)
+        for (const std::string& batch_norm : kBatchNorms)
+          for (const March* march : {&March::bayes, &March::bernoulli2})
+            if (type != "int16" || march->int16_activations)
+              all.push_back({fake_quant, observer, type, batch_norm, *march});
+  return all;
+}
+
+// Images whose class is which of the channels, or both, is bright.
+data::ImageDataset dataset() {
+  constexpr int64_t kCount = 80;
+  Random random(3);
+  Tensor pixels = Tensor::empty({kCount, 6, 6, 2}, DType::uint8), labels = Tensor::empty({kCount}, DType::int64);
+  for (int64_t i = 0; i < kCount; ++i) {
+    const int64_t label = i % 3;
+    labels.mutable_data<int64_t>()[i] = label;
+    for (int64_t k = 0; k < 72; ++k)
+      pixels.mutable_data<uint8_t>()[i * 72 + k] =
+          static_cast<uint8_t>((label == 2 || k % 2 == label ? 120 : 30) + random.below(100));
+  }
+  return {pixels, labels, {.mean = {0.5}, .std = {0.5}}};
+}
+
+void check_scales(const PreparedModel& model) {
+  for (const ActivationQuantizer* quantizer : model.quantizers()) CHECK(quantizer->scale(model.march()) >= kMinScale);
+}
+
+// Tensors this small are done before a second thread wakes up.
+struct OneThread {
+  int before = threads();
+  OneThread() { set_threads(1); }
+  ~OneThread() { set_threads(before); }
+};
+
+void check_combination(const Combination& combination, const data::ImageDataset& data) {
+  CAPTURE(combination.name());
+  const Net net = test::randomized(Net{}, 2);
+  const auto fresh = [&] { return prepare_qat(net, Tensor::zeros(kImage), combination.options()); };
+  Tensor x = Tensor::empty({4, 6, 6, 2});
+  for (int64_t i = 0; i < 4; ++i) data.read(i, {x.mutable_data<float>() + 72 * i, 72});
+  PreparedModel model = fresh();
+  set_fake_quantize(model, FakeQuantState::calibration);
+  for (int64_t batch = 0; batch < 2; ++batch) model(x);
+  test::check_agreement(model, x);  // leaves it in QAT
+  nn::FitOptions options{.epochs = 2,
+                         .batch = 8,
+                         .optimizer = optim::SGD{{.lr = 0.01, .momentum = 0.9, .weight_decay = 1e-4}},
+                         .progress = false};
+  const nn::History history = nn::fit(model, data, options);  // 20 steps
+  CHECK(history.epochs[1].loss < history.epochs[0].loss);
+  check_scales(model);
+  test::check_agreement(model, x);
+
+  const test::TemporaryDirectory directory;
+  nn::save(model, directory / "model");
+  PreparedModel loaded = fresh();
+  nn::load(loaded, directory / "model");
+  test::check_same_state(loaded, test::state_of(model));
+  options.epochs = 1;
+  options.batches = 3;
+  for (PreparedModel* m : {&model, &loaded}) nn::fit(*m, data, options);
+  test::check_same_state(loaded, test::state_of(model));
+  for (PreparedModel* m : {&model, &loaded}) set_fake_quantize(*m, FakeQuantState::validation);
+  CHECK_SAME(test::run(loaded, x), test::run(model, x));
+}
+
+}  // namespace
+
+TEST_CASE("a sample of the combinations, with every value of each, trains, validates and goes on from a file") {
+  const OneThread one;
+  const auto data = dataset();
+  std::set<std::string> seen;
+  for (size_t i = 0; i < kNames.size() + 1; ++i) {
+    Combination c{kFakeQuants[i % 3], kNames[i % kNames.size()], kTypes[(i + i / 3) % 3], kBatchNorms[i / 2 % 2]};
+    if (c.type != "int16" && i % 2 == 1) c.march = March::bernoulli2;
+    seen.insert({c.fake_quant, c.observer, c.type, c.batch_norm, c.march.name, c.type + c.fake_quant});
+    check_combination(c, data);
+  }
+  CHECK(seen.size() == 3 + 8 + 3 + 2 + 2 + 9);
+}
+
+TEST_SUITE("slow") {
+  TEST_CASE("every combination trains, validates and goes on from a file") {
+    const OneThread one;
+    const auto data = dataset();
+    const auto all = all_combinations();
+    CHECK(all.size() == 3 * 8 * 2 * (3 + 2));
+    for (const Combination& combination : all) check_combination(combination, data);
+  }
+}
