@@ -4,65 +4,22 @@
 #include "fused_conv.h"
 #include "layers.h"
 #include "node_config.h"
-#include "stubs.h"
+#include "traced_network.h"
 
 namespace sinter::quant {
 
-namespace {
-
-// Names that no node has: a network may have a layer called `input`.
-std::vector<std::string> names_of_inputs(const Graph& graph) {
-  std::vector<std::string> names;
-  for (size_t i = 0; i < graph.inputs.size(); ++i) {
-    names.push_back(graph.inputs.size() == 1 ? "input" : text("input", i));
-    while (graph.find(names.back()) >= 0) names.back() += "_";
-  }
-  return names;
-}
-
-// Takes the QuantStubs out of a graph: their scales, by input; 0 for what has none.
-std::vector<double> take_stubs(Graph& graph) {
-  std::vector<double> scales(graph.inputs.size(), 0);
-  for (size_t i = 0; i < graph.nodes.size(); ++i) {
-    const auto* stub = dynamic_cast<const QuantStubOp*>(graph.nodes[i].op.get());
-    if (stub == nullptr) continue;
-    const Operand from = graph.nodes[i].inputs[0], self{Operand::Kind::node, static_cast<int>(i)};
-    check(
-        from.kind == Operand::Kind::input, "prepare_qat: ", graph.nodes[i].name,
-        " (QuantStub) reads no input of the network; a scale inside of it is an observer's: by_path with fixed_scale");
-    double& scale = scales[from.index];
-    check(scale == 0 || stub->attributes.scale == 0 || scale == stub->attributes.scale,
-          "prepare_qat: an input has QuantStubs of scales ", scale, " and ", stub->attributes.scale);
-    if (stub->attributes.scale != 0) scale = stub->attributes.scale;
-    for (Node& node : graph.nodes)
-      for (Operand& operand : node.inputs)
-        if (operand == self) operand = from;
-    for (Operand& operand : graph.outputs)
-      if (operand == self) operand = from;
-  }
-  graph.canonicalize();
-  return scales;
-}
-
-// The batch is symbolic: whatever the example's, it must not show in the graph.
-Specs with_batch_of_one(Specs inputs) {
-  for (Spec& spec : inputs)
-    if (spec.shape.rank() > 0) spec.shape = spec.shape.with(0, 1);
-  return inputs;
-}
-
-}  // namespace
-
 PreparedModel::PreparedModel(const nn::Module& model, const Specs& inputs, const PrepareOptions& options)
+    : PreparedModel(trace_network("prepare_qat", model, inputs), options) {}
+
+PreparedModel::PreparedModel(const TracedNetwork& network, const PrepareOptions& options)
     : march_(options.march ? *options.march : default_march()), qconfig_(options.qconfig), lowered_(nothing_lowered()) {
   check(options.batch_norm == "fuse_bn" || options.batch_norm == "with_bn", "prepare_qat: batch_norm is '",
         options.batch_norm, "', expected fuse_bn or with_bn");
   check(qconfig_.activation.has_value(),
         "prepare_qat: the qconfig has no fake-quant for activations; outputs of the network are of high precision "
         "without being asked to");
-  Graph traced = trace(model, with_batch_of_one(inputs));
-  const std::vector<double> stubs = take_stubs(traced);
-  graph_ = fuse(traced, {.fold_batch_norm = options.batch_norm == "fuse_bn"});
+  const std::vector<double>& stubs = network.stub_scales;
+  graph_ = fuse(network.graph, {.fold_batch_norm = options.batch_norm == "fuse_bn"});
   input_names_ = names_of_inputs(graph_);
   NodeConfigs configs = node_configs(graph_, input_names_, qconfig_, options.by_type, options.by_path);
   for (size_t i = 0; i < stubs.size(); ++i)
@@ -202,16 +159,7 @@ std::vector<DType> PreparedModel::storage_types() const {
 }
 
 PreparedModel prepare_qat(const nn::Module& model, const std::vector<Tensor>& examples, const PrepareOptions& options) {
-  for (const auto& [path, module] : model.modules())
-    check(dynamic_cast<const PreparedModel*>(module) == nullptr,
-          "prepare_qat: ", path.empty() ? std::string("the model") : path, " is prepared already");
-  Specs specs;
-  for (const Tensor& example : examples) {
-    Shape shape = example.shape();
-    if (shape.rank() == 3) shape = {1, shape[0], shape[1], shape[2]};
-    specs.push_back({example.dtype(), shape});
-  }
-  return PreparedModel(model, specs, options);
+  return PreparedModel(model, specs_of(examples), options);
 }
 
 PreparedModel prepare_qat(const nn::Module& model, const Tensor& example, const PrepareOptions& options) {

@@ -37,6 +37,7 @@ struct PrepareOptions {
 
 class Runner;
 struct NodeConfigs;
+struct TracedNetwork;
 
 /// A network as its quantised layers: batch normalisation folded, additions and activations fused into convolutions,
 /// dropout gone (QAT trains without). It is trained, saved, copied and evaluated like any module. Parameters are
@@ -49,6 +50,7 @@ struct NodeConfigs;
 class PreparedModel : public nn::Module {
  public:
   PreparedModel(const nn::Module& model, const Specs& inputs, const PrepareOptions& options);
+  PreparedModel(const TracedNetwork& network, const PrepareOptions& options);
 
   const March& march() const { return march_; }
   /// That of the whole model.
@@ -112,7 +114,6 @@ class PreparedModel : public nn::Module {
   std::vector<DType> storage_types() const;
   DType storage_type(const Operand& operand, const std::vector<DType>& nodes) const;
   std::string configuration() const;
-  std::vector<Tensor> calibrate(std::span<const Tensor> x) const;
   std::shared_ptr<const Runner> runner() const;
 
   Graph graph_;

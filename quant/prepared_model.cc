@@ -7,7 +7,6 @@
 #include "../core/autograd.h"
 #include "../core/ops/batch_norm_probe.h"
 #include "../core/ops/relu.h"
-#include "../core/profiler.h"
 #include "../core/serialize.h"
 #include "../nn/freeze.h"
 #include "fused_conv.h"
@@ -18,6 +17,7 @@
 #include "prepare.h"
 #include "qat.h"
 #include "runner.h"
+#include "traced_network.h"
 
 namespace sinter::quant {
 
@@ -196,20 +196,6 @@ void PreparedModel::check_observed(const char* what) const {
         "model, first");
 }
 
-std::vector<Tensor> PreparedModel::calibrate(std::span<const Tensor> x) const {
-  // Test data must not reach the scales: `evaluate` runs models under a ModeOverride.
-  const bool observe = !nn::ModeOverride::active();
-  const TrainingMode evaluation(false);
-  const auto see = [&](const ActivationQuantizer* quantizer, const Tensor& value) {
-    if (!observe || quantizer == nullptr || value.elements() == 0) return;
-    const Profiler::Scope scope("observe");
-    quantizer->observe(Samples(value));
-  };
-  for (size_t i = 0; i < x.size(); ++i) see(input_quantizer_or_null(i), x[i]);
-  return graph_.run({x.begin(), x.end()},
-                    [&](size_t node, const std::vector<Tensor>& outputs) { see(node_quantizer(node), outputs[0]); });
-}
-
 std::shared_ptr<const Runner> PreparedModel::runner() const {
   Lowered::Versions versions;
   for (const NamedParameter& state : named_state()) {
@@ -226,14 +212,7 @@ std::shared_ptr<const Runner> PreparedModel::runner() const {
 }
 
 std::vector<Tensor> PreparedModel::forward_all(std::span<const Tensor> x) const {
-  check(x.size() == graph_.inputs.size(), "prepared model: got ", x.size(), " inputs, expected ", graph_.inputs.size());
-  for (size_t i = 0; i < x.size(); ++i) {
-    const Shape& expected = graph_.inputs[i].shape;
-    check(x[i].dtype() == DType::float32 && x[i].rank() == expected.rank() &&
-              std::equal(x[i].shape().begin() + 1, x[i].shape().end(), expected.begin() + 1),
-          "prepared model: ", input_names_[i], " is ", x[i].spec(), ", expected float32 ", expected,
-          " with any first axis");
-  }
+  check_inputs("prepared model", graph_, input_names_, x);
   if (state_ == FakeQuantState::qat) {
     const nn::Frozen& frozen = nn::Freezing::now();
     const bool training = training_mode(), observe = training && !frozen.observers && !frozen.scales;
@@ -250,7 +229,9 @@ std::vector<Tensor> PreparedModel::forward_all(std::span<const Tensor> x) const 
   {
     const NoGrad no_grad;
     if (state_ == FakeQuantState::calibration) {
-      outputs = calibrate(x);
+      outputs = calibrate(graph_, x, [&](const Operand& o) {
+        return o.kind == Operand::Kind::input ? input_quantizer_or_null(o.index) : node_quantizer(o.index);
+      });
     } else {
       check_observed("prepared model");
       for (const Tensor& input : x) *nans_ += count_nans(input);

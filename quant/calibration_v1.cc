@@ -1,0 +1,107 @@
+#include "calibration_v1.h"
+
+#include <algorithm>
+
+#include "fuse.h"
+#include "layers.h"
+#include "observer_state.h"
+#include "traced_network.h"
+
+namespace sinter::quant {
+
+QConfig get_default_calib_qconfig(const CalibQConfigOptions& options) {
+  return get_default_qconfig({.activation_observer = options.observer, .activation_qkwargs = options.qkwargs});
+}
+
+namespace {
+
+// With parameters of its own.
+std::shared_ptr<const TracedNetwork> copy_of(const TracedNetwork& network) {
+  return std::make_shared<const TracedNetwork>(network);
+}
+
+std::string observer_section(const std::string& prefix, const ActivationQuantizer& quantizer) {
+  return prefix + "observers/" + quantizer.name() + "/";
+}
+
+}  // namespace
+
+CalibrationModel::CalibrationModel(const nn::Module& model, const Specs& inputs, const QConfig& qconfig)
+    : network_(copy_of(trace_network("prepare_calibration", model, inputs))),
+      graph_(fuse(network_->graph)),
+      input_names_(names_of_inputs(graph_)) {
+  check(qconfig.activation.has_value(), "prepare_calibration: the qconfig has no observer for feature maps");
+  for (const std::string& name : input_names_) inputs_.emplace_back(name, *qconfig.activation);
+  const std::vector<bool> negative = may_be_negative(graph_);
+  for (size_t i = 0; i < graph_.nodes.size(); ++i)
+    nodes_.emplace_back(graph_.nodes[i].name, *qconfig.activation, negative[i]);
+}
+
+std::vector<const ActivationQuantizer*> CalibrationModel::quantizers() const {
+  std::vector<const ActivationQuantizer*> all;
+  for (const auto* list : {&inputs_, &nodes_})
+    for (const ActivationQuantizer& quantizer : *list) all.push_back(&quantizer);
+  return all;
+}
+
+std::vector<Tensor> CalibrationModel::forward_all(std::span<const Tensor> x) const {
+  check(!sinter::detail::tracing(), "a model that is being calibrated is no part of another; give it to prepare_qat");
+  check_inputs("calibration", graph_, input_names_, x);
+  const NoGrad no_grad;
+  return calibrate(graph_, x, [&](const Operand& operand) -> const ActivationQuantizer* {
+    if (operand.kind == Operand::Kind::input) return &inputs_[operand.index];
+    return graph_.nodes[operand.index].outputs[0].dtype == DType::float32 ? &nodes_[operand.index] : nullptr;
+  });
+}
+
+void CalibrationModel::members(nn::MemberVisitor& visitor) const {
+  for (const ActivationQuantizer* quantizer : quantizers()) {
+    visitor.parameter(quantizer->name() + ".activation.range", quantizer->range_state);
+    visitor.parameter(quantizer->name() + ".activation.seen", quantizer->seen_state);
+  }
+}
+
+std::string CalibrationModel::title() const { return text("CalibrationModel(", quantizers().size(), " observers)"); }
+
+void CalibrationModel::check_trainable() const {
+  fail("fit: the model is being calibrated; call prepare_qat(calibrated, example, qconfig) and train what it returns");
+}
+
+void CalibrationModel::save_extra(Archive& archive, const std::string& prefix) const {
+  for (const ActivationQuantizer* quantizer : quantizers())
+    save_observer(quantizer->observer(), archive, observer_section(prefix, *quantizer));
+}
+
+void CalibrationModel::load_extra(const Archive& archive, const std::string& prefix) {
+  std::vector<ObserverValue> loaded;  // a fault in the last one must not change the first
+  for (const ActivationQuantizer* quantizer : quantizers())
+    load_observer(*loaded.emplace_back(quantizer->config().make_observer()), archive,
+                  observer_section(prefix, *quantizer));
+  for (const ActivationQuantizer* quantizer : quantizers())
+    load_observer(quantizer->observer(), archive, observer_section(prefix, *quantizer));
+}
+
+CalibrationModel prepare_calibration(const nn::Module& model, const Tensor& example, const QConfig& qconfig) {
+  return CalibrationModel(model, specs_of({example}), qconfig);
+}
+
+PreparedModel prepare_qat(const CalibrationModel& calibrated, const Tensor& example, const PrepareOptions& options) {
+  const auto sources = calibrated.quantizers();
+  check(std::any_of(sources.begin(), sources.end(), [](const auto* source) { return source->batches() > 0; }),
+        "prepare_qat: the calibration observed nothing; run data through the model that prepare_calibration gave, "
+        "first");
+  const Spec spec = specs_of({example})[0], &traced = calibrated.network().graph.inputs[0];
+  check(spec.dtype == traced.dtype && spec.shape.rank() == traced.shape.rank() && spec.shape.with(0, 1) == traced.shape,
+        "prepare_qat: the example is ", spec, ", the calibration's was ", traced);
+  PreparedModel model(calibrated.network(), options);
+  for (const ActivationQuantizer* target : model.quantizers())
+    for (const ActivationQuantizer* source : sources)
+      if (source->name() == target->name() && source->batches() > 0) target->continue_from(*source);
+  return model;
+}
+
+PreparedModel prepare_qat(const CalibrationModel& calibrated, const Tensor& example, const QConfig& qconfig) {
+  return prepare_qat(calibrated, example, PrepareOptions{.qconfig = qconfig});
+}
+
+}  // namespace sinter::quant

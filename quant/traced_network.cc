@@ -1,0 +1,98 @@
+#include "traced_network.h"
+
+#include <algorithm>
+
+#include "../core/profiler.h"
+#include "prepare.h"
+#include "stubs.h"
+
+namespace sinter::quant {
+
+namespace {
+
+// Takes the QuantStubs out of a graph: their scales, by input; 0 for what has none.
+std::vector<double> take_stubs(const char* what, Graph& graph) {
+  std::vector<double> scales(graph.inputs.size(), 0);
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    const auto* stub = dynamic_cast<const QuantStubOp*>(graph.nodes[i].op.get());
+    if (stub == nullptr) continue;
+    const Operand from = graph.nodes[i].inputs[0], self{Operand::Kind::node, static_cast<int>(i)};
+    check(
+        from.kind == Operand::Kind::input, what, ": ", graph.nodes[i].name,
+        " (QuantStub) reads no input of the network; a scale inside of it is an observer's: by_path with fixed_scale");
+    double& scale = scales[from.index];
+    check(scale == 0 || stub->attributes.scale == 0 || scale == stub->attributes.scale, what,
+          ": an input has QuantStubs of scales ", scale, " and ", stub->attributes.scale);
+    if (stub->attributes.scale != 0) scale = stub->attributes.scale;
+    for (Node& node : graph.nodes)
+      for (Operand& operand : node.inputs)
+        if (operand == self) operand = from;
+    for (Operand& operand : graph.outputs)
+      if (operand == self) operand = from;
+  }
+  graph.canonicalize();
+  return scales;
+}
+
+}  // namespace
+
+TracedNetwork trace_network(const char* what, const nn::Module& model, const Specs& inputs) {
+  for (const auto& [path, module] : model.modules())
+    check(dynamic_cast<const PreparedModel*>(module) == nullptr, what, ": ",
+          path.empty() ? std::string("the model") : path, " is prepared already");
+  // The batch is symbolic: whatever the example's, it must not show in the graph.
+  Specs of_one = inputs;
+  for (Spec& spec : of_one)
+    if (spec.shape.rank() > 0) spec.shape = spec.shape.with(0, 1);
+  TracedNetwork network{trace(model, of_one), {}};
+  network.stub_scales = take_stubs(what, network.graph);
+  return network;
+}
+
+Specs specs_of(const std::vector<Tensor>& examples) {
+  Specs specs;
+  for (const Tensor& example : examples) {
+    Shape shape = example.shape();
+    if (shape.rank() == 3) shape = {1, shape[0], shape[1], shape[2]};
+    specs.push_back({example.dtype(), shape});
+  }
+  return specs;
+}
+
+std::vector<std::string> names_of_inputs(const Graph& graph) {
+  std::vector<std::string> names;
+  for (size_t i = 0; i < graph.inputs.size(); ++i) {
+    names.push_back(graph.inputs.size() == 1 ? "input" : text("input", i));
+    while (graph.find(names.back()) >= 0) names.back() += "_";
+  }
+  return names;
+}
+
+void check_inputs(const char* what, const Graph& graph, const std::vector<std::string>& names,
+                  std::span<const Tensor> x) {
+  check(x.size() == graph.inputs.size(), what, ": got ", x.size(), " inputs, expected ", graph.inputs.size());
+  for (size_t i = 0; i < x.size(); ++i) {
+    const Shape& expected = graph.inputs[i].shape;
+    check(x[i].dtype() == DType::float32 && x[i].rank() == expected.rank() &&
+              std::equal(x[i].shape().begin() + 1, x[i].shape().end(), expected.begin() + 1),
+          what, ": ", names[i], " is ", x[i].spec(), ", expected float32 ", expected, " with any first axis");
+  }
+}
+
+std::vector<Tensor> calibrate(const Graph& graph, std::span<const Tensor> x,
+                              const std::function<const ActivationQuantizer*(const Operand&)>& quantizer_of) {
+  const bool observe = !nn::ModeOverride::active();
+  const TrainingMode evaluation(false);
+  const auto see = [&](Operand::Kind kind, size_t index, const Tensor& value) {
+    const ActivationQuantizer* quantizer = quantizer_of({kind, static_cast<int>(index)});
+    if (!observe || quantizer == nullptr || value.elements() == 0) return;
+    const Profiler::Scope scope("observe");
+    quantizer->observe(Samples(value));
+  };
+  for (size_t i = 0; i < x.size(); ++i) see(Operand::Kind::input, i, x[i]);
+  return graph.run({x.begin(), x.end()}, [&](size_t node, const std::vector<Tensor>& outputs) {
+    see(Operand::Kind::node, node, outputs[0]);
+  });
+}
+
+}  // namespace sinter::quant
