@@ -31,7 +31,8 @@ inline data::ImageDataset labelled_images(const nn::Module& model, int64_t count
   const NoGrad no_grad;
   const nn::ModeOverride evaluation(false);
   for (int64_t i = 0; i < count; ++i) {
-    const auto logits = model(unlabelled[i].image).detach().values<float>();
+    const Tensor y = model(unlabelled[i].image);
+    const auto logits = y.values<float>();
     labels.mutable_data<int64_t>()[i] = std::max_element(logits.begin(), logits.end()) - logits.begin();
   }
   return {pixels, labels};
