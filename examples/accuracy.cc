@@ -14,7 +14,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "../tests/quant/hostile.h"
+#include "hostile.h"
 
 using namespace sinter;
 
@@ -234,7 +234,7 @@ class Table {
     nn::CifarResNet net = nn::resnet20({.in_channels = 1});
     trained(net, "resnet20", seed, options_.epochs);
     net.eval();
-    test::make_hostile(net, data_.example, {.seed = static_cast<uint64_t>(seed) + 1});
+    examples::make_hostile(net, data_.example, {.seed = static_cast<uint64_t>(seed) + 1});
     const auto equalized = [&](const std::string& observer) {
       auto model = quant::prepare_qat(
           net, data_.example,

@@ -83,6 +83,28 @@ void channels_of_weights(const PreparedModel& model, Lines& lines) {
   });
 }
 
+// LSQ's scales and the like, where steps were longer than they are: they stay at the smallest scale there is.
+void collapsed_scales(const PreparedModel& model, Lines& lines) {
+  const auto at_floor = [](const Parameter& learned) {
+    std::vector<int64_t> places;
+    if (learned.defined())
+      for (int64_t o = 0; o < learned.tensor().elements(); ++o)
+        if (const float number = learned.tensor().at({o}); number != 0 && number <= kMinScale) places.push_back(o);
+    return places;
+  };
+  constexpr const char* kRemedy =
+      " fell to the smallest that there is; give learned scales a lower rate, or use fake_quant here";
+  for (const ActivationQuantizer* quantizer : model.quantizers())
+    if (!at_floor(quantizer->learned).empty())
+      lines.push_back(text(quantizer->name(), ": its learned ", quantizer->fake_quant().learned(), kRemedy));
+  each_layer(model, [&](const Node& node, const WeightQuantizer& weights, const Folded&) {
+    if (const auto places = at_floor(weights.learned); !places.empty())
+      lines.push_back(text(node.name, ": the learned ", weights.fake_quant().learned(), " of the weights of ",
+                           places.size(), " of ", weights.learned.tensor().elements(), " output channels (",
+                           listed(texts(places)), ")", kRemedy));
+  });
+}
+
 void few_batches(const PreparedModel& model, Lines& lines) {
   std::map<std::pair<int64_t, double>, Lines> alike;  // by batches and averaging constant
   for (const ActivationQuantizer* quantizer : model.quantizers()) {
@@ -163,6 +185,7 @@ std::vector<std::string> warnings(const PreparedModel& model) {
   for (std::string& line : saturation_warnings(model)) lines.push_back(std::move(line));
   dead_tensors(model, lines);
   channels_of_weights(model, lines);
+  collapsed_scales(model, lines);
   few_batches(model, lines);
   one_sided_inputs(model, lines);
   for (std::string& line : unfused_patterns(model.graph())) lines.push_back(std::move(line));

@@ -1,4 +1,4 @@
-#include "hostile.h"
+#include "../../examples/hostile.h"
 
 #include "../../nn/models/resnet.h"
 #include "../../quant/post_training/equalize.h"
@@ -32,7 +32,7 @@ void check_hostile(Model model) {
   const auto good = quant::prepare_qat(model, kExample);
   for (const uint64_t seed : {1, 2}) {
     Model other = model;
-    test::make_hostile(other, kExample, {.seed = seed});
+    examples::make_hostile(other, kExample, {.seed = seed});
     CHECK_CLOSE(other(x), expected, 1e-4, 1e-5);
     auto bad = quant::prepare_qat(other, kExample);
     CHECK(spread(test::parameter(bad, "stem.weight")) > 30 * spread(test::parameter(good, "stem.weight")));
@@ -62,7 +62,7 @@ TEST_CASE("hostile ResNet-20 likewise") { check_hostile(test::randomized(nn::res
 
 TEST_CASE("hostile factors spread over the decades asked for, and outputs and inputs keep theirs") {
   test::ChainNet model = test::randomized(test::ChainNet{}), other = model;
-  test::make_hostile(other, kExample, {.decades = 2});
+  examples::make_hostile(other, kExample, {.decades = 2});
   const auto before = model.named_state(), after = other.named_state();
   double least = INFINITY, most = 0;
   for (size_t i = 0; i < before.size(); ++i) {
@@ -86,7 +86,7 @@ TEST_CASE("hostile factors spread over the decades asked for, and outputs and in
 
 TEST_CASE("networks with ReLU6 stay as they are around it") {
   test::EveryLayer model = test::randomized(test::EveryLayer{}), other = model;
-  test::make_hostile(other, kExample);
+  examples::make_hostile(other, kExample);
   CHECK_SAME(other.stem.weight, model.stem.weight);
   CHECK_SAME(other.depthwise.weight, model.depthwise.weight);
   CHECK_SAME(other.bn.weight, model.bn.weight);

@@ -180,3 +180,21 @@ TEST_CASE("learned scales are not warned of as the observer's") {
   model.node_quantizer(0)->observe(Samples(Tensor::full({1}, 20000)));
   CHECK(all(saturation_warnings(model)) == all({}));
 }
+
+TEST_CASE("learned scales that fell to the smallest one are warned of") {
+  PreparedModel model =
+      healthy({.qconfig = get_default_qconfig({.activation_fake_quant = "lsq", .weight_fake_quant = "lsq"})});
+  model(images({2, 8, 8, 3}));
+  CHECK(warnings(model) == Lines{});
+  Tensor scale =
+             model.node_quantizer(static_cast<size_t>(model.graph().find("body.1.shortcut.conv")))->learned.tensor(),
+         weights = model.weight_quantizer(static_cast<size_t>(model.graph().find("head")))->learned.tensor();
+  scale.mutable_data<float>()[0] = -0.5f;
+  weights.mutable_data<float>()[2] = kMinScale;
+  CHECK(all(warnings(model)) ==
+        all({"body.1.shortcut.conv: its learned scale fell to the smallest that there is; give learned scales a lower "
+             "rate, or "
+             "use fake_quant here",
+             "head: the learned scale of the weights of 1 of 5 output channels (2) fell to the smallest that there is; "
+             "give learned scales a lower rate, or use fake_quant here"}));
+}

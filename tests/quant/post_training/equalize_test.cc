@@ -1,6 +1,6 @@
 #include "../../../quant/post_training/equalize.h"
 
-#include "../hostile.h"
+#include "../../../examples/hostile.h"
 #include "networks.h"
 
 using namespace sinter;
@@ -35,7 +35,7 @@ struct TwoLayers : nn::Module {
 // The parameters of a layer whose channels are far apart.
 template <class Model>
 Model uneven(Model model) {
-  test::make_hostile(model, kExample, {.decades = 4, .seed = 7});
+  examples::make_hostile(model, kExample, {.decades = 4, .seed = 7});
   return model;
 }
 

@@ -6,10 +6,10 @@
 #include <cmath>
 #include <vector>
 
-#include "../../core/random.h"
-#include "../../nn/module.h"
+#include "../core/random.h"
+#include "../nn/module.h"
 
-namespace sinter::test {
+namespace sinter::examples {
 
 struct HostileOptions {
   double decades = 3;  ///< between the smallest factor and the largest
@@ -125,4 +125,4 @@ inline void make_hostile(const nn::Module& model, const Tensor& example, const H
   }
 }
 
-}  // namespace sinter::test
+}  // namespace sinter::examples
