@@ -7,18 +7,6 @@ namespace sinter {
 
 namespace {
 
-// A copy of a graph would have parameters of its own.
-Graph share(const Graph& graph) {
-  Graph same;
-  same.inputs = graph.inputs;
-  same.nodes = graph.nodes;
-  for (const NamedParameter& parameter : graph.parameters)
-    same.parameters.push_back({parameter.name, parameter.value.share()});
-  same.constants = graph.constants;
-  same.outputs = graph.outputs;
-  return same;
-}
-
 constexpr size_t kWithSkip = 6;  // inputs of a batch normalisation that adds
 
 const ops::BatchNorm* open_batch_norm(const Graph& graph, int node) {
@@ -73,7 +61,7 @@ void fuse_conv(Rewriter& r, int node) {
 }  // namespace
 
 Graph fuse_batch_norm(const Graph& graph) {
-  Rewriter r(share(graph));
+  Rewriter r(graph.share());
   const int nodes = static_cast<int>(r.graph.nodes.size());
   // From the back: of two normalisations that are added, the later one takes the sum.
   for (int i = nodes - 1; i >= 0; --i) fuse_add(r, i);

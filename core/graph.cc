@@ -73,6 +73,17 @@ Tensor Graph::operator()(const Tensor& x) const {
   return std::move(run({x})[0]);
 }
 
+Graph Graph::share() const {
+  Graph same;
+  same.inputs = inputs;
+  same.nodes = nodes;
+  for (const NamedParameter& parameter : parameters)
+    same.parameters.push_back({parameter.name, parameter.value.share()});
+  same.constants = constants;
+  same.outputs = outputs;
+  return same;
+}
+
 int Graph::find(const std::string& name) const {
   for (size_t i = 0; i < nodes.size(); ++i)
     if (nodes[i].name == name ||

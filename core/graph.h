@@ -48,6 +48,8 @@ class Graph {
   std::vector<Tensor> run(std::vector<Tensor> x, const NodeHook& hook = {}) const;
   Tensor operator()(const Tensor& x) const;
 
+  /// The same graph, whose parameters have the same elements: one that can be rewritten without copying them.
+  Graph share() const;
   /// Index of a node by name or alias; -1 when there is none.
   int find(const std::string& name) const;
   /// For every node, the indices of the nodes that read it.

@@ -6,8 +6,7 @@
 
 namespace sinter::ops {
 
-Shape conv2d_shape(std::string_view op, const ConvAttributes& a, const Shape& x, const Shape& weight,
-                   const Shape* bias) {
+void check_convolution(std::string_view op, const ConvAttributes& a, const Shape& x, const Shape& weight) {
   check(x.rank() == 4, op, ": input is ", x, ", expected [N,H,W,C]");
   check(weight.rank() == 4, op, ": weight is ", weight, ", expected [O,KH,KW,I] (OHWI)");
   check(a.stride.h >= 1 && a.stride.w >= 1, op, ": stride is ", a.stride, ", expected at least 1");
@@ -19,6 +18,11 @@ Shape conv2d_shape(std::string_view op, const ConvAttributes& a, const Shape& x,
   check(weight[3] * a.groups == x[3], op, ": weight is ", weight, " (OHWI), input has ", x[3], " channels, expected ",
         weight[3] * a.groups, a.groups > 1 ? text(" (", a.groups, " groups)") : std::string());
   check(weight.elements() > 0, op, ": weight is ", weight, ", expected no empty axis");
+}
+
+Shape conv2d_shape(std::string_view op, const ConvAttributes& a, const Shape& x, const Shape& weight,
+                   const Shape* bias) {
+  check_convolution(op, a, x, weight);
   if (bias != nullptr)
     check(bias->rank() == 1 && (*bias)[0] == weight[0], op, ": bias is ", *bias, ", expected [", weight[0], "]");
   const int64_t oh = window_output(x[1], weight[1], a.stride.h, a.padding.h, a.dilation.h, false);

@@ -2,6 +2,7 @@
 
 #include "../onednn.h"
 #include "broadcast.h"
+#include "conv2d_geometry.h"
 #include "reduction.h"
 
 namespace sinter::ops {
@@ -14,21 +15,16 @@ int64_t output_size(int64_t size, int64_t kernel, int64_t stride, int64_t paddin
   return (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + added + 1;
 }
 
+// Of the convolution from y to x whose gradient this is.
+ConvAttributes mirror(const ConvTransposeAttributes& a) {
+  return {.stride = a.stride, .padding = a.padding, .dilation = a.dilation, .groups = a.groups};
+}
+
 Shape output_shape(const ConvTransposeAttributes& a, const Shape& x, const Shape& weight) {
-  check(x.rank() == 4, kName, ": input is ", x, ", expected [N,H,W,C]");
-  check(weight.rank() == 4, kName, ": weight is ", weight, ", expected [O,KH,KW,I] (OHWI)");
-  check(a.stride.h >= 1 && a.stride.w >= 1, kName, ": stride is ", a.stride, ", expected at least 1");
-  check(a.dilation.h >= 1 && a.dilation.w >= 1, kName, ": dilation is ", a.dilation, ", expected at least 1");
-  check(a.padding.h >= 0 && a.padding.w >= 0, kName, ": padding is ", a.padding, ", expected at least 0");
+  check_convolution(kName, mirror(a), x, weight);
   const Pair added = a.output_padding;
   check(added.h >= 0 && added.w >= 0 && added.h < a.stride.h && added.w < a.stride.w, kName, ": output_padding is ",
         added, ", expected 0 or more and less than the stride ", a.stride);
-  check(a.groups >= 1, kName, ": groups is ", a.groups, ", expected at least 1");
-  check(x[3] % a.groups == 0 && weight[0] % a.groups == 0, kName, ": ", a.groups, " groups do not divide ", x[3],
-        " input channels and ", weight[0], " output channels");
-  check(weight[3] * a.groups == x[3], kName, ": weight is ", weight, " (OHWI), input has ", x[3],
-        " channels, expected ", weight[3] * a.groups, a.groups > 1 ? text(" (", a.groups, " groups)") : std::string());
-  check(weight.elements() > 0, kName, ": weight is ", weight, ", expected no empty axis");
   check(x[1] >= 1 && x[2] >= 1, kName, ": input is ", x, ", expected at least one pixel");
   const int64_t oh = output_size(x[1], weight[1], a.stride.h, a.padding.h, added.h, a.dilation.h);
   const int64_t ow = output_size(x[2], weight[2], a.stride.w, a.padding.w, added.w, a.dilation.w);
@@ -37,25 +33,9 @@ Shape output_shape(const ConvTransposeAttributes& a, const Shape& x, const Shape
   return {x[0], oh, ow, weight[0]};
 }
 
-// The convolution from y to x whose gradient this is.
 onednn::Convolution mirrored(const ConvTransposeAttributes& a, const Shape& x, const Shape& weight, const Shape& y) {
-  onednn::Convolution c;
-  c.batch = x[0];
-  c.height = y[1];
-  c.width = y[2];
-  c.in = y[3];
+  onednn::Convolution c = geometry(mirror(a), y, weight, x);
   c.out = x[3];
-  c.groups = a.groups;
-  c.kernel_h = weight[1];
-  c.kernel_w = weight[2];
-  c.stride_h = a.stride.h;
-  c.stride_w = a.stride.w;
-  c.padding_h = a.padding.h;
-  c.padding_w = a.padding.w;
-  c.dilation_h = a.dilation.h;
-  c.dilation_w = a.dilation.w;
-  c.out_height = x[1];
-  c.out_width = x[2];
   c.transposed_weight = true;
   return c;
 }

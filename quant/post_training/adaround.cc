@@ -17,7 +17,6 @@
 #include "../lower.h"
 #include "../runner.h"
 #include "../scale_source.h"
-#include "../shared_graph.h"
 
 namespace sinter::quant {
 
@@ -237,7 +236,7 @@ class AdaRound {
 
   LayerData data_of(size_t index) {
     const Node& node = graph_.nodes[index];
-    Graph until = shared(float_);
+    Graph until = float_.share();
     until.outputs = {{Operand::Kind::node, static_cast<int>(index)}};
     until.canonicalize();
     IntegerProgram program = lower(model_);

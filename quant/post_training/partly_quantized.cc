@@ -5,7 +5,6 @@
 #include "../fused_conv.h"
 #include "../integer/values.h"
 #include "../scale_source.h"
-#include "../shared_graph.h"
 
 namespace sinter::quant {
 
@@ -64,7 +63,7 @@ void quantize_weights(const PreparedModel& model, size_t index, PartlyQuantized:
 PartlyQuantized::PartlyQuantized(const char* what, const PreparedModel& model) : rounding_(model.march().rounding) {
   model.check_observed(what);
   const Graph& graph = model.graph();
-  float_ = shared(graph);
+  float_ = graph.share();
 
   const auto grid = [&](const ActivationQuantizer& quantizer, Activation activation) {
     const float scale = quantizer.scale(model.march());
@@ -130,7 +129,7 @@ void PartlyQuantized::quantize(Graph& graph, const Unit& unit) const {
 }
 
 Graph PartlyQuantized::graph(const std::vector<bool>& quantized) const {
-  Graph graph = shared(float_);
+  Graph graph = float_.share();
   for (size_t i = 0; i < units_.size(); ++i)
     if (quantized[i]) quantize(graph, units_[i]);
   graph.canonicalize();
