@@ -21,7 +21,7 @@ using namespace sinter;
 namespace {
 
 struct Options {
-  int64_t seeds = 3, epochs = 6, qat_epochs = 2, low_bit_epochs = 4, mobilenet_epochs = 6, limit = 0;
+  int64_t seeds = 3, epochs = 6, qat_epochs = 2, low_bit_epochs = 3, mobilenet_epochs = 4, limit = 0;
   std::string output = "accuracy.out", filter{};
 };
 
