@@ -15,7 +15,7 @@ namespace sinter::bpu {
 /// prepared model in FakeQuantState::validation. One simulator serves several threads.
 class Simulator {
  public:
-  /// Sees the integers of a value: int8 [N,...], or int32 accumulators of a head.
+  /// Sees the integers of a value: int8 or int16 [N,...], int32 accumulators of a head, float32 of what stays float.
   using Inspector = std::function<void(const std::string& name, const Tensor& integers)>;
 
   /// Throws Error for a program that `check_program` refuses, or whose accumulators could leave 32 bits.

@@ -208,7 +208,8 @@ Graph trace(const Traceable& model, const Specs& inputs) {
   check(!inputs.empty(), "trace: no inputs");
   Graph graph = detail::trace_once(model, inputs, false);
   const std::string by_mode = detail::difference(graph, detail::trace_once(model, inputs, true));
-  check(by_mode.empty(), "trace: the model differs between evaluation and training: ", by_mode);
+  check(by_mode.empty(), "trace: the model differs between evaluation and training: ", by_mode,
+        "; expected the same operations in both (dropout and batch normalisation know the mode themselves)");
 
   const auto batched =
       std::find_if(inputs.begin(), inputs.end(), [](const Spec& spec) { return spec.shape.rank() > 0; });

@@ -21,7 +21,8 @@ using namespace sinter;
 namespace {
 
 struct Options {
-  int64_t seeds = 3, epochs = 6, qat_epochs = 2, low_bit_epochs = 3, mobilenet_epochs = 4, limit = 0;
+  std::vector<int64_t> seeds{0, 1, 2};
+  int64_t epochs = 5, qat_epochs = 1, low_bit_epochs = 2, mobilenet_epochs = 4, limit = 0;
   std::string output = "accuracy.out", filter{};
 };
 
@@ -125,11 +126,11 @@ class Table {
       : options_(options), results_(options.output + "/results.json"), data_(read(options)) {}
 
   void run() {
-    for (int64_t seed = 0; seed < options_.seeds; ++seed) {
+    for (const int64_t seed : options_.seeds) {
       resnet(seed);
       hostile(seed);
     }
-    for (int64_t seed = 0; seed < options_.seeds; ++seed) mobilenet(seed);
+    for (const int64_t seed : options_.seeds) mobilenet(seed);
   }
 
   void print() const {
@@ -281,7 +282,7 @@ int main(int argc, char** argv) {
   Options o;
   CLI::App app("Every accuracy of the README's table, on Fashion-MNIST.");
   app.option_defaults()->always_capture_default();
-  app.add_option("--seeds", o.seeds, "Seeds 0 to N - 1")->check(CLI::PositiveNumber);
+  app.add_option("--seeds", o.seeds, "Seeds, one training each")->check(CLI::NonNegativeNumber);
   app.add_option("--epochs", o.epochs, "Of float training of ResNet-20")->check(CLI::PositiveNumber);
   app.add_option("--qat-epochs", o.qat_epochs, "Of QAT with 8 bits")->check(CLI::PositiveNumber);
   app.add_option("--low-bit-epochs", o.low_bit_epochs, "Of QAT with 4 and 2 bits")->check(CLI::PositiveNumber);

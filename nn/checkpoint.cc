@@ -23,6 +23,7 @@ void load(Module& model, const std::string& path) {
   try {
     detail::load_model(model, archive);
   } catch (const Error& error) {
+    if (std::string_view(error.what()).starts_with(path)) throw;
     fail(path, ": ", error.what());
   }
 }

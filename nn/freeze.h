@@ -6,7 +6,7 @@ namespace sinter::nn {
 struct Frozen {
   bool observers = false;   ///< quantised activations are not observed: their ranges stay
   bool batch_norm = false;  ///< normalises with its running statistics, which stay; its weight and bias are trained
-  bool scales = false;      ///< the scales of quantised activations stay
+  bool scales = false;      ///< the scales of quantised activations stay, and learned ones of weights
   bool operator==(const Frozen&) const = default;
 };
 

@@ -82,22 +82,36 @@ void CalibrationModel::load_extra(const Archive& archive, const std::string& pre
 }
 
 CalibrationModel prepare_calibration(const nn::Module& model, const Tensor& example, const QConfig& qconfig) {
-  return CalibrationModel(model, specs_of({example}), qconfig);
+  return prepare_calibration(model, std::vector<Tensor>{example}, qconfig);
 }
 
-PreparedModel prepare_qat(const CalibrationModel& calibrated, const Tensor& example, const PrepareOptions& options) {
+CalibrationModel prepare_calibration(const nn::Module& model, const std::vector<Tensor>& examples,
+                                     const QConfig& qconfig) {
+  return CalibrationModel(model, specs_of(examples), qconfig);
+}
+
+PreparedModel prepare_qat(const CalibrationModel& calibrated, const std::vector<Tensor>& examples,
+                          const PrepareOptions& options) {
   const auto sources = calibrated.quantizers();
   check(std::any_of(sources.begin(), sources.end(), [](const auto* source) { return source->batches() > 0; }),
         "prepare_qat: the calibration observed nothing; run data through the model that prepare_calibration gave, "
         "first");
-  const Spec spec = specs_of({example})[0], &traced = calibrated.network().graph.inputs[0];
-  check(spec.dtype == traced.dtype && spec.shape.rank() == traced.shape.rank() && spec.shape.with(0, 1) == traced.shape,
-        "prepare_qat: the example is ", spec, ", the calibration's was ", traced);
+  const Specs specs = specs_of(examples), &traced = calibrated.network().graph.inputs;
+  check(specs.size() == traced.size(), "prepare_qat: got ", specs.size(), " examples, the calibration had ",
+        traced.size());
+  for (size_t i = 0; i < specs.size(); ++i)
+    check(specs[i].dtype == traced[i].dtype && specs[i].shape.rank() == traced[i].shape.rank() &&
+              specs[i].shape.with(0, 1) == traced[i].shape,
+          "prepare_qat: the example is ", specs[i], ", the calibration's was ", traced[i]);
   PreparedModel model(calibrated.network(), options);
   for (const ActivationQuantizer* target : model.quantizers())
     for (const ActivationQuantizer* source : sources)
       if (source->name() == target->name() && source->batches() > 0) target->continue_from(*source);
   return model;
+}
+
+PreparedModel prepare_qat(const CalibrationModel& calibrated, const Tensor& example, const PrepareOptions& options) {
+  return prepare_qat(calibrated, std::vector<Tensor>{example}, options);
 }
 
 PreparedModel prepare_qat(const CalibrationModel& calibrated, const Tensor& example, const QConfig& qconfig) {

@@ -53,6 +53,9 @@ class CalibrationModel : public nn::Module {
 /// model that is prepared already.
 CalibrationModel prepare_calibration(const nn::Module& model, const Tensor& example,
                                      const QConfig& qconfig = get_default_calib_qconfig());
+/// The same for several inputs, one example each; so below.
+CalibrationModel prepare_calibration(const nn::Module& model, const std::vector<Tensor>& examples,
+                                     const QConfig& qconfig = get_default_calib_qconfig());
 
 /// The calibrated network, ready for quantisation-aware training: as prepare_qat of the float model with what was
 /// observed of the tensors that are quantised; other observers are dropped. Throws Error when nothing was observed, for
@@ -60,5 +63,7 @@ CalibrationModel prepare_calibration(const nn::Module& model, const Tensor& exam
 PreparedModel prepare_qat(const CalibrationModel& calibrated, const Tensor& example,
                           const PrepareOptions& options = {});
 PreparedModel prepare_qat(const CalibrationModel& calibrated, const Tensor& example, const QConfig& qconfig);
+PreparedModel prepare_qat(const CalibrationModel& calibrated, const std::vector<Tensor>& examples,
+                          const PrepareOptions& options = {});
 
 }  // namespace sinter::quant

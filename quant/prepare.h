@@ -41,9 +41,11 @@ struct TracedNetwork;
 
 /// A network as its quantised layers: batch normalisation folded, additions and activations fused into convolutions,
 /// dropout gone (QAT trains without). It is trained, saved, copied and evaluated like any module. Parameters are
-/// `<node>.weight` and `<node>.bias`, what is learned of scales, as `<node>.activation.scale` and
-/// `<node>.weight.scale`; buffers the ranges that were observed,
-/// `<node>.activation.range` and `.seen`.
+/// `<node>.weight` and `<node>.bias`; with "with_bn" those of batch normalisation; what is learned of scales:
+/// `<node>.activation.scale` and `<node>.weight.scale` (lsq), `.alpha` (pact), or as a fake-quant of one's own says.
+/// Buffers are the ranges that were observed, `<node>.activation.range` and `.seen`, scales of weights that a
+/// post-training method froze, `<node>.weight.frozen_scale`, and with "with_bn" the running statistics.
+/// Modes, FakeQuantState and `freeze_bn`, are in no file, as `training()` is not.
 ///
 /// The network's outputs are of high precision where a convolution or linear layer makes them: int32 accumulators,
 /// dequantised to float32.
@@ -149,14 +151,16 @@ void set_fake_quantize(PreparedModel& model, FakeQuantState state);
 /// What `load_observer_params` did, by tensor.
 struct LoadedObservers {
   std::vector<std::string> loaded;
-  std::vector<std::string> only_from;  ///< observed there, unknown here
-  std::vector<std::string> only_to;    ///< here, but unknown there or not observed
-  bool other_march = false;            ///< the scales were put on another grid
+  std::vector<std::string> only_from;   ///< observed there, unknown here
+  std::vector<std::string> only_to;     ///< here, but unknown there or not observed
+  std::vector<std::string> other_type;  ///< loaded, but of another integer type there
+  bool other_march = false;             ///< the scales were put on another grid
 };
 std::string to_string(const LoadedObservers& report);
 
-/// Copies what the activations' observers have seen, by node name. Throws Error when nothing was observed in `from`
-/// (are the arguments swapped?) and when no name matches.
+/// Copies what the activations' observers have seen, by node name, and what was learned of their scales where
+/// fake-quant and type are the same. Images may be of another size. Throws Error, and changes nothing, when nothing was
+/// observed in `from` (are the arguments swapped?), when no name matches, and for tensors of other channels.
 LoadedObservers load_observer_params(const PreparedModel& from, PreparedModel& to);
 
 }  // namespace sinter::quant

@@ -174,6 +174,9 @@ void PreparedModel::load_extra(const Archive& archive, const std::string& prefix
   const auto same = [](const char* what, const std::string& there, const std::string& here) {
     check(there == here, "prepared model: ", what, " is ", there, " in the file and ", here, " here");
   };
+  check(archive.contains(prefix + "march"),
+        "prepared model: the file holds another kind of model; a float network's is loaded by nn::load before "
+        "prepare_qat");
   same("the march", archive.text(prefix + "march"), describe(march_));
   same("the qconfig", archive.text(prefix + "qconfig"), configuration());
   check(archive.integer(prefix + "graph") == static_cast<int64_t>(fingerprint()),

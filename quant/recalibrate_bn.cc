@@ -72,8 +72,8 @@ void recalibrate_bn(nn::Module& model, const data::Dataset& dataset, const Recal
         {.batch = options.batch, .seed = options.seed, .batches = options.batches, .workers = options.workers});
     for (const auto& batch : loader) model(batch.images);
   }
-  check(!pools.empty(), "recalibrate_bn: ", model.title(), " runs no batch normalisation",
-        "; is it folded into the convolutions already?");
+  check(!pools.empty(), "recalibrate_bn: ", model.title(), " runs no batch normalisation; is it folded into the ",
+        "convolutions already, or a prepared model that is not in FakeQuantState::qat (set_fake_quantize)?");
 
   std::vector<std::pair<Tensor, std::vector<float>>> results;
   const auto result = [&](const Tensor& buffer, std::vector<float> values) {

@@ -15,6 +15,21 @@ Samples::Samples(const Tensor& x) : count_(x.elements()) {
   fill_ = [x, data = x.data<float>()](int64_t begin, int64_t, float*) { return data + begin; };
 }
 
+Samples::Samples(std::vector<Tensor> pieces) : count_(0) {
+  std::vector<int64_t> ends;
+  for (const Tensor& piece : pieces) ends.push_back(count_ += piece.elements());
+  fill_ = [pieces = std::move(pieces), ends = std::move(ends)](int64_t begin, int64_t end, float* buffer) {
+    auto i = static_cast<size_t>(std::upper_bound(ends.begin(), ends.end(), begin) - ends.begin());
+    for (int64_t at = begin; at < end; ++i) {
+      const int64_t first = i == 0 ? 0 : ends[i - 1], until = std::min(ends[i], end);
+      const float* data = pieces[i].data<float>() - first;
+      std::copy(data + at, data + until, buffer + (at - begin));
+      at = until;
+    }
+    return static_cast<const float*>(buffer);
+  };
+}
+
 Samples Samples::channel(const Tensor& weight, int64_t index) {
   const int64_t each = weight.elements() / weight.size(0);
   const float* data = weight.data<float>() + index * each;

@@ -31,6 +31,8 @@ class Samples {
 
   Samples(int64_t count, Fill fill) : count_(count), fill_(std::move(fill)) {}
   explicit Samples(const Tensor& x);
+  /// One batch that comes in pieces (float32, of any shapes), in this order: every statistic has the bits of the whole.
+  explicit Samples(std::vector<Tensor> pieces);
   /// The values of one channel of a weight [O,...]: part `index` of O equal ones.
   static Samples channel(const Tensor& weight, int64_t index);
 

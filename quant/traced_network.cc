@@ -39,7 +39,8 @@ std::vector<double> take_stubs(const char* what, Graph& graph) {
 TracedNetwork trace_network(const char* what, const nn::Module& model, const Specs& inputs) {
   for (const auto& [path, module] : model.modules())
     check(dynamic_cast<const PreparedModel*>(module) == nullptr, what, ": ",
-          path.empty() ? std::string("the model") : path, " is prepared already");
+          path.empty() ? std::string("the model") : path, " is prepared already; give ", what,
+          " the float network that it was made from");
   // The batch is symbolic: whatever the example's, it must not show in the graph.
   Specs of_one = inputs;
   for (Spec& spec : of_one)

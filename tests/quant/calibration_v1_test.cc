@@ -144,6 +144,23 @@ TEST_CASE("any float network can be calibrated, also what QAT leaves in float; s
   CHECK(run(qat, images({1, 8, 8, 3})).shape() == Shape{1, 8, 8, 4});
 }
 
+TEST_CASE("networks of several inputs, an example each") {
+  struct Net : nn::Module {
+    nn::Conv2d conv{{.in = 3, .out = 4, .kernel = 1}};
+    SINTER_CHILDREN(conv)
+    std::vector<Tensor> forward_all(std::span<const Tensor> x) const override { return {conv(x[0]) + x[1]}; }
+  };
+  const std::vector<Tensor> examples{Tensor::zeros({1, 4, 4, 3}), Tensor::zeros({4, 4, 4})};
+  const CalibrationModel model = prepare_calibration(test::randomized(Net{}), examples);
+  const std::vector<Tensor> x{images({2, 4, 4, 3}), images({2, 4, 4, 4}, 1)};
+  model.forward_all(x);
+  PreparedModel qat = prepare_qat(model, examples);
+  for (size_t i = 0; i < 2; ++i) CHECK(qat.input_quantizer(i).range().max == find(model, text("input", i)).range().max);
+  set_fake_quantize(qat, FakeQuantState::validation);
+  CHECK(qat.forward_all(x)[0].shape() == Shape{2, 4, 4, 4});
+  CHECK_ERROR(prepare_qat(model, examples[0]), "prepare_qat: got 1 examples, the calibration had 2");
+}
+
 TEST_CASE("what was observed is saved and loaded, and goes on from there") {
   const test::TemporaryDirectory directory;
   const QConfig qconfig = get_default_calib_qconfig({.observer = "kl"});

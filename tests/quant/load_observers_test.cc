@@ -76,13 +76,45 @@ TEST_CASE("swapped and unrelated models are errors of load_observer_params") {
   PreparedModel other = prepare_qat(Other{}, kExample);
   CHECK_ERROR(load_observer_params(from, other),
               "load_observer_params: no tensor of one model is in the other; the first has input, stem, body.0.conv1");
+  CHECK_ERROR(load_observer_params(from, other),
+              "; prepare both from the same network: prepare_qat(net, example, ...)");
+}
+
+TEST_CASE("a tensor of other channels is an error that changes nothing; one of another type is reported") {
+  struct Stem : nn::Module {
+    nn::Conv2d stem;
+    nn::Linear head;
+    SINTER_CHILDREN(stem, head)
+    explicit Stem(int64_t channels)
+        : stem({.in = 3, .out = channels, .kernel = 3, .padding = 1}), head({.in = channels, .out = 5}) {}
+    Tensor forward(const Tensor& x) const override { return head(mean(relu(stem(x)), {1, 2})); }
+  };
+  PreparedModel from = prepare_qat(Stem(4), kExample), wider = prepare_qat(Stem(9), kExample);
+  set_fake_quantize(from, FakeQuantState::calibration);
+  from(images({2, 8, 8, 3}));
+  const Tensor before = ranges(wider);
+  CHECK_ERROR(
+      load_observer_params(from, wider),
+      "load_observer_params: stem is [1,8,8,4] in the first model and [1,8,8,9] in the second, expected as many "
+      "channels; are they the same network?");
+  CHECK_SAME(ranges(wider), before);
+  CHECK_FALSE(wider.input_quantizer(0).observed());
+
+  PreparedModel larger = prepare_qat(Stem(4), Tensor::zeros({1, 12, 10, 3}));
+  CHECK(to_string(load_observer_params(from, larger)) == "loaded 3 observers");
+  PreparedModel narrow =
+      prepare_qat(Stem(4), kExample,
+                  {.by_path = {{"stem.activation", get_default_qconfig({.activation_qkwargs = {{"dtype", "int4"}}})}}});
+  const LoadedObservers report = load_observer_params(from, narrow);
+  CHECK(report.other_type == Names{"stem"});
+  CHECK(to_string(report) == "loaded 3 observers; of another type in the source: stem");
 }
 
 TEST_CASE("what is on one side only is reported") {
   struct Stem : nn::Module {
     nn::Conv2d stem{{.in = 3, .out = 8, .kernel = 3, .padding = 1}};
-    nn::Conv2d extra{{.in = 8, .out = 8, .kernel = 1}};
-    nn::Linear head{{.in = 8, .out = 5}};
+    nn::Conv2d extra{{.in = 8, .out = 16, .kernel = 1}};
+    nn::Linear head{{.in = 16, .out = 5}};
     SINTER_CHILDREN(stem, extra, head)
     Tensor forward(const Tensor& x) const override { return head(mean(relu(extra(relu(stem(x)))), {1, 2})); }
   };

@@ -9,6 +9,7 @@
 #include "../../core/random.h"
 #include "../../quant/observer_state.h"
 #include "observers/golden.h"
+#include "pieces.h"
 
 using namespace sinter;
 using namespace sinter::quant;
@@ -118,6 +119,19 @@ TEST_CASE("observers depend neither on threads nor on where the values come from
     }
   }
   set_threads(before);
+}
+
+TEST_CASE("a batch in pieces is the batch in one, for the range and for what is left to the next batch") {
+  for (const auto& entry : kObservers) {
+    const std::string& name = entry.first;
+    CAPTURE(name);
+    ObserverValue whole = make(name), parts = make(name);
+    for (uint64_t seed = 0; seed < 3; ++seed) {
+      const Tensor x = test::normal({kMany}, seed, 1 + static_cast<double>(seed));
+      const Samples pieces(test::pieces_of(x, {0, 17, 9000, 9000, 20000, kMany}));
+      CHECK(same(parts->observe(pieces), whole->observe(Samples(x))));
+    }
+  }
 }
 
 TEST_CASE("the order of values within a batch makes no difference") {

@@ -183,7 +183,10 @@ TEST_CASE("a file of another march, qconfig or network is refused and changes no
   refused(prepare_qat(test::small_net(), Tensor::zeros({1, 6, 6, 3})), "the file is of another network");
   refused(prepare_qat(test::EveryLayer{}, kExample), "the file is of another network");
   nn::save(test::small_net(), path);
-  refused(prepared(), "march");
+  refused(prepared(),
+          path +
+              ": prepared model: the file holds another kind of model; a float network's is loaded by nn::load "
+              "before prepare_qat");
 }
 
 TEST_CASE("every observer calibrates, resumes from a file to the same bits, and validates") {

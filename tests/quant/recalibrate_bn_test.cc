@@ -215,6 +215,12 @@ TEST_CASE("recalibrate_bn: what cannot be is an error that changes nothing") {
   PreparedModel folded = prepare_qat(net, Tensor::zeros({1, 4, 4, 2}));
   folded.set_state(FakeQuantState::calibration);
   CHECK_ERROR(recalibrate_bn(folded, Images(4)), "runs no batch normalisation; is it folded into the convolutions");
+  PreparedModel trained = prepare_qat(net, Tensor::zeros({1, 4, 4, 2}), {.batch_norm = "with_bn"});
+  for (const FakeQuantState state : {FakeQuantState::calibration, FakeQuantState::validation}) {
+    trained.set_state(state);
+    trained.forward(Tensor::zeros({1, 4, 4, 2}));
+    CHECK_ERROR(recalibrate_bn(trained, Images(4)), "or a prepared model that is not in FakeQuantState::qat (set_fake");
+  }
   struct Forgot : nn::Module {
     nn::BatchNorm2d bn{2};
     SINTER_CHILDREN()

@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "../../core/parallel.h"
-#include "../support.h"
+#include "pieces.h"
 
 using namespace sinter;
 using namespace sinter::quant;
@@ -150,49 +150,20 @@ TEST_CASE("statistics depend neither on threads nor on where the values come fro
   set_threads(before);
 }
 
-TEST_CASE("a batch in pieces merges to the same") {
-  const Tensor x = test::normal({kMany}, 12);
-  const float* data = x.data<float>();
-  const Samples whole(x);
-  for (const std::vector<int64_t>& cuts :
-       {std::vector<int64_t>{0, 1, kMany}, {0, 1000, 9000, kMany}, {0, Samples::kBlock, 2 * Samples::kBlock, kMany}}) {
-    Range range{kInf, -kInf};
-    std::vector<int64_t> histogram(50);
-    for (size_t i = 0; i + 1 < cuts.size(); ++i) {
-      const float* piece = data + cuts[i];
-      const Samples part(cuts[i + 1] - cuts[i], [piece](int64_t begin, int64_t, float*) { return piece + begin; });
-      range = {std::min(range.min, part.range().min), std::max(range.max, part.range().max)};
-      const auto counts = part.histogram(50, 4);
-      for (size_t k = 0; k < counts.size(); ++k) histogram[k] += counts[k];
-    }
-    CHECK(range.min == whole.range().min);
-    CHECK(range.max == whole.range().max);
-    CHECK(histogram == whole.histogram(50, 4));
-  }
-}
-
-TEST_CASE("moments and squared errors of pieces merge to those of the whole") {
-  const Tensor x = test::normal({kMany}, 13, 3);
-  const float* data = x.data<float>();
+TEST_CASE("a batch in pieces has the bits of the whole") {
+  const Tensor x = test::normal({kMany}, 12, 3);
   const std::vector<float> scales{0.1f, 0.01f};
-  const std::vector<int64_t> cuts{0, 1, 1000, 9000, kMany};
-  double count = 0, mean = 0, squares = 0;
-  std::vector<double> errors(2);
-  for (size_t i = 0; i + 1 < cuts.size(); ++i) {
-    const float* piece = data + cuts[i];
-    const Samples part(cuts[i + 1] - cuts[i], [piece](int64_t begin, int64_t, float*) { return piece + begin; });
-    const Moments m = part.moments();
-    const auto here = static_cast<double>(part.count()), delta = m.mean - mean;
-    squares += here * m.std * m.std + delta * delta * count * here / (count + here);
-    mean += delta * here / (count + here);
-    count += here;
-    for (size_t k = 0; k < 2; ++k) errors[k] += part.squared_errors(scales, {})[k];
+  using Cuts = std::vector<int64_t>;
+  for (const Cuts& cuts :
+       {Cuts{0, kMany}, Cuts{0, 1, kMany}, Cuts{0, 1000, 1000, 9000, kMany},
+        Cuts{0, Samples::kBlock, 2 * Samples::kBlock, kMany}, Cuts{0, 5, 6, 7, Samples::kBlock + 1, kMany, kMany}}) {
+    CAPTURE(cuts.size());
+    const Samples samples(test::pieces_of(x, cuts));
+    CHECK(samples.count() == kMany);
+    CHECK(statistics(samples) == statistics(Samples(x)));
+    CHECK(samples.squared_errors(scales, {}) == Samples(x).squared_errors(scales, {}));
   }
-  const Moments whole = Samples(x).moments();
-  CHECK(whole.mean == doctest::Approx(mean).epsilon(1e-5));
-  CHECK(whole.std == doctest::Approx(std::sqrt(squares / count)).epsilon(1e-6));
-  for (size_t k = 0; k < 2; ++k)
-    CHECK(Samples(x).squared_errors(scales, {})[k] == doctest::Approx(errors[k]).epsilon(1e-6));
+  CHECK(Samples(std::vector<Tensor>{}).count() == 0);
 }
 
 TEST_CASE("a user's reduction sees every value once, in fixed blocks merged in order") {

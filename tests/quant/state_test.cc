@@ -140,7 +140,8 @@ TEST_CASE("only QAT can be trained") {
 }
 
 TEST_CASE("a prepared model is not prepared again, nor inside another") {
-  CHECK_ERROR(prepare_qat(prepared(), kExample), "prepare_qat: the model is prepared already");
+  CHECK_ERROR(prepare_qat(prepared(), kExample),
+              "prepare_qat: the model is prepared already; give prepare_qat the float network that it was made from");
   struct Outer : nn::Module {
     PreparedModel inner;
     SINTER_CHILDREN(inner)
@@ -157,6 +158,7 @@ TEST_CASE("networks that differ between train and eval are refused") {
     Tensor forward(const Tensor& x) const override { return training_mode() ? relu(conv(x)) : conv(x); }
   };
   CHECK_ERROR(prepare_qat(Net{}, kExample), "the model differs between evaluation and training");
+  CHECK_ERROR(prepare_qat(Net{}, kExample), "; expected the same operations in both (dropout and batch normalisation");
 }
 
 TEST_CASE("eval() after calibration started does not end it, in whatever order the calls come") {
@@ -237,7 +239,8 @@ TEST_CASE("options that freeze what a model has not are errors") {
   CHECK_ERROR(nn::fit(in_float, data, {.progress = false, .freeze_observers_after = 1}),
               "fit: freeze_observers_after is 1, but the model has no observers to freeze");
   CHECK_ERROR(nn::fit(in_float, data, {.progress = false, .freeze_scales_after = 1}), "has no scales of activations");
-  CHECK_ERROR(recalibrate_bn(model, data), "runs no batch normalisation; is it folded into the convolutions already?");
+  CHECK_ERROR(recalibrate_bn(model, data),
+              "runs no batch normalisation; is it folded into the convolutions already, or ");
 }
 
 TEST_CASE("a module that differs between training and evaluation is refused by its name") {
