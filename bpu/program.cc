@@ -63,7 +63,7 @@ quant::March read_march(const Archive& archive) {
           .power_of_two_scales = bounded(archive, "march/power_of_two_scales", 0, 1) == 1,
           .min_scale_exponent = small(archive, "march/min_scale_exponent"),
           .max_scale_exponent = small(archive, "march/max_scale_exponent"),
-          .multiplier_bits = static_cast<int>(bounded(archive, "march/multiplier_bits", 1, 31)),
+          .multiplier_bits = static_cast<int>(bounded(archive, "march/multiplier_bits", 1, 22)),
           .max_shift = static_cast<int>(bounded(archive, "march/max_shift", 0, 46)),
           .rounding =
               bounded(archive, "march/half_up", 0, 1) == 1 ? quant::Rounding::half_up : quant::Rounding::half_to_even,

@@ -16,7 +16,8 @@ Parameter::Parameter(Tensor value, bool trained) : value_(leaf(value.detach(), t
 Parameter::Parameter(const Parameter& other)
     : value_(leaf(other.value_.clone(), other.trained_)),
       trained_(other.trained_),
-      weight_decay_(other.weight_decay_) {}
+      weight_decay_(other.weight_decay_),
+      minimum_(other.minimum_) {}
 
 Parameter& Parameter::operator=(const Parameter& other) {
   if (this == &other) return *this;
@@ -25,6 +26,7 @@ Parameter& Parameter::operator=(const Parameter& other) {
   else
     *this = Parameter(other);
   weight_decay_ = other.weight_decay_;
+  minimum_ = other.minimum_;
   return *this;
 }
 
@@ -33,6 +35,7 @@ Parameter Parameter::share() const {
   same.value_ = value_;
   same.trained_ = trained_;
   same.weight_decay_ = weight_decay_;
+  same.minimum_ = minimum_;
   return same;
 }
 
@@ -40,6 +43,12 @@ Parameter& Parameter::set_weight_decay(std::optional<double> weight_decay) {
   const double decay = weight_decay.value_or(0);
   check(std::isfinite(decay) && decay >= 0, "parameter: weight_decay is ", decay, ", expected 0 or more");
   weight_decay_ = weight_decay;
+  return *this;
+}
+
+Parameter& Parameter::set_minimum(std::optional<float> minimum) {
+  check(std::isfinite(minimum.value_or(0)), "parameter: minimum is ", minimum.value_or(0), ", expected finite");
+  minimum_ = minimum;
   return *this;
 }
 

@@ -32,11 +32,15 @@ class Parameter {
   /// on have it, too. Throws Error unless it is finite and at least 0. Returns *this.
   Parameter& set_weight_decay(std::optional<double> weight_decay);
   const std::optional<double>& weight_decay() const { return weight_decay_; }
+  /// What no optimiser's step takes its values below: they become this; none: no limit. Kept as the weight decay is.
+  Parameter& set_minimum(std::optional<float> minimum);
+  const std::optional<float>& minimum() const { return minimum_; }
 
  private:
   Tensor value_;
   bool trained_ = true;
   std::optional<double> weight_decay_;
+  std::optional<float> minimum_;
 };
 
 /// A parameter under its path: `body.3.conv1.weight`. It shares the elements with the module or graph it came from.

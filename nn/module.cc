@@ -114,7 +114,7 @@ auto call_module(const Module& module, const Forward& forward) {
   failed.clear();  // whatever failed before was dealt with
   try {
     check_members_listed(module);
-    const TrainingMode mode(override_mode < 0 ? module.training() : override_mode == 1);
+    const TrainingMode mode(module.training());
     const sinter::detail::ModuleScope scope(&module);
     auto y = forward();
     failed.clear();
@@ -232,6 +232,8 @@ std::string to_string(const Module& module) {
 }
 
 ModeOverride::ModeOverride(bool training) : before_(std::exchange(override_mode, training ? 1 : 0)) {}
+bool Module::training() const { return override_mode < 0 ? training_ : override_mode == 1; }
+
 ModeOverride::~ModeOverride() { override_mode = before_; }
 bool ModeOverride::active() { return override_mode >= 0; }
 

@@ -71,7 +71,8 @@ class Module {
   /// training.
   void train(bool training = true);
   void eval() { train(false); }
-  bool training() const { return training_; }
+  /// The mode that it runs in: its own, or that of `fit`, `evaluate` or tracing while these run it.
+  bool training() const;
 
   /// What is trained, under paths such as `body.3.conv1.weight`; the values share the module's elements.
   std::vector<NamedParameter> parameters() const;

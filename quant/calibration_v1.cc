@@ -68,11 +68,18 @@ void CalibrationModel::check_trainable() const {
 }
 
 void CalibrationModel::save_extra(Archive& archive, const std::string& prefix) const {
+  archive.set(prefix + "calibration", to_string(inputs_[0].config()));
+  archive.set(prefix + "graph", static_cast<int64_t>(fingerprint(graph_)));
   for (const ActivationQuantizer* quantizer : quantizers())
     save_observer(quantizer->observer(), archive, observer_section(prefix, *quantizer));
 }
 
 void CalibrationModel::load_extra(const Archive& archive, const std::string& prefix) {
+  check(archive.contains(prefix + "calibration"), "calibration: the file holds another kind of model");
+  const std::string there = archive.text(prefix + "calibration"), here = to_string(inputs_[0].config());
+  check(there == here, "calibration: the observers are ", there, " in the file and ", here, " here");
+  check(archive.integer(prefix + "graph") == static_cast<int64_t>(fingerprint(graph_)),
+        "calibration: the file is of another network (the fingerprints of the graphs differ)");
   std::vector<ObserverValue> loaded;  // a fault in the last one must not change the first
   for (const ActivationQuantizer* quantizer : quantizers())
     load_observer(*loaded.emplace_back(quantizer->config().make_observer()), archive,

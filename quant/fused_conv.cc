@@ -106,6 +106,8 @@ std::vector<double> factors(const Tensor& gamma, const Tensor& var, double eps) 
 Folded fold_batch_norm(const Tensor& weight, const Tensor& bias, const Tensor& gamma, const Tensor& beta,
                        const Tensor& mean, const Tensor& var, double eps) {
   Folded result{Tensor::empty(weight.shape()), Tensor::empty(bias.shape())};
+  for (const float v : var.values<float>())
+    check(v >= 0, "batch normalisation: running_var has ", v, ", expected 0 or more");
   const std::vector<double> scale = factors(gamma, var, eps);
   const float *w = weight.data<float>(), *b = bias.data<float>(), *shift = beta.data<float>();
   const float* centre = mean.data<float>();

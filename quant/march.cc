@@ -34,6 +34,17 @@ float March::on_grid(float scale) const {
   return std::ldexp(1.0f, -k);
 }
 
+void March::validate() const {
+  const auto within = [&](const char* what, int value, int low, int high) {
+    check(value >= low && value <= high, "march ", name, ": ", what, " is ", value, ", expected ", low, " to ", high);
+  };
+  within("multiplier_bits", multiplier_bits, 1, 22);  // an accumulator times a multiplier is exact in double
+  within("max_shift", max_shift, 0, 46);
+  within("min_scale_exponent", min_scale_exponent, -23, 23);
+  within("max_scale_exponent", max_scale_exponent, min_scale_exponent, 23);
+  check(int16_kernel >= 0, "march ", name, ": int16_kernel is ", int16_kernel, ", expected 0 or more");
+}
+
 bool March::clips(float scale) const { return power_of_two_scales && exponent_of(scale) < min_scale_exponent; }
 
 std::string to_string(const March& march) { return march.name; }

@@ -32,6 +32,9 @@ struct March {
   /// Whether the scale is above the grid's largest, so that values saturate.
   bool clips(float scale) const;
 
+  /// Throws Error for numbers that no march can have.
+  void validate() const;
+
   bool operator==(const March&) const = default;
 };
 /// The name.

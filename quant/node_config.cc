@@ -10,8 +10,9 @@ namespace sinter::quant {
 
 namespace {
 
-// Whether `path` is the name itself, or a module that the name lies in.
+// Whether `path` is the name itself, or a module that the name lies in; `path#1` is the first call alone.
 bool covers(const std::string& path, const std::string& name) {
+  if (path.ends_with("#1")) return name == path.substr(0, path.size() - 2);
   return name.starts_with(path) && (name.size() == path.size() || name[path.size()] == '.' || name[path.size()] == '#');
 }
 
@@ -62,6 +63,7 @@ void apply(NodeConfig& config, const QConfig& qconfig, const std::string& tensor
   if (tensor != "weight") {
     config.qconfig.activation = qconfig.activation;
     config.activation_source = source;
+    config.activation_alone = tensor == "activation";
   }
   if (tensor != "activation") {
     config.qconfig.weight = qconfig.weight;
@@ -97,6 +99,14 @@ Choice choice_of(const Graph& graph, const std::vector<std::string>& input_names
   const bool weights = std::any_of(choice.nodes.begin(), choice.nodes.end(),
                                    [&](size_t i) { return fused_conv(graph.nodes[i]) != nullptr; });
   check(choice.tensor != "weight" || weights, "prepare_qat: by_path '", path, "': ", choice.name, " has no weights");
+  const auto owner = [&](size_t node) {  // whose weights the first call has
+    for (size_t i = 0; i < node; ++i)
+      if (fused_conv(graph.nodes[i]) != nullptr && graph.nodes[i].inputs[1] == graph.nodes[node].inputs[1]) return i;
+    return node;
+  };
+  if (choice.tensor == "weight" && choice.nodes.size() == 1 && owner(choice.nodes[0]) != choice.nodes[0])
+    fail("prepare_qat: by_path '", path, "': ", choice.name, " has the weights of ",
+         graph.nodes[owner(choice.nodes[0])].name, "; name those");
   return choice;
 }
 
@@ -118,7 +128,7 @@ NodeConfigs node_configs(const Graph& graph, const std::vector<std::string>& inp
       if (graph.nodes[i].op->name() == type) apply(configs.nodes[i], qconfig, "", "type " + type);
     }
     check(types.count(type) > 0, "prepare_qat: by_type '", type, "': the network has no such operation, but ",
-          joined({types.begin(), types.end()}));
+          joined({types.begin(), types.end()}), "; what is fused into a layer has that one's");
   }
   std::vector<Choice> choices;
   for (const auto& [path, qconfig] : by_path) choices.push_back(choice_of(graph, input_names, path, qconfig));

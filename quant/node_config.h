@@ -14,6 +14,7 @@ namespace sinter::quant {
 struct NodeConfig {
   QConfig qconfig;
   std::string activation_source = "default", weight_source = "default";
+  bool activation_alone = false;  ///< a path named this node's activation itself
 };
 
 struct NodeConfigs {

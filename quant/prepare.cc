@@ -15,6 +15,7 @@ PreparedModel::PreparedModel(const TracedNetwork& network, const PrepareOptions&
     : march_(options.march ? *options.march : default_march()), qconfig_(options.qconfig), lowered_(nothing_lowered()) {
   check(options.batch_norm == "fuse_bn" || options.batch_norm == "with_bn", "prepare_qat: batch_norm is '",
         options.batch_norm, "', expected fuse_bn or with_bn");
+  march_.validate();
   check(qconfig_.activation.has_value(),
         "prepare_qat: the qconfig has no fake-quant for activations; outputs of the network are of high precision "
         "without being asked to");
@@ -74,6 +75,8 @@ void PreparedModel::place_quantizers(const NodeConfigs& configs) {
   std::string violations;
   const auto violation = [&](const auto&... parts) { violations += text("\n  ", parts...); };
   const auto check_type = [&](const std::string& name, const TensorConfig& config) {
+    const std::string reason = invalid_reason(config, false);
+    check(reason.empty(), "prepare_qat: ", name, ": ", reason);
     if (config.bits == 16 && !march_.int16_activations)
       violation(name, ": int16 activations, which the ", march_, " does not have");
   };
@@ -100,6 +103,8 @@ void PreparedModel::place_quantizers(const NodeConfigs& configs) {
     if (conv != nullptr && !in_float_[i]) {
       WeightQuantizer& weights = weight_quantizers_[node.inputs[1].index];
       const Tensor& weight = graph_.parameters[node.inputs[1].index].value;
+      const std::string reason = invalid_reason(config.qconfig.weight, true);
+      check(reason.empty(), "prepare_qat: ", node.name, ".weight: ", reason);
       if (weights.name().empty())
         weights = WeightQuantizer(node.name, config.qconfig.weight, weight.size(0), config.weight_source);
     }
@@ -107,7 +112,8 @@ void PreparedModel::place_quantizers(const NodeConfigs& configs) {
         conv != nullptr && !in_float_[i] && skip_of(node) == nullptr && conv->activation() == Activation::none;
     const bool read = read_as_integers(self);
     const bool asked = !config.qconfig.activation.has_value();
-    heads_.push_back(can_be_head && !read && (asked || ((is_output[i] || !readers[i].empty()) && stays_real[i])));
+    heads_.push_back(can_be_head && !read &&
+                     (asked || (!config.activation_alone && (is_output[i] || !readers[i].empty()) && stays_real[i])));
     node_quantizers_.emplace_back();
     if (asked && !heads_[i] && (read || !in_float_[i]))
       violation(node.name, ": cannot be of high precision, as ",

@@ -28,6 +28,8 @@ struct PrepareOptions {
   QConfig qconfig = get_default_qconfig();   ///< of the whole model; by_type and by_path say what differs
   std::map<std::string, QConfig> by_type{};  ///< by operation: "conv2d", "linear", "add"
   /// By node, module, or input (the longest path counts); `.weight` or `.activation` at its end: of that tensor alone.
+  /// An output of the network is of high precision unless its own `.activation` is given. `#2` at a path's end is a
+  /// module's second call, `#1` its first.
   std::map<std::string, QConfig> by_path{};
   /// "fuse_bn": batch normalisation is folded before QAT. "with_bn": it is trained in QAT, on the integers of weights
   /// that are scaled by gamma / sigma; VALIDATION folds it.

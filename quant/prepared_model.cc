@@ -1,5 +1,3 @@
-#include <zlib.h>
-
 #include <atomic>
 #include <cstdio>
 #include <mutex>
@@ -65,11 +63,7 @@ struct PreparedModel::Lowered {
 
 std::shared_ptr<PreparedModel::Lowered> PreparedModel::nothing_lowered() { return std::make_shared<Lowered>(); }
 
-uint32_t PreparedModel::fingerprint() const {
-  const std::string structure = to_string(graph_);
-  return static_cast<uint32_t>(
-      crc32(0, reinterpret_cast<const Bytef*>(structure.data()), static_cast<uInt>(structure.size())));
-}
+uint32_t PreparedModel::fingerprint() const { return sinter::quant::fingerprint(graph_); }
 
 const ActivationQuantizer* PreparedModel::input_quantizer_or_null(size_t i) const {
   const ActivationQuantizer& quantizer = input_quantizers_.at(i);
@@ -147,15 +141,21 @@ nn::Frozen PreparedModel::freezable() const {
   return frozen;
 }
 
-// The qconfig, and what of it is other for some tensors.
+// The qconfig, and what of it is other for some tensors; with what fields say beside the keywords.
 std::string PreparedModel::configuration() const {
-  std::string all = to_string(qconfig_);
+  const auto whole = [](const TensorConfig& config) {
+    return text(config, " int", config.bits, " averaging ", config.averaging_constant);
+  };
+  std::string all = text("activation ", whole(*qconfig_.activation), ", weight ", whole(qconfig_.weight));
   for (const ActivationQuantizer* quantizer : quantizers())
-    if (!(quantizer->config() == *qconfig_.activation)) all += text("; ", quantizer->name(), " ", quantizer->config());
+    if (!(quantizer->config() == *qconfig_.activation))
+      all += text("; ", quantizer->name(), " ", whole(quantizer->config()));
   for (const WeightQuantizer& quantizer : weight_quantizers_)
     if (!quantizer.name().empty() && !(quantizer.config() == qconfig_.weight))
-      all += text("; ", quantizer.name(), " weight ", quantizer.config());
+      all += text("; ", quantizer.name(), " weight ", whole(quantizer.config()));
   for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+    const FusedConv* conv = fused_conv(graph_.nodes[i]);
+    if (conv != nullptr && conv->attributes.batch_norm) all += text("; ", graph_.nodes[i].name, " with_bn");
     if (in_float_[i]) all += text("; ", graph_.nodes[i].name, " in float");
     if (heads_[i]) all += text("; ", graph_.nodes[i].name, " in high precision");
   }
@@ -195,8 +195,9 @@ void PreparedModel::check_observed(const char* what) const {
   for (const ActivationQuantizer* quantizer : quantizers())
     if (!quantizer->observed()) missing.push_back(quantizer->name());
   check(missing.empty(), what, ": nothing was observed for ", listed(missing),
-        "; run data through the model in FakeQuantState::calibration, or call load_observer_params from a calibrated "
-        "model, first");
+        "; run data through the model in FakeQuantState::calibration, or call "
+        "load_observer_params from a calibrated "
+        "model, first (evaluate observes nothing)");
 }
 
 std::shared_ptr<const Runner> PreparedModel::runner() const {

@@ -39,10 +39,10 @@ TensorConfig tensor_config(const std::string& which, const std::string& fake_qua
   config.averaging_constant = config.make_fake_quant()->averaging_constant().value_or(own);
   if (const auto found = keywords.values().find(kAveraging); found != keywords.values().end())
     detail::assign(kAveraging, found->second, config.averaging_constant);
-  check(config.averaging_constant >= 0 && config.averaging_constant <= 1, kAveraging, " is ", config.averaging_constant,
-        ", expected 0 to 1");
   if (const auto found = keywords.values().find(kType); found != keywords.values().end())
     config.bits = bits_of(which, found->second);
+  const std::string reason = invalid_reason(config, which == "weight_fake_quant");
+  check(reason.empty(), "get_default_qconfig: ", reason);
   return config;
 }
 
@@ -53,6 +53,22 @@ ObserverValue TensorConfig::make_observer() const { return observer_factory(obse
 std::shared_ptr<const FakeQuantize> TensorConfig::make_fake_quant() const {
   const auto held = std::make_shared<const FakeQuantValue>(fake_quant_factory(fake_quant).make(keywords));
   return {held, &**held};
+}
+
+std::string invalid_reason(const TensorConfig& config, bool of_weights) {
+  const int bits = config.bits;
+  if (bits != 2 && bits != 4 && bits != 8 && (of_weights || bits != 16))
+    return text("bits is ", bits, ", expected ", of_weights ? "8, 4 or 2 for weights" : "16, 8, 4 or 2");
+  if (!(config.averaging_constant >= 0 && config.averaging_constant <= 1))
+    return text(kAveraging, " is ", config.averaging_constant, ", expected 0 to 1");
+  const Bounds type = type_bounds(bits), used = config.make_fake_quant()->bounds(type);
+  if (used.low < type.low || used.high > type.high || used.low >= used.high)
+    return text("fake-quant ", config.fake_quant, " uses the integers ", used.low, "..", used.high, " of ", type.low,
+                "..", type.high);
+  if (of_weights && !config.make_observer()->for_weights())
+    return text("weight_observer ", config.observer,
+                " gathers values over batches, but the scale of weights follows from ", "their current values alone");
+  return "";
 }
 
 bool same_observer(const TensorConfig& a, const TensorConfig& b) {
@@ -89,8 +105,6 @@ QConfig get_default_qconfig(const QConfigOptions& options) {
         tensor_config("activation_fake_quant", *name, options.activation_observer, options.activation_qkwargs);
   qconfig.weight = tensor_config("weight_fake_quant", *options.weight_fake_quant.name(), options.weight_observer,
                                  options.weight_qkwargs);
-  check(qconfig.weight.make_observer()->for_weights(), "get_default_qconfig: weight_observer ", options.weight_observer,
-        " gathers values over batches, but the scale of weights follows from their current values alone");
   return qconfig;
 }
 

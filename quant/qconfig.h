@@ -25,6 +25,8 @@ struct TensorConfig {
   std::shared_ptr<const FakeQuantize> make_fake_quant() const;
 };
 std::string to_string(const TensorConfig& config);
+/// Why nothing can be quantised so, where the fields were set by hand; empty: it can.
+std::string invalid_reason(const TensorConfig& config, bool of_weights);
 /// Whether two have the same observer with the same settings, whatever averages its ranges.
 bool same_observer(const TensorConfig& a, const TensorConfig& b);
 

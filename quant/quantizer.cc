@@ -56,31 +56,20 @@ Magnitude magnitude_of(const Samples& batch) {
 Parameter learned_numbers(const FakeQuantize& fake_quant, int64_t count) {
   if (fake_quant.learned().empty()) return {};
   Parameter learned(Tensor::zeros({count}));
-  learned.set_weight_decay(fake_quant.weight_decay());
+  learned.set_weight_decay(fake_quant.weight_decay()).set_minimum(kMinScale);
   return learned;
 }
 
-// A learned number's scale on the grid; the number itself stays where the optimiser put it, but positive.
+// A learned number's scale on the grid.
 float learned_scale(const FakeQuantize& fake_quant, float learned, const Bounds& bounds, const March& march) {
   check(std::isfinite(learned), "its learned ", fake_quant.learned(), " is ", learned, ": training has diverged");
   return march.on_grid(std::max(fake_quant.scale(std::max(learned, kMinScale), bounds), kMinScale));
 }
 
-// After an optimiser's step: at least 2^-23.
-void keep_positive(Tensor learned) {
-  for (const float v : learned.values<float>())
-    if (v != 0 && v < kMinScale) {
-      float* all = learned.mutable_data<float>();
-      for (int64_t i = 0; i < learned.elements(); ++i)
-        if (all[i] != 0) all[i] = std::max(all[i], kMinScale);
-      return;
-    }
-}
-
 }  // namespace
 
 ActivationQuantizer::ActivationQuantizer(std::string name, TensorConfig config, bool negative, std::string source)
-    : range_state(Tensor::zeros({2}), false),
+    : range_state(Tensor::zeros({3}), false),
       seen_state(Tensor::zeros({2}, DType::int64), false),
       name_(std::move(name)),
       source_(std::move(source)),
@@ -102,8 +91,10 @@ Range ActivationQuantizer::range() const { return {range_state.tensor().at({0}),
 
 void ActivationQuantizer::observe(const Samples& batch) const {
   Range seen;
+  float reach = 0;
   try {
     seen = range_of(config_, *observer_, batch);
+    reach = reach_of(batch.range());
   } catch (const Error& error) {
     fail(name_, ": ", error.what());
   }
@@ -114,6 +105,7 @@ void ActivationQuantizer::observe(const Samples& batch) const {
   if (count[0] > 0) seen = averaged({running[0], running[1]}, seen, config_.averaging_constant);
   running[0] = seen.min;
   running[1] = seen.max;
+  running[2] = std::max(running[2], reach);
   ++count[0];
   count[1] += batch.count();
   if (learned.defined()) {
@@ -143,7 +135,7 @@ void ActivationQuantizer::train(const Samples& batch, bool observing) const {
     return;
   }
   Tensor number = learned.tensor();
-  if (number.at({0}) != 0) return keep_positive(number);
+  if (number.at({0}) != 0) return;
   const float first = start(&batch);
   if (batches() == 0 && observing) observe(batch);  // so that what is printed of it is known
   number.mutable_data<float>()[0] = first;
@@ -258,10 +250,13 @@ void WeightQuantizer::train(const Tensor& weight) const {
   if (!learned.defined()) return;
   Tensor numbers = learned.tensor();
   const auto current = numbers.values<float>();
-  if (std::none_of(current.begin(), current.end(), [](float v) { return v == 0; })) return keep_positive(numbers);
+  if (std::none_of(current.begin(), current.end(), [](float v) { return v == 0; })) return;
   float* out = numbers.mutable_data<float>();
-  for (int64_t o = 0; o < weight.size(0); ++o)
-    if (out[o] == 0) out[o] = start(Samples::channel(weight, o));
+  for (int64_t o = 0; o < weight.size(0); ++o) try {
+      if (out[o] == 0) out[o] = start(Samples::channel(weight, o));
+    } catch (const Error& error) {
+      fail(name_, ": weights of output channel ", o, ": ", error.what());
+    }
 }
 
 void WeightQuantizer::freeze(const March& march, const Tensor& weight) const {

@@ -37,6 +37,8 @@ class ActivationQuantizer {
   int64_t batches() const;
   int64_t values() const;
   Range range() const;
+  /// The largest absolute value of all that were observed, before the observer made a range of them.
+  float reach() const { return range_state.tensor().at({2}); }
   /// Takes a batch in: m += c (batch - m), the first as it is; a learned number is to start anew. Throws Error, naming
   /// the tensor, for NaN and infinities.
   void observe(const Samples& batch) const;
@@ -53,7 +55,7 @@ class ActivationQuantizer {
   Bounds bounds() const { return fake_quant_->bounds(type()); }
   DType dtype() const { return storage_of(type()); }
 
-  /// [2]: minimum and maximum; int64 [2]: batches and values seen.
+  /// [3]: minimum, maximum and the largest absolute value of all; int64 [2]: batches and values seen.
   Parameter range_state, seen_state;
   /// [1]: the fake-quant's learned number, 0 before it starts; undefined where nothing is learned.
   Parameter learned;

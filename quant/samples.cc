@@ -92,14 +92,18 @@ void check_values(const Partial& p, int64_t count) {
 }  // namespace
 
 Range Samples::range() const {
-  const Partial p = reduce(Partial{}, find_range, merge);
-  check_values(p, count_);
-  return {p.min, p.max};
+  if (!range_) {
+    const Partial p = reduce(Partial{}, find_range, merge);
+    check_values(p, count_);
+    range_ = Range{p.min, p.max};
+  }
+  return *range_;
 }
 
 Moments Samples::moments() const {
   const Partial p = reduce(Partial{}, find_moments, merge);
   check_values(p, count_);
+  range_ = Range{p.min, p.max};
   return {p.min, p.max, static_cast<float>(p.sum / p.count), static_cast<float>(std::sqrt(p.squares / p.count))};
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -37,7 +38,7 @@ class Samples {
   static Samples channel(const Tensor& weight, int64_t index);
 
   int64_t count() const { return count_; }
-  /// Throw Error for NaN and infinities.
+  /// Throw Error for NaN and infinities. The range is computed once.
   Range range() const;
   Moments moments() const;
   /// Counts of abs(x) in `bins` equal bins over [0, limit]; values beyond count in the last, as limit itself does.
@@ -80,6 +81,7 @@ class Samples {
 
   int64_t count_;
   Fill fill_;
+  mutable std::optional<Range> range_;  // once it is known
 };
 
 }  // namespace sinter::quant

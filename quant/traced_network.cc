@@ -1,5 +1,7 @@
 #include "traced_network.h"
 
+#include <zlib.h>
+
 #include <algorithm>
 
 #include "../core/profiler.h"
@@ -48,6 +50,12 @@ TracedNetwork trace_network(const char* what, const nn::Module& model, const Spe
   TracedNetwork network{trace(model, of_one), {}};
   network.stub_scales = take_stubs(what, network.graph);
   return network;
+}
+
+uint32_t fingerprint(const Graph& graph) {
+  const std::string structure = to_string(graph);
+  return static_cast<uint32_t>(
+      crc32(0, reinterpret_cast<const Bytef*>(structure.data()), static_cast<uInt>(structure.size())));
 }
 
 Specs specs_of(const std::vector<Tensor>& examples) {

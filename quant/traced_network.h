@@ -23,6 +23,9 @@ struct TracedNetwork {
 /// prepared already or has QuantStubs inside.
 TracedNetwork trace_network(const char* what, const nn::Module& model, const Specs& inputs);
 
+/// A number of the graph's structure (not of its values): equal for the same network.
+uint32_t fingerprint(const Graph& graph);
+
 /// Of batches, or of single images [H,W,C].
 Specs specs_of(const std::vector<Tensor>& examples);
 

@@ -111,7 +111,8 @@ void Optimizer::step(const std::vector<NamedParameter>& parameters) {
                .lr = lr_ * state.lr_scale,
                .weight_decay = state.weight_decay},
               total,
-              gradient};
+              gradient,
+              parameter.value.minimum()};
     for (size_t i = 0; i < state.slots.size(); ++i) {
       check(state.slots[i].tensor().shape() == value.shape(), "optimizer: parameter ", parameter.name, " is ",
             value.shape(), ", its state from before is ", state.slots[i].tensor().shape());
@@ -133,6 +134,9 @@ void Optimizer::step(const std::vector<NamedParameter>& parameters) {
       for (float*& slot : chunk.state)
         if (slot != nullptr) slot += offset;
       update(chunk);
+      if (item->minimum)
+        for (int64_t i = 0; i < chunk.count; ++i)
+          chunk.value[i] = chunk.value[i] < *item->minimum ? *item->minimum : chunk.value[i];
       begin += chunk.count;
     }
   });

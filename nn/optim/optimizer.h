@@ -103,6 +103,7 @@ class Optimizer {
     Chunk whole;
     int64_t begin;  // of its elements, counted over all parameters
     Tensor gradient;
+    std::optional<float> minimum;
   };
   const Rule* rule_for(const NamedParameter& parameter) const;
   State& state_of(const NamedParameter& parameter);

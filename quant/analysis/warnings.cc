@@ -20,6 +20,9 @@ constexpr double kFirstBatch = 0.5;
 // Below this share of the longer side of a range, the other side is nearly unused.
 constexpr float kOneSided = 0.25f;
 
+// How many times larger than the integers go values have to be, or the other way, for a scale to be wrong.
+constexpr float kFar = 8;
+
 bool is_learned(const ActivationQuantizer& quantizer) { return quantizer.learned.defined(); }
 
 void unobserved(const PreparedModel& model, Lines& lines) {
@@ -35,6 +38,31 @@ void dead_tensors(const PreparedModel& model, Lines& lines) {
   for (const ActivationQuantizer* quantizer : model.quantizers())
     if (const Range range = quantizer->range(); quantizer->batches() > 0 && range.min == 0 && range.max == 0)
       lines.push_back(text(quantizer->name(), ": all its values were 0"));
+}
+
+// What `saturation_warnings` tells of.
+bool clipped_by_grid(const March& march, const ActivationQuantizer& quantizer) {
+  const Range range = quantizer.range();
+  return quantizer.observer().fixed_scale() || march.clips(scale_from_range(range.min, range.max, quantizer.type()));
+}
+
+// Scales that have little to do with the values that were observed: a clip, or a learned number, that went astray.
+void unfit_scales(const PreparedModel& model, Lines& lines) {
+  for (const ActivationQuantizer* quantizer : model.quantizers()) {
+    const float reach = quantizer->reach();
+    if (reach == 0) continue;  // dead, or not observed
+    const float scale = quantizer->scale(model.march());
+    const auto high = static_cast<float>(quantizer->bounds().high) * scale;
+    const auto line = [&](const auto&... what) {
+      lines.push_back(text(quantizer->name(), ": its values reach ", reach, ", but its scale ", scale, what...));
+    };
+    if (reach <= scale / 2)
+      line(" makes all of them 0");
+    else if (reach > kFar * high && !clipped_by_grid(model.march(), *quantizer))
+      line(" saturates at ", high);
+    else if (kFar * reach < high && quantizer->bounds().high >= 127)
+      line(" has integers up to ", high, ", of which most are unused");
+  }
 }
 
 // The weights of every layer on integers once, as VALIDATION has them.
@@ -184,6 +212,7 @@ std::vector<std::string> warnings(const PreparedModel& model) {
   unobserved(model, lines);
   for (std::string& line : saturation_warnings(model)) lines.push_back(std::move(line));
   dead_tensors(model, lines);
+  unfit_scales(model, lines);
   channels_of_weights(model, lines);
   collapsed_scales(model, lines);
   few_batches(model, lines);

@@ -81,6 +81,19 @@ TEST_CASE("a weight decay of its own goes with copies, moves, assignments and sh
     CHECK_ERROR(plain.share().set_weight_decay(odd), text("parameter: weight_decay is ", odd, ", expected 0 or more"));
 }
 
+TEST_CASE("a minimum goes with copies, moves, assignments and shares") {
+  Parameter p = ones();
+  CHECK(!p.minimum());
+  CHECK(p.set_minimum(0.5f).minimum() == 0.5f);
+  CHECK(Parameter(p).minimum() == 0.5f);
+  CHECK(p.share().minimum() == 0.5f);
+  Parameter assigned = ones();
+  assigned = p;
+  CHECK(assigned.minimum() == 0.5f);
+  CHECK(!p.set_minimum({}).minimum());
+  CHECK_ERROR(p.set_minimum(NAN), "parameter: minimum is nan, expected finite");
+}
+
 TEST_CASE("assignment writes into the elements that others share, when the shape fits") {
   Parameter q = ones();
   const Parameter watcher = q.share();

@@ -171,6 +171,16 @@ TEST_CASE("what was observed is saved and loaded, and goes on from there") {
   for (const CalibrationModel* model : {&whole, &loaded, &copy}) (*model)(images({4, 8, 8, 3}, 20, 2));
   check_same_state(loaded, state_of(whole));
   check_same_state(copy, state_of(whole));
+  const auto refused = [&](CalibrationModel other, const std::string& expected) {
+    const auto before = state_of(other);
+    CHECK_ERROR(nn::load(other, directory / "calibration"), expected);
+    check_same_state(other, before);
+  };
+  refused(calibrated(get_default_calib_qconfig({.observer = "mse"})), "calibration: the observers are fake_quant kl");
+  refused(prepare_calibration(test::EveryLayer{}, kExample, qconfig), "calibration: the file is of another network");
+  nn::save(test::small_net(), directory / "calibration");
+  refused(prepare_calibration(test::small_net(), kExample, qconfig),
+          "calibration: the file holds another kind of model");
 }
 
 TEST_CASE("the older calibration's wrong orders of calls say which call is missing") {

@@ -150,6 +150,8 @@ TEST_CASE("scales stay positive, whatever the learning rate") {
           number.set_grad(of_x.dlearned);
           numbers.set_grad(of_w.dlearned);
           optimizer->step(learned);
+          CHECK(number.at({0}) >= kMinScale);
+          for (const float v : numbers.values<float>()) CHECK(v >= kMinScale);
           std::vector<float> scales = weights.scales(March::bayes, w);
           scales.push_back(activation.scale(March::bayes));
           for (const float scale : scales) {

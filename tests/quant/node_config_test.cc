@@ -121,6 +121,12 @@ TEST_CASE("calls of one layer have its path, and each its own") {
   CHECK(number(*configs.nodes[0].qconfig.activation) == 1);
   CHECK(number(*configs.nodes[1].qconfig.activation) == 2);
   CHECK(number(configs.nodes[1].qconfig.weight) == 1);
+  const auto first = node_configs(graph, kInputs, get_default_qconfig(), {}, {{"conv#1", clip(1)}});
+  CHECK(number(*first.nodes[0].qconfig.activation) == 1);
+  CHECK(number(first.nodes[0].qconfig.weight) == 1);
+  CHECK(number(*first.nodes[1].qconfig.activation) == 0);
+  CHECK_ERROR(node_configs(graph, kInputs, get_default_qconfig(), {}, {{"conv#2.weight", clip(1)}}),
+              "prepare_qat: by_path 'conv#2.weight': conv#2 has the weights of conv; name those");
 }
 
 TEST_CASE("inputs have paths") {

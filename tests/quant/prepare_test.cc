@@ -178,8 +178,15 @@ TEST_CASE("a file of another march, qconfig or network is refused and changes no
   refused(prepared({.march = other}), "int16 activations, kernels on them to 256) in the file and bayes (");
   refused(
       prepared({.qconfig = get_default_qconfig({.activation_observer = "percentile"})}),
-      "the qconfig is activation fake_quant min_max{}, weight fake_quant min_max{}; head in high precision in the file "
-      "and activation fake_quant percentile{}");
+      "the qconfig is activation fake_quant min_max{} int8 averaging 0.01, weight fake_quant min_max{} int8 averaging "
+      "0.01; head in high precision in the file and activation fake_quant percentile{}");
+  QConfig by_hand = get_default_qconfig();
+  by_hand.activation->bits = 4;
+  refused(prepared({.qconfig = by_hand}), "in the file and activation fake_quant min_max{} int4 averaging");
+  by_hand = get_default_qconfig();
+  by_hand.activation->averaging_constant = 0.5;
+  refused(prepared({.qconfig = by_hand}), "in the file and activation fake_quant min_max{} int8 averaging 0.5");
+  refused(prepared({.batch_norm = "with_bn"}), "; stem with_bn; body.0.conv1 with_bn");
   refused(prepare_qat(test::small_net(), Tensor::zeros({1, 6, 6, 3})), "the file is of another network");
   refused(prepare_qat(test::EveryLayer{}, kExample), "the file is of another network");
   nn::save(test::small_net(), path);
@@ -413,6 +420,45 @@ TEST_CASE("outputs are of high precision where nothing but a convolution or line
     for (const float v : y[i].values<float>()) CHECK(v == std::nearbyint(v / scale) * scale);
   }
   CHECK_CLOSE(y[3], x1, 0, 0.01);
+}
+
+TEST_CASE("an output whose activation has a qconfig of its own is quantised") {
+  PreparedModel model = prepared({.by_path = {{"head.activation", get_default_qconfig()}}});
+  const auto head = static_cast<size_t>(model.graph().find("head"));
+  CHECK_FALSE(model.is_head(head));
+  REQUIRE(model.node_quantizer(head) != nullptr);
+  set_ranges(model);
+  set_fake_quantize(model, FakeQuantState::validation);
+  const float scale = model.node_quantizer(head)->scale(model.march());
+  const Tensor y = run(model, images({2, 8, 8, 3}));
+  for (const float v : y.values<float>()) CHECK(v == std::nearbyint(v / scale) * scale);
+  CHECK(prepared({.by_path = {{"head", get_default_qconfig()}}}).is_head(head));
+}
+
+TEST_CASE("fields of a qconfig or a march that were set by hand are checked") {
+  const auto with = [](const auto& change) {
+    QConfig qconfig = get_default_qconfig();
+    change(qconfig);
+    return PrepareOptions{.qconfig = qconfig};
+  };
+  CHECK_ERROR(prepared(with([](QConfig& q) { q.activation->bits = 7; })),
+              "prepare_qat: input: bits is 7, expected 16, 8, 4 or 2");
+  CHECK_ERROR(prepared(with([](QConfig& q) { q.weight.bits = 16; })),
+              "prepare_qat: stem.weight: bits is 16, expected 8, 4 or 2 for weights");
+  CHECK_ERROR(prepared(with([](QConfig& q) { q.activation->averaging_constant = 2; })),
+              "prepare_qat: input: averaging_constant is 2, expected 0 to 1");
+  CHECK_ERROR(prepared(with([](QConfig& q) { q.weight.observer = "kl"; })),
+              "prepare_qat: stem.weight: weight_observer kl gathers values over batches");
+  const auto on = [](const auto& change) {
+    March march = March::bayes;
+    change(march);
+    return PrepareOptions{.march = march};
+  };
+  CHECK_ERROR(prepared(on([](March& m) { m.multiplier_bits = 40; })),
+              "march bayes: multiplier_bits is 40, expected 1 to 22");
+  CHECK_ERROR(prepared(on([](March& m) { m.max_shift = -1; })), "march bayes: max_shift is -1, expected 0 to 46");
+  CHECK_ERROR(prepared(on([](March& m) { m.max_scale_exponent = 0; })),
+              "march bayes: max_scale_exponent is 0, expected 1 to 23");
 }
 
 TEST_CASE("printing a prepared model tells what it is") {

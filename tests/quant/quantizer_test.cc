@@ -107,6 +107,9 @@ TEST_CASE("weights and biases that are not finite are errors that name them") {
   CHECK_ERROR(of(kNan, 0), "body.0.conv1: weights of output channel 1: min_max: the tensor holds NaN");
   CHECK_ERROR(of(INFINITY, 0), "body.0.conv1: weights of output channel 1: min_max: the tensor holds an infinity");
   CHECK_ERROR(of(1, kNan), "body.0.conv1: weights of output channel 1: bias is nan");
+  const QConfig lsq = get_default_qconfig({.weight_fake_quant = "lsq"});
+  CHECK_ERROR(WeightQuantizer("body.0.conv1", lsq.weight, 2).train(Tensor::from({2, 1}, {1, INFINITY})),
+              "body.0.conv1: weights of output channel 1: min_max: the tensor holds an infinity");
 }
 
 TEST_CASE("an activation's scale needs an observation") {
@@ -117,6 +120,16 @@ TEST_CASE("an activation's scale needs an observation") {
   CHECK(quantizer.observed());
   CHECK(quantizer.scale(March::bayes) == 3.0f / 127.5f);
   CHECK(quantizer.scale(March::bernoulli2) == 0x1p-5f);
+}
+
+TEST_CASE("the largest value of all is known, whatever the observer makes of it") {
+  const ActivationQuantizer quantizer(
+      "stem", *get_default_qconfig({.activation_observer = "clip", .activation_qkwargs = {{"max", 0.5}}}).activation);
+  CHECK(quantizer.reach() == 0);
+  quantizer.observe(Samples(Tensor::from({2}, {-7, 3})));
+  quantizer.observe(Samples(Tensor::from({2}, {-1, 3})));
+  CHECK(quantizer.reach() == 7);
+  CHECK(quantizer.range().max == 0.5f);
 }
 
 TEST_CASE("what cannot be averaged is an error that names the tensor, and changes nothing") {

@@ -251,6 +251,7 @@ TEST_CASE("a module that differs between training and evaluation is refused by i
     Tensor forward(const Tensor& x) const override {
       if (kind == 0) return training_mode() ? relu(x) : x + x;
       if (kind == 1) return training_mode() ? relu(x) : x;
+      if (kind == 3) return training() ? relu(x) : x;
       return x * (training_mode() ? 1.5 : 1.0);
     }
   };
@@ -263,7 +264,7 @@ TEST_CASE("a module that differs between training and evaluation is refused by i
     Tensor forward(const Tensor& x) const override { return last ? noise[0](conv(x)) : conv(noise[0](x)); }
   };
   for (const bool last : {false, true})
-    for (const int kind : {0, 1, 2}) {
+    for (const int kind : {0, 1, 2, 3}) {
       CAPTURE(last);
       CAPTURE(kind);
       CHECK_ERROR(prepare_qat(Net(kind, last), kExample), "the model differs between evaluation and training: ");

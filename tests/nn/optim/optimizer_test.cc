@@ -97,6 +97,23 @@ TEST_CASE("a parameter's own weight decay counts unless a rule has one") {
   CHECK(parameters[1].value.tensor().values<float>()[0] == 0.75f);
 }
 
+TEST_CASE("no step takes a parameter below its minimum") {
+  const auto after = [](optim::AnyOptimizer optimizer) {
+    auto parameters = two(4);
+    parameters[0].value.set_minimum(-0.25f);
+    optimizer->step(parameters);
+    for (const float v : parameters[0].value.tensor().values<float>()) CHECK(v == -0.25f);
+    for (const float v : parameters[1].value.tensor().values<float>()) CHECK(v < -0.25f);
+    parameters = two();
+    optim::zero_grad(parameters);
+    parameters[0].value.set_minimum(2);
+    optimizer->step(parameters);  // no gradient, no step
+    CHECK(parameters[0].value.tensor().values<float>()[0] == 1);
+  };
+  after(optim::SGD{{.lr = 1}});
+  after(optim::AdamW{{.lr = 2}});
+}
+
 TEST_CASE("what has no gradient, and buffers, stay as they are") {
   optim::SGD optimizer{{.lr = 1}};
   auto parameters = two();

@@ -74,7 +74,7 @@ TEST_CASE("dead tensors and dead channels are warned of") {
   PreparedModel model = healthy();
   const auto shortcut = static_cast<size_t>(model.graph().find("body.1.shortcut.conv"));
   Tensor range = model.node_quantizer(shortcut)->range_state.tensor();
-  range.copy_from(Tensor::zeros({2}));
+  range.copy_from(Tensor::zeros({3}));
   float* w = weights(model, "head.weight");
   std::fill(w + 16, w + 2 * 16, 0.0f);
   std::fill(w + 3 * 16, w + 4 * 16, 0.0f);
@@ -87,6 +87,33 @@ TEST_CASE("dead tensors and dead channels are warned of") {
            "head: the weights of 2 of 5 output channels (1, 3) are all 0",
            "head: the biases of 1 of 5 output channels (3) are so large beside their weights that the weights' scales "
            "were raised"}));
+}
+
+TEST_CASE("scales that do not fit what was observed are warned of") {
+  const auto with = [](const QConfig& input, float learned = 0) {
+    PreparedModel model = healthy({.by_path = {{"input", input}}});
+    const ActivationQuantizer& quantizer = model.input_quantizer(0);
+    Tensor range = quantizer.range_state.tensor();
+    range.copy_from(Tensor::zeros({3}));
+    quantizer.observe(Samples(Tensor::from({2}, {-1, 1})));
+    if (learned != 0) {
+      Tensor number = quantizer.learned.tensor();
+      number.copy_from(Tensor::full({1}, learned));
+    }
+    return all(warnings(model));
+  };
+  CHECK(with(get_default_qconfig({.activation_observer = "clip", .activation_qkwargs = {{"max", 1}, {"min", -1}}})) ==
+        all({}));
+  CHECK(with(get_default_qconfig(
+            {.activation_observer = "clip", .activation_qkwargs = {{"max", 0.01}, {"min", -0.01}}})) ==
+        all({"input: its values reach 1, but its scale 7.8431374e-05 saturates at 0.009960785"}));
+  const QConfig lsq = get_default_qconfig({.activation_fake_quant = "lsq"});
+  CHECK(with(lsq, 0.01f) == all({}));
+  CHECK(with(lsq, 2) == all({"input: its values reach 1, but its scale 2 makes all of them 0"}));
+  CHECK(with(lsq, 0.25f) ==
+        all({"input: its values reach 1, but its scale 0.25 has integers up to 31.75, of which most are unused"}));
+  CHECK(with(get_default_qconfig({.activation_fake_quant = "pact"}), 0.1f).find("saturates at 0.1") !=
+        std::string::npos);
 }
 
 TEST_CASE("ranges that are mostly the first batch's are warned of") {
@@ -112,7 +139,8 @@ TEST_CASE("inputs on one side of zero are warned of") {
   PreparedModel model = prepare_qat(test::small_net(), kExample);
   set_ranges(model);
   const auto with = [&](float min, float max) {
-    model.input_quantizer(0).range_state.tensor().detach().copy_from(Tensor::from({2}, {min, max}));
+    model.input_quantizer(0).range_state.tensor().detach().copy_from(
+        Tensor::from({3}, {min, max, std::max(-min, max)}));
     return warnings(model);
   };
   CHECK(all(with(-0.8f, 2)) == all({}));
