@@ -3,7 +3,6 @@
 
 #include <set>
 
-#include "../../core/parallel.h"
 #include "../../nn/checkpoint.h"
 #include "../../nn/fit.h"
 #include "../bpu/agreement.h"
@@ -91,13 +90,6 @@ void check_scales(const PreparedModel& model) {
   for (const ActivationQuantizer* quantizer : model.quantizers()) CHECK(quantizer->scale(model.march()) >= kMinScale);
 }
 
-// Tensors this small are done before a second thread wakes up.
-struct OneThread {
-  int before = threads();
-  OneThread() { set_threads(1); }
-  ~OneThread() { set_threads(before); }
-};
-
 void check_combination(const Combination& combination, const data::ImageDataset& data) {
   CAPTURE(combination.name());
   const Net net = test::randomized(Net{}, 2);
@@ -133,7 +125,7 @@ void check_combination(const Combination& combination, const data::ImageDataset&
 }  // namespace
 
 TEST_CASE("a sample of the combinations, with every value of each, trains, validates and goes on from a file") {
-  const OneThread one;
+  const test::OneThread one;
   const auto data = dataset();
   std::set<std::string> seen;
   for (size_t i = 0; i < kNames.size() + 1; ++i) {
@@ -147,7 +139,7 @@ TEST_CASE("a sample of the combinations, with every value of each, trains, valid
 
 TEST_SUITE("slow") {
   TEST_CASE("every combination trains, validates and goes on from a file") {
-    const OneThread one;
+    const test::OneThread one;
     const auto data = dataset();
     const auto all = all_combinations();
     CHECK(all.size() == 3 * 8 * 2 * (3 + 2));
