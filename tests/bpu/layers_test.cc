@@ -231,6 +231,67 @@ TEST_CASE("a network of all layers together trains, and has the same integers fo
   }
 }
 
+TEST_CASE("a march of other multipliers than the built-in ones has them in every layer, and one set of integers") {
+  const auto march_of = [](int bits, int shift, quant::Rounding rounding, bool power_of_two) {
+    quant::March march = power_of_two ? quant::March::bernoulli2 : quant::March::bayes;
+    march.name = text("of_", bits, "_bits");
+    march.multiplier_bits = bits;
+    march.max_shift = shift;
+    march.rounding = rounding;
+    march.min_scale_exponent = -3;  // scales to 8
+    march.max_scale_exponent = 11;
+    march.int16_activations = true;
+    return march;
+  };
+  constexpr auto even = quant::Rounding::half_to_even, up = quant::Rounding::half_up;
+  const auto x = test::inputs_together(2);
+  for (const quant::March& march :
+       {march_of(12, 46, even, false), march_of(12, 30, up, false), march_of(12, 24, up, true),
+        march_of(8, 20, even, true), march_of(20, 46, even, false)})
+    for (const char* dtype : {"int8", "int16"}) {
+      CAPTURE(describe(march));
+      CAPTURE(std::string(dtype));
+      auto model =
+          quant::prepare_qat(test::all_together(), x, {.qconfig = test::activations_of(dtype), .march = march});
+      quant::set_fake_quantize(model, quant::FakeQuantState::calibration);
+      model(std::span<const Tensor>(x));
+      quant::set_fake_quantize(model, quant::FakeQuantState::validation);
+      CHECK(compared(model, x) > 50000);
+      const bpu::Program program = bpu::compile(model);
+      CHECK(program.march == march);
+      int full = 0, all = 0;
+      for (const bpu::Instruction& step : program.instructions)
+        for (const quant::Multiplier& by : step.rescale) {
+          REQUIRE(by.m < 1 << march.multiplier_bits);
+          REQUIRE(by.shift <= march.max_shift);
+          ++all;
+          full += by.m >= 1 << (march.multiplier_bits - 1) || by.shift == march.max_shift;
+        }
+      CHECK(all > 50);
+      CHECK(full > all / 2);  // but for those that a residual, or a slope, limits
+      // A step of training, with the file of what is compiled.
+      quant::set_fake_quantize(model, quant::FakeQuantState::qat);
+      step(model, x);
+      quant::set_fake_quantize(model, quant::FakeQuantState::validation);
+      const std::string path =
+          (std::filesystem::temp_directory_path() / text("layers_test.march.", int64_t{::getpid()})).string();
+      bpu::save(bpu::compile(model), path);
+      const bpu::Simulator loaded(bpu::load_program(path));
+      std::filesystem::remove(path);
+      CHECK(loaded.program().march == march);
+      const auto expected = model(std::span<const Tensor>(x)), found = loaded(std::span<const Tensor>(x));
+      for (size_t i = 0; i < expected.size(); ++i) CHECK_SAME(found[i], expected[i]);
+    }
+  // Of another march, even under its name, is no model that is compiled for it.
+  quant::March other = quant::March::bayes;
+  other.multiplier_bits = 12;
+  const auto model = test::every_layer(other);
+  CHECK_ERROR(bpu::compile(model, {.march = quant::March::bayes}), "the march bayes was asked for");
+  CHECK_FALSE(test::difference(bpu::Simulator(bpu::compile(model))(test::formula_images({4, 17, 15, 3})),
+                               bpu::Simulator(bpu::compile(test::every_layer()))(test::formula_images({4, 17, 15, 3})))
+                  .empty());
+}
+
 TEST_CASE("layers of other types than their inputs have the same integers, too") {
   MixedTypes net;
   test::fill(net);
