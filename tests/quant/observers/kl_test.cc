@@ -19,6 +19,21 @@ TEST_CASE("kl clips outliers, and nothing that is evenly spread") {
   CHECK(clipped.max == values.back());
 }
 
+TEST_CASE("kl keeps all of two values, whichever are how many") {
+  // With the smaller one alone, and the larger ones counted there, P and Q agree as well; the most bins win.
+  for (const float large : {1.5f, 4.0f, 100.0f})
+    for (int ones = 1; ones < 60; ++ones)
+      for (int others = 1; others < 60; ++others) {
+        std::vector<float> values(static_cast<size_t>(ones), 1.0f);
+        values.insert(values.end(), static_cast<size_t>(others), large);
+        values.push_back(0);
+        const Range range = Kl().observe(Samples(Tensor::from({ones + others + 1}, values)));
+        CAPTURE(ones);
+        CAPTURE(others);
+        REQUIRE(range.max == large);
+      }
+}
+
 TEST_CASE("between updates kl's threshold stays") {
   Kl often, seldom;
   seldom.update_interval = 3;
