@@ -5,7 +5,7 @@
 using namespace sinter;
 using namespace sinter::quant;
 
-TEST_CASE("kl agrees with a plain search in numpy") { test::check_golden_ranges("kl", 5); }
+TEST_CASE("kl agrees with a plain search in numpy") { test::check_golden_ranges("kl", 12); }
 
 TEST_CASE("kl clips outliers, and nothing that is evenly spread") {
   std::vector<float> values(50000);
