@@ -27,6 +27,8 @@ size_t bins_to_keep(const std::vector<int64_t>& histogram, size_t levels) {
     filled[k + 1] = filled[k] + (counts[k] > 0 ? 1 : 0);
     logs[k + 1] = logs[k] + x_log_x(counts[k]);
   }
+  // Sums of the same value differ by their rounding: as those of all thresholds where each level has one value.
+  const double rounding = 1e-12 * x_log_x(sums[bins]);
   double least = std::numeric_limits<double>::infinity();
   size_t best = bins;
   for (size_t i = levels; i <= bins; ++i) {
@@ -40,8 +42,8 @@ size_t bins_to_keep(const std::vector<int64_t>& histogram, size_t levels) {
       if (sum > 0) divergence -= (end == i ? sum + outliers : sum) * std::log(sum / (filled[end] - filled[begin]));
       begin = end;
     }
-    if (divergence <= least) {
-      least = divergence;
+    if (divergence <= least + rounding) {
+      least = std::min(least, divergence);
       best = i;
     }
   }

@@ -4,10 +4,18 @@
 #include "../../bpu/compile.h"
 #include "../../bpu/reference.h"
 #include "../../bpu/simulator.h"
+#include "../../core/parallel.h"
 #include "../data/files.h"
 #include "../support.h"
 
 namespace sinter::test {
+
+/// One thread while it lives: tensors as small as those of most tests are done before a second one wakes up.
+struct OneThread {
+  int before = threads();
+  OneThread() { set_threads(1); }
+  ~OneThread() { set_threads(before); }
+};
 
 /// The first `count` of a batch.
 inline Tensor first_images(const Tensor& x, int64_t count) {

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <set>
 
 #include "../../bpu/compare.h"
 #include "../../bpu/compile.h"
@@ -134,6 +135,161 @@ TEST_CASE("every layer has the same integers in validation, in the simulator and
     CHECK(compared(test::more_layers(quant::March::bayes, dtype), {x}) > 10000);
   for (const char* dtype : {"int8", "int4"})
     CHECK(compared(test::more_layers(quant::March::bernoulli2, dtype), {x}) > 10000);
+}
+
+TEST_CASE("a network of all layers together has the same integers for all, in every type and on every march") {
+  const test::AllTogether net = test::all_together();
+  const auto x = test::inputs_together(2), calibration = test::inputs_together(4);
+  const auto check_types = [&](const std::string& activation, const std::string& weight, const quant::March& march,
+                               const std::string& batch_norm, bool in_float) {
+    CAPTURE(activation);
+    CAPTURE(weight);
+    CAPTURE(march.name);
+    CAPTURE(batch_norm);
+    CAPTURE(in_float);
+    quant::PrepareOptions options{.qconfig = quant::get_default_qconfig({.activation_qkwargs = {{"dtype", activation}},
+                                                                         .weight_qkwargs = {{"dtype", weight}}}),
+                                  .batch_norm = batch_norm,
+                                  .march = march};
+    if (in_float) options.by_path = {{"silu", quant::run_in_float()}, {"depthwise", quant::run_in_float()}};
+    auto model = quant::prepare_qat(net, x, options);
+    quant::set_fake_quantize(model, quant::FakeQuantState::calibration);
+    model(std::span<const Tensor>(calibration));
+    quant::set_fake_quantize(model, quant::FakeQuantState::validation);
+    CHECK(compared(model, x) > 50000);
+    return model;
+  };
+  for (const auto* march : {&quant::March::bayes, &quant::March::bernoulli2})
+    for (const auto& types : std::vector<std::pair<const char*, const char*>>{{"int8", "int8"},
+                                                                              {"int16", "int8"},
+                                                                              {"int8", "int4"},
+                                                                              {"int4", "int4"},
+                                                                              {"int2", "int2"},
+                                                                              {"int16", "int4"}})
+      if (types.first != std::string("int16") || march->int16_activations)
+        check_types(types.first, types.second, *march, "fuse_bn", false);
+  const auto with_floats = check_types("int8", "int8", quant::March::bayes, "with_bn", true);
+  check_types("int16", "int8", quant::March::bayes, "with_bn", true);
+
+  // Everything that a program can have is there, and every layer of them that is meant.
+  std::set<bpu::Opcode> opcodes;
+  std::set<std::string> ops;
+  const bpu::Program program = bpu::compile(with_floats);
+  for (const bpu::Instruction& step : program.instructions) {
+    opcodes.insert(step.opcode);
+    if (step.op) ops.insert(std::string(step.op->name()));
+  }
+  for (int i = 0; i <= static_cast<int>(bpu::Opcode::cpu); ++i) {
+    CAPTURE(to_string(static_cast<bpu::Opcode>(i)));
+    // What is flattened here is a mean already.
+    CHECK(opcodes.contains(static_cast<bpu::Opcode>(i)) == (static_cast<bpu::Opcode>(i) != bpu::Opcode::reshape));
+  }
+  for (const char* op : {"relu6",
+                         "relu",
+                         "prelu",
+                         "leaky_relu",
+                         "silu",
+                         "hardswish",
+                         "tanh",
+                         "sigmoid",
+                         "hardsigmoid",
+                         "resize",
+                         "concat",
+                         "slice",
+                         "avg_pool2d",
+                         "max_pool2d",
+                         "mul",
+                         "sub",
+                         "add",
+                         "pixel_shuffle",
+                         "conv_transpose2d",
+                         "conv2d",
+                         "linear",
+                         "mean",
+                         "pad"}) {
+    CAPTURE(std::string(op));
+    CHECK(ops.contains(op));
+  }
+  const Graph& graph = with_floats.graph();
+  const auto activation = [&](const char* name) {
+    return quant::fused_conv(graph.nodes[static_cast<size_t>(graph.find(name))])->attributes.activation;
+  };
+  CHECK(activation("stem") == "relu6");
+  CHECK(activation("up") == "relu");
+  CHECK(graph.find("shared#2") >= 0);
+  CHECK(program.inputs.size() == 2);
+  CHECK(program.outputs.size() == 2);
+}
+
+TEST_CASE("a network of all layers together trains, and has the same integers for all afterwards") {
+  for (const char* batch_norm : {"fuse_bn", "with_bn"}) {
+    const auto x = test::inputs_together(4);
+    auto model = quant::prepare_qat(test::all_together(), x, {.batch_norm = batch_norm, .march = quant::March::bayes});
+    for (int i = 0; i < 2; ++i) step(model, x);
+    quant::set_fake_quantize(model, quant::FakeQuantState::validation);
+    CHECK(compared(model, x) > 100000);
+  }
+}
+
+TEST_CASE("a march of other multipliers than the built-in ones has them in every layer, and one set of integers") {
+  const auto march_of = [](int bits, int shift, quant::Rounding rounding, bool power_of_two) {
+    quant::March march = power_of_two ? quant::March::bernoulli2 : quant::March::bayes;
+    march.name = text("of_", bits, "_bits");
+    march.multiplier_bits = bits;
+    march.max_shift = shift;
+    march.rounding = rounding;
+    march.min_scale_exponent = -3;  // scales to 8
+    march.max_scale_exponent = 11;
+    march.int16_activations = true;
+    return march;
+  };
+  constexpr auto even = quant::Rounding::half_to_even, up = quant::Rounding::half_up;
+  const auto x = test::inputs_together(2);
+  for (const quant::March& march :
+       {march_of(12, 46, even, false), march_of(12, 30, up, false), march_of(12, 24, up, true),
+        march_of(8, 20, even, true), march_of(20, 46, even, false)})
+    for (const char* dtype : {"int8", "int16"}) {
+      CAPTURE(describe(march));
+      CAPTURE(std::string(dtype));
+      auto model =
+          quant::prepare_qat(test::all_together(), x, {.qconfig = test::activations_of(dtype), .march = march});
+      quant::set_fake_quantize(model, quant::FakeQuantState::calibration);
+      model(std::span<const Tensor>(x));
+      quant::set_fake_quantize(model, quant::FakeQuantState::validation);
+      CHECK(compared(model, x) > 50000);
+      const bpu::Program program = bpu::compile(model);
+      CHECK(program.march == march);
+      int full = 0, all = 0;
+      for (const bpu::Instruction& step : program.instructions)
+        for (const quant::Multiplier& by : step.rescale) {
+          REQUIRE(by.m < 1 << march.multiplier_bits);
+          REQUIRE(by.shift <= march.max_shift);
+          ++all;
+          full += by.m >= 1 << (march.multiplier_bits - 1) || by.shift == march.max_shift;
+        }
+      CHECK(all > 50);
+      CHECK(full > all / 2);  // but for those that a residual, or a slope, limits
+      // A step of training, with the file of what is compiled.
+      quant::set_fake_quantize(model, quant::FakeQuantState::qat);
+      step(model, x);
+      quant::set_fake_quantize(model, quant::FakeQuantState::validation);
+      const std::string path =
+          (std::filesystem::temp_directory_path() / text("layers_test.march.", int64_t{::getpid()})).string();
+      bpu::save(bpu::compile(model), path);
+      const bpu::Simulator loaded(bpu::load_program(path));
+      std::filesystem::remove(path);
+      CHECK(loaded.program().march == march);
+      const auto expected = model(std::span<const Tensor>(x)), found = loaded(std::span<const Tensor>(x));
+      for (size_t i = 0; i < expected.size(); ++i) CHECK_SAME(found[i], expected[i]);
+    }
+  // Of another march, even under its name, is no model that is compiled for it.
+  quant::March other = quant::March::bayes;
+  other.multiplier_bits = 12;
+  const auto model = test::every_layer(other);
+  CHECK_ERROR(bpu::compile(model, {.march = quant::March::bayes}), "the march bayes was asked for");
+  CHECK_FALSE(test::difference(bpu::Simulator(bpu::compile(model))(test::formula_images({4, 17, 15, 3})),
+                               bpu::Simulator(bpu::compile(test::every_layer()))(test::formula_images({4, 17, 15, 3})))
+                  .empty());
 }
 
 TEST_CASE("layers of other types than their inputs have the same integers, too") {

@@ -14,6 +14,7 @@
 #include "../../core/ops/pixel_shuffle.h"
 #include "../../core/ops/reduce.h"
 #include "../../core/ops/relu.h"
+#include "../../core/ops/relu6.h"
 #include "../../core/ops/resize.h"
 #include "../../core/ops/sigmoid.h"
 #include "../../core/ops/silu.h"
@@ -98,6 +99,39 @@ struct MoreLayers : nn::Module {
   }
 };
 
+/// All of it in one network, of two inputs, [N,H,W,3] and half as large [N,H/2,W/2,4], with two outputs: also what the
+/// two above do not have, ReLU6, in a convolution and alone, a ReLU, sums and products that no convolution takes in, a
+/// layer that is called twice, a residual of a depthwise convolution.
+struct AllTogether : nn::Module {
+  nn::Conv2d stem{{.in = 3, .out = 8, .kernel = 3, .padding = 1, .bias = false}};
+  nn::Conv2d shared{{.in = 8, .out = 8, .kernel = 3, .padding = 1, .bias = false}};
+  nn::BatchNorm2d bn{8}, shared_bn{8}, up_bn{8};
+  SqueezeExcite attention;
+  nn::PReLU act{{.channels = 8}};
+  nn::Dropout dropout;
+  nn::MaxPool2d pool{{.kernel = 2}};
+  nn::ConvTranspose2d up{{.in = 20, .out = 8, .kernel = 2, .stride = 2, .bias = false}};
+  nn::Conv2d depthwise{{.in = 8, .out = 8, .kernel = 3, .padding = 1, .groups = 8}};
+  nn::Conv2d wide{{.in = 8, .out = 12, .kernel = 3, .stride = 2, .padding = 1}};
+  nn::Linear head{{.in = 11, .out = 5}};
+  SINTER_CHILDREN(stem, shared, bn, shared_bn, up_bn, attention, act, dropout, pool, up, depthwise, wide, head)
+
+  std::vector<Tensor> forward_all(std::span<const Tensor> x) const override {
+    const Tensor first = relu6(bn(stem(x[0])));
+    const auto call_shared = [this](const Tensor& y) { return act(shared_bn(shared(y))); };
+    const Tensor once = call_shared(pool(dropout(attention(first)))),
+                 again = call_shared(avg_pool2d(first, {.kernel = 2}));
+    const Tensor sum = relu6(once * again) + relu(once - again);
+    const auto parts = split(sum, {.count = 2});
+    const Tensor mixed = concat({silu(once), tanh(parts[1]), sigmoid(x[1]), leaky_relu(x[1])});
+    const Tensor large = relu(up_bn(up(mixed)) + first);
+    const Tensor shuffled = pixel_shuffle(wide(relu(depthwise(large) + large)));
+    const Tensor resized = concat({shuffled, resize_nearest(hardswish(parts[0]), 2), resize_bilinear(parts[1], 2)});
+    const Tensor padded = pad(resized, {.before = {0, 1, 0, 0}, .after = {0, 0, 2, 0}, .value = 0.4});
+    return {head(mean(slice(padded, {.axis = 1, .begin = 1, .step = 3}), {1, 2})), resized};
+  }
+};
+
 /// Values from a formula, equal on every machine.
 inline void fill(const nn::Module& model) {
   int64_t k = 0;
@@ -143,14 +177,33 @@ inline quant::QConfig activations_of(const std::string& dtype) {
   return quant::get_default_qconfig({.activation_qkwargs = {{"dtype", dtype}}});
 }
 
+/// Slopes of a PReLU, of either sign.
+inline void fill_slopes(const nn::PReLU& act) {
+  Tensor slopes = act.weight.tensor();
+  for (int i = 0; i < slopes.elements(); ++i) slopes.mutable_data<float>()[i] = 0.25f * static_cast<float>(i - 2);
+}
+
 /// The layers of MoreLayers, calibrated.
 inline quant::PreparedModel more_layers(const quant::March& march = quant::March::bayes,
                                         const std::string& dtype = "int8") {
   MoreLayers net;
   fill(net);
-  Tensor slopes = net.act.weight.tensor();
-  for (int i = 0; i < 8; ++i) slopes.mutable_data<float>()[i] = 0.25f * static_cast<float>(i - 2);
+  fill_slopes(net.act);
   return calibrated(net, formula_images({4, 16, 16, 3}), march, activations_of(dtype));
+}
+
+/// Inputs of AllTogether.
+inline std::vector<Tensor> inputs_together(int64_t count) {
+  return {formula_images({count, 16, 16, 3}), formula_images({count, 8, 8, 4})};
+}
+
+inline AllTogether all_together() {
+  AllTogether net;
+  fill(net);
+  fill_slopes(net.act);
+  Tensor bias = net.attention.squeeze.bias.tensor();
+  bias.copy_from(Tensor::full(bias.shape(), 0.4f));  // or its ReLU would let nothing through
+  return net;
 }
 
 }  // namespace sinter::test

@@ -11,12 +11,14 @@ using namespace sinter;
 namespace {
 
 // FNV-1a over the bytes of every value.
-uint64_t hash_of(const bpu::Simulator& simulator, const Tensor& x) {
+uint64_t hash_of(const bpu::Simulator& simulator, const std::vector<Tensor>& x) {
   uint64_t hash = 0xcbf29ce484222325;
-  simulator.inspect({&x, 1}, [&](const std::string&, const Tensor& integers) {
+  simulator.inspect(x, [&](const std::string&, const Tensor& integers) {
     const auto mix = [&](int64_t v) { hash = (hash ^ static_cast<uint64_t>(v)) * 0x100000001b3; };
     if (integers.dtype() == DType::int8)
       for (const int8_t v : integers.values<int8_t>()) mix(v);
+    else if (integers.dtype() == DType::int16)
+      for (const int16_t v : integers.values<int16_t>()) mix(v);
     else
       for (const int32_t v : integers.values<int32_t>()) mix(v);
   });
@@ -24,11 +26,9 @@ uint64_t hash_of(const bpu::Simulator& simulator, const Tensor& x) {
 }
 
 // Ranges by a formula instead of calibration, whose float convolutions depend on the machine.
-template <class Net>
-bpu::Simulator formula_simulator(const quant::March& march, const Shape& image) {
-  Net net;
-  test::fill(net);
-  auto model = quant::prepare_qat(net, test::formula_images(image), {.march = march});
+bpu::Simulator formula_simulator(const nn::Module& net, const quant::March& march, const std::vector<Tensor>& example,
+                                 const std::string& dtype = "int8") {
+  auto model = quant::prepare_qat(net, example, {.qconfig = test::activations_of(dtype), .march = march});
   int k = 0;
   for (const auto& parameter : model.named_state()) {
     Tensor t = parameter.value.tensor();
@@ -118,16 +118,24 @@ TEST_CASE("a profiler sees a program by its instructions") {
 TEST_SUITE("exact") {
   TEST_CASE("the integers of a program are the same on every machine and with any number of threads") {
     const int before = threads();
+    test::EveryInstruction every;
+    test::MoreLayers more;
+    test::fill(every);
+    test::fill(more);
+    const test::AllTogether together = test::all_together();
     for (const int count : {1, 2}) {
       set_threads(count);
-      const Shape image{1, 17, 15, 3}, even{1, 16, 16, 3};
-      Tensor x = test::formula_images(image.with(0, 5));
-      CHECK(hash_of(formula_simulator<test::EveryInstruction>(quant::March::bayes, image), x) == 1848277703719732243u);
-      CHECK(hash_of(formula_simulator<test::EveryInstruction>(quant::March::bernoulli2, image), x) ==
-            11679376468947222784u);
-      x = test::formula_images(even.with(0, 5));
-      CHECK(hash_of(formula_simulator<test::MoreLayers>(quant::March::bayes, even), x) == 5898324388991814873u);
-      CHECK(hash_of(formula_simulator<test::MoreLayers>(quant::March::bernoulli2, even), x) == 3126307114380555466u);
+      using quant::March;
+      const std::vector<Tensor> odd{test::formula_images({5, 17, 15, 3})}, even{test::formula_images({5, 16, 16, 3})},
+          two = test::inputs_together(5);
+      CHECK(hash_of(formula_simulator(every, March::bayes, odd), odd) == 1848277703719732243u);
+      CHECK(hash_of(formula_simulator(every, March::bernoulli2, odd), odd) == 11679376468947222784u);
+      CHECK(hash_of(formula_simulator(more, March::bayes, even), even) == 5898324388991814873u);
+      CHECK(hash_of(formula_simulator(more, March::bernoulli2, even), even) == 3126307114380555466u);
+      CHECK(hash_of(formula_simulator(together, March::bayes, two), two) == 2677587393585343017u);
+      CHECK(hash_of(formula_simulator(together, March::bernoulli2, two), two) == 7800460836204757385u);
+      CHECK(hash_of(formula_simulator(together, March::bayes, two, "int16"), two) == 16670973651894929126u);
+      CHECK(hash_of(formula_simulator(together, March::bayes, two, "int4"), two) == 755854391384768944u);
     }
     set_threads(before);
   }

@@ -71,6 +71,26 @@ def of_type(name, qmin, qmax, scale):
     golden.record(name, {"qmin": qmin, "qmax": qmax, "scale": scale}, {"v": v}, {"y": y}, {"y": dy, "v": v.grad})
 
 
+def channels_of_type(name, qmin, qmax, scales):
+    """One scale for each row: ties of the whole range, its ends from both sides, and what is beyond every integer."""
+    golden.seed(name)
+    ties = torch.arange(qmin - 2, qmin + 4) + 0.5
+    more = torch.tensor([-INF, -1e9, qmin - 0.75, qmin - 0.25, qmax + 0.25, qmax + 0.75, 0.0, -0.0, 1e9])
+    units = torch.cat([ties, -ties, torch.arange(-6, 6) + 0.5, more, torch.rand(9) * (qmax - qmin) * 1.3 + qmin])
+    s = torch.tensor(scales, dtype=torch.float32)
+    c = (units.reshape(1, -1) * s.reshape(-1, 1)).float().requires_grad_()
+    y = torch.fake_quantize_per_channel_affine(c, s, torch.zeros(s.numel(), dtype=torch.int32), 0, qmin, qmax)
+    dy = values(*c.shape)
+    y.backward(dy)
+    assert not c.grad[units.expand_as(c) == -INF].any()
+    golden.record(name, {"qmin": qmin, "qmax": qmax}, {"channels": c, "scales": s}, {"y": y},
+                  {"y": dy, "channels": c.grad})
+
+
+channels_of_type("channels of int8", -128, 127, [1.0, 0.125, scale_of(2.3), 2.0 ** -23])
+channels_of_type("channels of int4", -8, 7, [1.0, scale_of(40.0)])
+channels_of_type("channels of uint4", 0, 15, [0.5, scale_of(2.3)])
+channels_of_type("channels of int16", -32768, 32767, [2.0 ** -10, scale_of(2.3) / 256])
 clipped_channels("clipped weights of a convolution", (6, 3, 3, 4), 1.0)
 clipped_channels("clipped weights of a linear layer", (5, 17), 0.75)
 of_type("int16", -32768, 32767, 2.0 ** -12)

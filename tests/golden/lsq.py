@@ -53,4 +53,6 @@ for dtype in ("int8", "int4", "int2"):
           lambda: values(3, 3, 3, 4) * (spread * 0.02 * qmax).reshape(3, 1, 1, 1), [0.02, 0.0173, 0.05], dtype)
     learn(f"{dtype}: weights of a linear layer, ties", torch.stack([around(dtype, s) for s in (0.25, 0.0625)]),
           [0.25, 0.0625], dtype)
+# What is beyond every integer from below. From above PyTorch 1.13 gives qmin.
+learn("int8: minus infinity", torch.tensor([-float("inf"), -1e9, -0.3, 0.3, 16]), [0.125], "int8")
 golden.write()

@@ -154,11 +154,15 @@ fixed_scale("fixed_scale, a power of two", 1 / 128, lambda: [values(30), values(
 fixed_scale("fixed_scale, a tenth", 0.1, lambda: [torch.zeros(3), values(30)])
 
 
-def squared_error(x, low, high):
-    """The squared error of int8 with the range's scale, in float32 where the integers are decided."""
-    scale = numpy.float32(max(-low, high, 0)) / numpy.float32(127.5)
+TYPES = {"int16": (-32768, 32767), "int8": (-128, 127), "int4": (-8, 7), "int2": (-2, 1)}
+
+
+def squared_error(x, low, high, dtype="int8"):
+    """The squared error with the range's scale, in float32 where the integers are decided."""
+    qmin, qmax = TYPES[dtype]
+    scale = numpy.float32(max(-low, high, 0)) / numpy.float32((qmax - qmin) / 2)
     scale = max(scale, numpy.float32(2.0 ** -23))
-    q = numpy.clip(numpy.round(x.astype(numpy.float32) * (numpy.float32(1) / scale)), -128, 127)
+    q = numpy.clip(numpy.round(x.astype(numpy.float32) * (numpy.float32(1) / scale)), qmin, qmax)
     return ((x - q.astype(numpy.float64) * numpy.float64(scale)) ** 2).sum()
 
 
@@ -169,13 +173,17 @@ def least(errors):
     return best
 
 
-def mse_range(x):
+def mse_range(x, dtype="int8"):
     candidates = [(x.min() * percent / 100, x.max() * percent / 100) for percent in range(100, 5, -1)]
-    return candidates[least([squared_error(x, *candidate) for candidate in candidates])]
+    return candidates[least([squared_error(x, *candidate, dtype) for candidate in candidates])]
 
 
-def mse(name, c, batches):
-    observed(name, {"averaging_constant": c}, batches, mse_range)
+def of_type(dtype):
+    return {} if dtype == "int8" else {"dtype": dtype}
+
+
+def mse(name, c, batches, dtype="int8"):
+    observed(name, {"averaging_constant": c, **of_type(dtype)}, batches, lambda x: mse_range(x, dtype))
 
 
 mse("mse, normal", 0.01, lambda: [values(500), values(500, scale=3)])
@@ -183,14 +191,18 @@ mse("mse, outliers", 0.5, lambda: [tailed(1000), tailed(20, 30)])
 mse("mse, never negative", 0.1, lambda: [tailed(400).abs(), values(300).abs()])
 mse("mse, all zero", 0.1, lambda: [torch.zeros(9), values(100)])
 mse("mse, two values", 0.1, lambda: [torch.tensor([-1.0, 1.0])])
+mse("mse, int4", 0.25, lambda: [values(300), tailed(300)], "int4")
+mse("mse, int2, never positive", 0.5, lambda: [-values(200).abs(), -tailed(200).abs()], "int2")
+mse("mse, int16", 0.25, lambda: [values(100), tailed(100, scale=2)], "int16")
 
 
 class Kl:
-    def __init__(self, bins, update_interval):
-        self.bins, self.update_interval = bins, update_interval
+    def __init__(self, bins, update_interval, dtype):
+        self.bins, self.update_interval, self.levels = bins, update_interval, (TYPES[dtype][1] + 1)
         self.counts, self.width, self.threshold, self.seen = None, 0, 0, []
 
-    def divergence(self, i, levels=128):
+    def divergence(self, i):
+        levels = self.levels
         counts = self.counts.astype(numpy.float64)
         counts[0] = counts[1]
         p = counts[:i].copy()
@@ -205,6 +217,15 @@ class Kl:
             return numpy.inf
         p, q = p / p.sum(), q / q.sum()
         return (p[p > 0] * numpy.log(p[p > 0] / q[p > 0])).sum()
+
+    def bins_to_keep(self):
+        """The most of the best."""
+        divergences = [self.divergence(i) for i in range(self.levels, self.counts.size + 1)]
+        if not divergences:  # more integers than bins: nothing can be gained
+            return self.counts.size
+        ties = [i for i, d in enumerate(divergences) if d < min(divergences) + 1e-9]
+        assert len(ties) == 1 or max(divergences[i] for i in ties) < 1e-12  # nothing is lost in several ways
+        return ties[-1] + self.levels
 
     def observe(self, x):
         size, reach = numpy.abs(x), numpy.abs(x).max()
@@ -221,16 +242,13 @@ class Kl:
             at = (size * (bins / (self.width * bins))).astype(int)
             self.counts += numpy.bincount(numpy.minimum(at, bins - 1), minlength=bins)
         if self.counts is not None and (self.threshold == 0 or len(self.seen) % self.update_interval == 0):
-            divergences = [self.divergence(i) for i in range(128, self.counts.size + 1)]
-            best = int(numpy.argmin(divergences))
-            assert sum(d < divergences[best] + 1e-9 for d in divergences) == 1
-            self.threshold = (best + 128 + 0.5) * self.width
+            self.threshold = (self.bins_to_keep() + 0.5) * self.width
         self.seen.append(x)
         return clipped(numpy.concatenate(self.seen), self.threshold)
 
 
 def kl(name, keywords, batches):
-    observer = Kl(keywords.get("bins", 512), keywords.get("update_interval", 1))
+    observer = Kl(keywords.get("bins", 512), keywords.get("update_interval", 1), keywords.get("dtype", "int8"))
     observed(name, {"averaging_constant": 1.0, **keywords}, batches, observer.observe)
 
 
@@ -241,25 +259,37 @@ kl("kl, larger values later", {"bins": 256, "update_interval": 2},
 kl("kl, pairs of bins become one", {"bins": 128, "averaging_constant": 0.5},
    lambda: [values(600), values(600, scale=40), values(600, scale=7)])
 kl("kl, all zero", {}, lambda: [torch.zeros(4), torch.zeros(4)])
+kl("kl, int4", {"dtype": "int4", "bins": 256}, lambda: [tailed(600), values(600)])
+kl("kl, int2", {"dtype": "int2", "bins": 128}, lambda: [values(500).abs()])
+kl("kl, int16", {"dtype": "int16", "bins": 128}, lambda: [tailed(200), tailed(200, scale=0.3)])
+kl("kl, sixteen levels", {}, lambda: [torch.randint(0, 16, (400,)).float()])
+kl("kl, sixteen levels, most of them small", {},
+   lambda: [torch.floor(16 * torch.rand(300) ** 4), torch.floor(16 * torch.rand(300) ** 4)])
+kl("kl, one value", {}, lambda: [torch.full((20,), 3.0)])
+kl("kl, two values", {}, lambda: [torch.tensor([0.0, 1.0]).repeat(20), torch.tensor([-0.25, 1.0]).repeat(20)])
 
 
 class Mix:
-    def __init__(self):
-        self.running, self.errors = None, numpy.zeros(5)
+    def __init__(self, dtype):
+        self.running, self.errors, self.dtype = None, numpy.zeros(5), dtype
 
     def observe(self, x):
-        seen = [(x.min(), x.max()), *[percentile_range(x, p, 2048) for p in (99.9, 99.99, 99.999)], mse_range(x)]
+        seen = [(x.min(), x.max()), *[percentile_range(x, p, 2048) for p in (99.9, 99.99, 99.999)],
+                mse_range(x, self.dtype)]
         seen = numpy.array(seen)
         self.running = seen if self.running is None else self.running + 0.01 * (seen - self.running)
-        self.errors += [squared_error(x, *candidate) for candidate in self.running]
+        self.errors += [squared_error(x, *candidate, self.dtype) for candidate in self.running]
         return self.running[least(self.errors)]
 
 
-def mix(name, batches):
-    observed(name, {"averaging_constant": 1.0}, batches, Mix().observe)
+def mix(name, batches, dtype="int8"):
+    observed(name, {"averaging_constant": 1.0, **of_type(dtype)}, batches, Mix(dtype).observe)
 
 
 mix("mix, the error of a small batch does not change the choice", lambda: [tailed(2000), values(300)])
 mix("mix, even", lambda: [torch.arange(-127, 128) / 4.0, values(100)])
 mix("mix, the choice changes", lambda: [values(200, scale=0.1), tailed(1500, scale=2), values(500, scale=2)])
+mix("mix, int4", lambda: [tailed(400), values(300)], "int4")
+mix("mix, int2", lambda: [values(300), tailed(300, scale=2)], "int2")
+mix("mix, int16", lambda: [values(200, scale=0.2), tailed(200)], "int16")
 golden.write()

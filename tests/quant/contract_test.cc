@@ -234,6 +234,32 @@ TEST_CASE("multipliers are those of exact integer arithmetic") {
   }
 }
 
+TEST_CASE("multipliers of any bits and shifts are those of exact integer arithmetic") {
+  Random random(2);
+  int differ = 0;
+  for (int i = 0; i < 10000; ++i) {
+    March march = March::bayes;
+    march.multiplier_bits = 4 + static_cast<int>(random.below(18));
+    march.max_shift = 10 + static_cast<int>(random.below(37));
+    const double ratio = log_uniform(random, -30, 4), skip_ratio = i % 2 == 0 ? log_uniform(random, -10, 4) : 0;
+    const Bounds skip = i % 2 == 0 ? Bounds{} : Bounds{0, 0};
+    const auto expected =
+        test::plain::multiplier(ratio, skip_ratio, i % 2 == 0 ? 128 : 0, march.multiplier_bits, march.max_shift);
+    CAPTURE(describe(march));
+    CAPTURE(ratio);
+    CAPTURE(skip_ratio);
+    if (!expected) {
+      CHECK_ERROR(multiplier(march, ratio, skip_ratio, skip, "y"),
+                  text("y: no ", march.multiplier_bits, "-bit multiplier"));
+      continue;
+    }
+    const Multiplier found = multiplier(march, ratio, skip_ratio, skip, "y");
+    REQUIRE(found == Multiplier{static_cast<int32_t>(expected->m), expected->shift, expected->skip});
+    differ += !(found == multiplier(March::bayes, ratio, skip_ratio, skip, "y"));
+  }
+  CHECK(differ > 5000);
+}
+
 TEST_CASE("multipliers at the edges") {
   const auto of = [](double ratio, double skip_ratio = 0, Bounds skip = {0, 0}) {
     return multiplier(March::bayes, ratio, skip_ratio, skip, "y");

@@ -3,11 +3,12 @@
 #include "../../nn/layers/conv_transpose2d.h"
 #include "../../nn/layers/dropout.h"
 #include "../../quant/fused_conv.h"
-#include "networks.h"
+#include "patterns.h"
 
 using namespace sinter;
 using namespace sinter::quant;
 using test::images;
+using test::Pattern;
 
 namespace {
 
@@ -229,61 +230,23 @@ TEST_CASE("batch normalisation that is called twice folds into both") {
   CHECK(names(fused(model)) == Names{"other", "conv"});
 }
 
-namespace {
-
-// Any of the layers that are fused, with and without batch normalisation, an addition of either operand, an activation.
-struct Pattern : nn::Module {
-  std::string layer, activation;
-  bool normalised = false;
-  int added = 0;  // 0: nothing, 1: in front of the layer, 2: behind it
-  nn::Conv2d conv{{.in = 4, .out = 4, .kernel = 3, .padding = 1, .bias = false}};
-  nn::Conv2d depthwise{{.in = 4, .out = 4, .kernel = 3, .padding = 1, .groups = 4, .bias = false}};
-  nn::ConvTranspose2d transposed{{.in = 4, .out = 4, .kernel = 4, .stride = 2, .padding = 1, .bias = false}};
-  nn::Linear linear{{.in = 4, .out = 4}};
-  nn::BatchNorm2d bn{4};
-  SINTER_CHILDREN(conv, depthwise, transposed, linear, bn)
-
-  std::vector<Tensor> forward_all(std::span<const Tensor> x) const override {
-    Tensor y = layer == "conv"         ? conv(x[0])
-               : layer == "depthwise"  ? depthwise(x[0])
-               : layer == "transposed" ? transposed(x[0])
-                                       : linear(x[0]);
-    if (normalised) y = bn(y);
-    if (added == 1) y = x[1] + y;
-    if (added == 2) y = y + x[1];
-    return {activation == "relu" ? relu(y) : activation == "relu6" ? relu6(y) : y};
-  }
-};
-
-}  // namespace
-
 TEST_CASE("every layer with weights takes in batch normalisation, an addition and an activation") {
-  for (const char* layer : {"conv", "depthwise", "transposed", "linear"})
-    for (const bool normalised : {false, true})
-      for (const int added : {0, 1, 2})
-        for (const char* activation : {"none", "relu", "relu6"}) {
-          CAPTURE(text(layer, " ", normalised, " ", added, " ", activation));
-          Pattern model = test::randomized(Pattern{});
-          model.layer = layer;
-          model.normalised = normalised;
-          model.added = added;
-          model.activation = activation;
-          model.eval();
-          const bool images_in = model.layer != "linear", larger = model.layer == "transposed";
-          std::vector<Tensor> x{images(images_in ? Shape{2, 5, 6, 4} : Shape{2, 4})};
-          if (added > 0) x.push_back(images(larger ? Shape{2, 10, 12, 4} : x[0].shape(), 2));
-          Specs specs;
-          for (const Tensor& t : x) specs.push_back(t.spec());
-          const Tensor expected = model(std::span<const Tensor>(x))[0].detach();
-          for (const bool fold : {true, false}) {
-            const Graph graph = fuse(trace(model, specs), {.fold_batch_norm = fold});
-            REQUIRE(names(graph) == Names{layer});
-            CHECK(attributes(graph, layer).activation == activation);
-            CHECK((skip_of(graph.nodes[0]) != nullptr) == (added > 0));
-            CHECK(attributes(graph, layer).transposed == larger);
-            CHECK_CLOSE(graph.run(x)[0], expected, 1e-5, 1e-5);
-          }
-        }
+  for (const Pattern& pattern : test::all_patterns()) {
+    CAPTURE(pattern.name());
+    const Pattern model = test::randomized(pattern);
+    const auto x = model.inputs(2);
+    Specs specs;
+    for (const Tensor& t : x) specs.push_back(t.spec());
+    const Tensor expected = model(std::span<const Tensor>(x))[0].detach();
+    for (const bool fold : {true, false}) {
+      const Graph graph = fuse(trace(model, specs), {.fold_batch_norm = fold});
+      REQUIRE(names(graph) == Names{model.layer});
+      CHECK(attributes(graph, model.layer).activation == model.activation);
+      CHECK((skip_of(graph.nodes[0]) != nullptr) == (model.added > 0));
+      CHECK(attributes(graph, model.layer).transposed == (model.layer == "transposed"));
+      CHECK_CLOSE(graph.run(x)[0], expected, 1e-5, 1e-5);
+    }
+  }
 }
 
 TEST_CASE("dropout is gone, and what is around it fuses as without") {

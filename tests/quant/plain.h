@@ -29,11 +29,13 @@ inline std::optional<Wide> scaled_and_rounded(double value, int n) {
   return whole + (rest > half || (rest == half && whole % 2 == 1));
 }
 
-/// The largest n in 0..46 for which m = ratio 2^n < 2^15 and ms = skip_ratio 2^n < 2^46 / skip_reach.
-inline std::optional<Multiplier> multiplier(double ratio, double skip_ratio, int64_t skip_reach) {
-  for (int n = 46; n >= 0; --n) {
+/// The largest n in 0..46 for which m = ratio 2^n < 2^15 and ms = skip_ratio 2^n < 2^46 / skip_reach; or of so many
+/// bits, and n up to `largest`.
+inline std::optional<Multiplier> multiplier(double ratio, double skip_ratio, int64_t skip_reach, int bits = 15,
+                                            int largest = 46) {
+  for (int n = largest; n >= 0; --n) {
     const auto m = scaled_and_rounded(ratio, n), ms = scaled_and_rounded(skip_ratio, n);
-    if (m && ms && *m < (1 << 15) && *ms * skip_reach < static_cast<Wide>(1) << 46)
+    if (m && ms && *m < (1 << bits) && *ms * skip_reach < static_cast<Wide>(1) << 46)
       return Multiplier{static_cast<int64_t>(*m), n, static_cast<int64_t>(*ms)};
   }
   return std::nullopt;

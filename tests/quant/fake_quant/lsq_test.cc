@@ -47,7 +47,7 @@ TEST_CASE("lsq computes what PyTorch's learnable fake quantisation does, and its
     CHECK_CLOSE(found.dx, c.gradient("x"), 1e-7, 0);
     CHECK_CLOSE(found.dlearned, c.gradient("scale"), 1e-5, 1e-5);
   }
-  CHECK(activations == 10);
+  CHECK(activations == 11);
   CHECK(weights == 6);
 }
 

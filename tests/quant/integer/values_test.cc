@@ -84,3 +84,28 @@ TEST_CASE("an empty tensor is quantised to an empty one") {
   quantize(Tensor::zeros({0, 4}), {&scale, 1}, {}, Rounding::half_to_even, y, &mask);
   CHECK(mask.shape() == Shape{1, 0});
 }
+
+TEST_CASE("channels of any type, and where their gradient passes, agree with PyTorch, ties and infinities included") {
+  int cases = 0;
+  for (const auto& c : test::golden("fake_quant")) {
+    if (c.inputs[0].first != "channels") continue;
+    CAPTURE(c.name);
+    ++cases;
+    const Tensor &x = c.input("channels"), &dy = c.gradient("y"), &scales = c.input("scales");
+    const Bounds type{static_cast<int32_t>(c.attribute<int64_t>("qmin")),
+                      static_cast<int32_t>(c.attribute<int64_t>("qmax"))};
+    Tensor q = Tensor::empty(x.shape(), storage_of(type)), mask, y = Tensor::empty(x.shape()),
+           dx = Tensor::empty(x.shape());
+    quantize(x, scales.values<float>(), type, Rounding::half_to_even, q, &mask);
+    for (int64_t o = 0; o < x.size(0); ++o)
+      for (int64_t i = 0; i < x.size(1); ++i) {
+        const int integer = q.dtype() == DType::int16 ? int{q.at<int16_t>({o, i})} : int{q.at<int8_t>({o, i})};
+        const int64_t at = o * x.size(1) + i;
+        y.mutable_data<float>()[at] = static_cast<float>(integer) * scales.at({o});
+        dx.mutable_data<float>()[at] = dy.at({o, i}) * static_cast<float>(mask.at<uint8_t>({o, i / 8}) >> i % 8 & 1);
+      }
+    CHECK_SAME(y, c.output("y"));
+    CHECK_SAME(dx, c.gradient("channels"));
+  }
+  CHECK(cases == 4);
+}

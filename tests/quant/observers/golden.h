@@ -23,6 +23,7 @@ inline void check_golden_ranges(const std::string& observer, int expected_cases)
     for (const Field& field : c.attributes) {
       if (const auto* integer = std::get_if<int64_t>(&field.value)) settings[field.name] = *integer;
       if (const auto* real = std::get_if<double>(&field.value)) settings[field.name] = *real;
+      if (const auto* name = std::get_if<std::string>(&field.value)) settings[field.name] = *name;
     }
     const quant::ActivationQuantizer quantizer = activation_quantizer(observer, quant::Keywords(settings));
     const Tensor& ranges = c.output("ranges");

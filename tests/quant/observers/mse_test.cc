@@ -5,7 +5,7 @@
 using namespace sinter;
 using namespace sinter::quant;
 
-TEST_CASE("mse agrees with numpy's search") { test::check_golden_ranges("mse", 5); }
+TEST_CASE("mse agrees with numpy's search") { test::check_golden_ranges("mse", 8); }
 
 TEST_CASE("mse clips what costs less than coarser integers for all") {
   std::vector<float> values(100000);

@@ -156,6 +156,69 @@ TEST_CASE("the float function stays the same, and ratios fall") {
   check_function(uneven(test::randomized(test::InvertedNet{})));
 }
 
+namespace {
+
+// Two convolutions with a depthwise one between them.
+struct WithDepthwise : nn::Module {
+  nn::Conv2d first{{.in = 3, .out = 6, .kernel = 1}},
+      middle{{.in = 6, .out = 6, .kernel = 3, .padding = 1, .groups = 6}};
+  nn::Conv2d last{{.in = 6, .out = 4, .kernel = 1}};
+  SINTER_CHILDREN(first, middle, last)
+  Tensor forward(const Tensor& x) const override { return last(relu(middle(relu(first(x))))); }
+};
+
+// A residual block, normalised, between two convolutions.
+struct WithBlock : nn::Module {
+  nn::Conv2d first{{.in = 3, .out = 6, .kernel = 3, .padding = 1}}, last{{.in = 6, .out = 4, .kernel = 1}};
+  nn::BasicBlock block{{.in = 6, .out = 6}};
+  SINTER_CHILDREN(first, block, last)
+  Tensor forward(const Tensor& x) const override { return last(block(relu(first(x)))); }
+};
+
+}  // namespace
+
+TEST_CASE(
+    "neighbours around a ReLU, a depthwise convolution and a residual block come closer, and nothing else changes") {
+  // Whose output channels, and whose input channels.
+  using Pairs = std::vector<std::pair<std::string, std::string>>;
+  const auto check_pairs = [](const nn::Module& model, const Pairs& pairs) {
+    PreparedModel prepared = prepare_qat(model, kExample);
+    const PreparedModel before = prepared;
+    equalize(prepared);
+    const Tensor x = test::images({8, 8, 8, 3}, 3);
+    const Tensor expected = float_output(before, x), found = float_output(prepared, x);
+    double largest = 0, power = 0, error = 0;
+    for (int64_t i = 0; i < expected.elements(); ++i) {
+      const double v = expected.data<float>()[i], e = found.data<float>()[i] - v;
+      largest = std::max(largest, std::abs(e));
+      power += v * v;
+      error += e * e;
+    }
+    CHECK(std::sqrt(error) < 1e-6 * std::sqrt(power));
+    CHECK(largest < 1e-5 * std::sqrt(power / static_cast<double>(expected.elements())));
+    const auto ratio = [](const Tensor& weight, bool outputs) {
+      std::vector<double> ranges;
+      for (int64_t c = 0; c < weight.size(outputs ? 0 : weight.rank() - 1); ++c)
+        ranges.push_back(outputs ? range(weight, c, -1) : range(weight, -1, c));
+      return *std::max_element(ranges.begin(), ranges.end()) / *std::min_element(ranges.begin(), ranges.end());
+    };
+    for (const auto& pair : pairs) {
+      CAPTURE(pair.first);
+      CAPTURE(pair.second);
+      const std::string from = pair.first + ".weight", to = pair.second + ".weight";
+      CHECK(ratio(parameter(before, from), true) > 10);
+      CHECK(ratio(parameter(prepared, from), true) < ratio(parameter(before, from), true) / 5);
+      // A depthwise convolution reads what it makes.
+      const bool depthwise = pair.second == "middle";
+      CHECK(ratio(parameter(prepared, to), depthwise) < ratio(parameter(before, to), depthwise) / 5);
+    }
+  };
+  check_pairs(uneven(test::randomized(TwoLayers{})), {{"first", "second"}});
+  check_pairs(uneven(test::randomized(WithDepthwise{})), {{"first", "middle"}, {"middle", "last"}});
+  check_pairs(uneven(test::randomized(WithBlock{})),
+              {{"first", "block.conv1"}, {"block.conv1", "block.conv2"}, {"block.conv2", "last"}});
+}
+
 TEST_CASE("channels at the network's ends stay") {
   const TwoLayers model = uneven(test::randomized(TwoLayers{}));
   PreparedModel prepared = prepare_qat(model, kExample);
