@@ -59,16 +59,18 @@ void write(const quant::March& march, Archive& archive) {
 }
 
 quant::March read_march(const Archive& archive) {
-  return {.name = archive.text("march/name"),
-          .power_of_two_scales = bounded(archive, "march/power_of_two_scales", 0, 1) == 1,
-          .min_scale_exponent = small(archive, "march/min_scale_exponent"),
-          .max_scale_exponent = small(archive, "march/max_scale_exponent"),
-          .multiplier_bits = static_cast<int>(bounded(archive, "march/multiplier_bits", 1, 22)),
-          .max_shift = static_cast<int>(bounded(archive, "march/max_shift", 0, 46)),
-          .rounding =
-              bounded(archive, "march/half_up", 0, 1) == 1 ? quant::Rounding::half_up : quant::Rounding::half_to_even,
-          .int16_activations = bounded(archive, "march/int16_activations", 0, 1) == 1,
-          .int16_kernel = archive.integer("march/int16_kernel")};
+  quant::March march{.name = archive.text("march/name"),
+                     .power_of_two_scales = bounded(archive, "march/power_of_two_scales", 0, 1) == 1,
+                     .min_scale_exponent = small(archive, "march/min_scale_exponent"),
+                     .max_scale_exponent = small(archive, "march/max_scale_exponent"),
+                     .multiplier_bits = small(archive, "march/multiplier_bits"),
+                     .max_shift = small(archive, "march/max_shift"),
+                     .rounding = bounded(archive, "march/half_up", 0, 1) == 1 ? quant::Rounding::half_up
+                                                                              : quant::Rounding::half_to_even,
+                     .int16_activations = bounded(archive, "march/int16_activations", 0, 1) == 1,
+                     .int16_kernel = archive.integer("march/int16_kernel")};
+  march.validate();
+  return march;
 }
 
 // The types that a value may have, as files name them.

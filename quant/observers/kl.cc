@@ -34,6 +34,9 @@ size_t bins_to_keep(const std::vector<int64_t>& histogram, size_t levels) {
   for (size_t i = levels; i <= bins; ++i) {
     const double outliers = sums[bins] - sums[i], last = counts[i - 1];
     if (outliers > 0 && last == 0) continue;  // Q has nothing where P has the outliers
+    // One bin that holds a few values and counts all others is like itself, whatever is lost: of values in [0.5, 1]
+    // the first bin would do. A threshold keeps half of what there is, at least.
+    if (outliers > sums[i]) continue;
     // N KL(P, Q) up to constants: sum p log p - sum p log q + N log sum q, where sum p = N.
     double divergence = logs[i - 1] + x_log_x(last + outliers) + sums[bins] * std::log(sums[i]);
     for (size_t level = 0, begin = 0; level < levels; ++level) {

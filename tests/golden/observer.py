@@ -213,7 +213,7 @@ class Kl:
             members = (level == j) & (counts[:i] > 0)
             if members.any():
                 q[members] = counts[:i][members].mean()
-        if (q[p > 0] == 0).any():
+        if (q[p > 0] == 0).any() or counts[i:].sum() > counts[:i].sum():
             return numpy.inf
         p, q = p / p.sum(), q / q.sum()
         return (p[p > 0] * numpy.log(p[p > 0] / q[p > 0])).sum()

@@ -1,5 +1,6 @@
 #include "../../../quant/observers/kl.h"
 
+#include "../../../core/random.h"
 #include "golden.h"
 
 using namespace sinter;
@@ -17,6 +18,13 @@ TEST_CASE("kl clips outliers, and nothing that is evenly spread") {
   const Range clipped = Kl().observe(Samples(Tensor::from({50000}, values)));
   CHECK(clipped.min > -1.1f);
   CHECK(clipped.max == values.back());
+}
+
+TEST_CASE("kl keeps what lies far from 0, as behind a sigmoid") {
+  for (const double low : {0.1, 0.3, 0.5, 0.9}) {
+    Random random(3);
+    CHECK(Kl().observe(Samples(Tensor::uniform({20000}, random, low, 1))).max > 0.98f);
+  }
 }
 
 TEST_CASE("kl keeps all of two values, whichever are how many") {
