@@ -94,8 +94,7 @@ class Corrector {
   CorrectedLayer correct(size_t index) {
     const Node& node = graph_.nodes[index];
     const Operand from = node.inputs[0];
-    const std::string& source =
-        from.kind == Operand::Kind::input ? model_.input_quantizer(from.index).name() : graph_.nodes[from.index].name;
+    const std::string source = integers_of(from);
     const float x_scale = scale_source(model_, from)->scale(model_.march());
     const Tensor weight = dequantized_weight(index, x_scale);
 
@@ -119,6 +118,13 @@ class Corrector {
       b[c] = static_cast<float>(b[c] - shift.back());
     }
     return {node.name, root_mean_square(shift), root_mean_square(magnitude)};
+  }
+
+  // The name of an activation's integers in the program: where it is float as well, its own is that of the float one.
+  std::string integers_of(const Operand& activation) const {
+    if (activation.kind == Operand::Kind::input)
+      return model_.input_name(activation.index) + (model_.read_as_real(activation) ? ".quantized" : "");
+    return graph_.nodes[activation.index].name + (model_.in_float(activation.index) ? ".quantized" : "");
   }
 
   // What the integers of a layer's weights stand for.

@@ -147,6 +147,34 @@ TEST_CASE("a network with a systematic error comes closer to its float outputs")
   CHECK(test::sqnr(prepared(x).detach(), expected) > before + 10);
 }
 
+TEST_CASE("layers beside a float region read its integers") {
+  const auto data = dataset(16);
+  const Tensor x = all_images(data);
+  struct InputTwice : Systematic {
+    nn::Conv2d second{{.in = 3, .out = 4, .kernel = 3, .padding = 1}};
+    SINTER_CHILDREN(first, second, last)
+    InputTwice() {
+      second.weight.tensor().copy_from(first.weight);
+      second.bias.tensor().copy_from(first.bias);
+    }
+    Tensor forward(const Tensor& image) const override { return last(relu(first(image)) + relu(second(image))); }
+  };
+  const auto check_shifts = [&](const nn::Module& model, const std::string& in_float, const Names& corrected) {
+    PreparedModel prepared = calibrated(model, x, {.by_path = {{in_float, run_in_float()}}});
+    const Tensor expected = float_output(prepared, x);
+    const double before = test::sqnr(prepared(x).detach(), expected);
+    Names names;
+    for (const CorrectedLayer& layer : correct_bias(prepared, data, {.batches = 0})) {
+      names.push_back(layer.name);
+      CHECK(layer.shift < 0.15 * layer.magnitude);
+    }
+    CHECK(names == corrected);
+    CHECK(test::sqnr(prepared(x).detach(), expected) > before + 6);
+  };
+  check_shifts(Systematic{}, "first", {"last"});
+  check_shifts(InputTwice{}, "second", {"first", "last"});
+}
+
 TEST_CASE("images are drawn with the seed, as many as asked for; layers are shown in order") {
   const auto data = dataset(64);
   const auto corrected = [&](const CorrectBiasOptions& options) {
