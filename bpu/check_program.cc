@@ -65,6 +65,19 @@ Shape convolution_shape(const Program& p, const Instruction& step) {
   return x.rank() == 2 ? Shape{1, w.size(0)} : Shape{1, h, width, w.size(0)};
 }
 
+// Sizes and indices small enough to compute with; none: all of an axis.
+void check_attributes(const Op& op) {
+  const auto fits = [](int64_t v) {
+    return std::abs(static_cast<double>(v)) < 0x1p31 || v == std::numeric_limits<int64_t>::max();
+  };
+  for (const Field& field : op.fields()) {
+    const auto* one = std::get_if<int64_t>(&field.value);
+    const auto* list = std::get_if<std::vector<int64_t>>(&field.value);
+    check((one == nullptr || fits(*one)) && (list == nullptr || std::all_of(list->begin(), list->end(), fits)), "has ",
+          field);
+  }
+}
+
 // The same for any instruction.
 Shape result_shape(const Program& p, const Instruction& step) {
   const Shape& x = p.values[step.inputs[0]].shape;
@@ -79,6 +92,7 @@ Shape result_shape(const Program& p, const Instruction& step) {
       break;
   }
   check(step.op != nullptr, "has no operation");
+  check_attributes(*step.op);
   Specs specs;
   size_t next = 0;
   for (const Tensor& constant : step.constants) {
@@ -93,19 +107,6 @@ Shape result_shape(const Program& p, const Instruction& step) {
   const Specs results = step.op->infer(specs);
   check(results.size() == 1 && results[0].dtype == DType::float32, "has an operation with other results");
   return results[0].shape;
-}
-
-// Sizes and indices small enough to compute with; none: all of an axis.
-void check_attributes(const Op& op) {
-  const auto fits = [](int64_t v) {
-    return std::abs(static_cast<double>(v)) < 0x1p31 || v == std::numeric_limits<int64_t>::max();
-  };
-  for (const Field& field : op.fields()) {
-    const auto* one = std::get_if<int64_t>(&field.value);
-    const auto* list = std::get_if<std::vector<int64_t>>(&field.value);
-    check((one == nullptr || fits(*one)) && (list == nullptr || std::all_of(list->begin(), list->end(), fits)), "has ",
-          field);
-  }
 }
 
 // A program's batch is any: no operation takes or adds indices of it.
@@ -126,7 +127,6 @@ void check_operation(const Program& p, const Instruction& step) {
   const auto one_of = [&](size_t inputs, std::initializer_list<const char*> names) {
     if (inputs > 0) expect_inputs(step, inputs, inputs);
     check(std::find(names.begin(), names.end(), name) != names.end(), "has the operation '", name, "'");
-    check_attributes(*step.op);
   };
   switch (step.opcode) {
     case Opcode::add:
@@ -291,6 +291,13 @@ void check_program(const Program& program) {
   for (const Value& value : program.values) {
     check(value.shape.rank() >= 1 && value.shape[0] == 1, "program: ", value.name, " is ", value.shape,
           ", expected the shape for one image");
+    double elements = 1;
+    for (const int64_t axis : value.shape) {
+      check(axis >= 1 && axis <= (1 << 24), "program: ", value.name, " is ", value.shape,
+            ", expected axes of 1 to 2^24");
+      elements *= static_cast<double>(axis);
+    }
+    check(elements <= 0x1p31, "program: ", value.name, " is ", value.shape, ", expected at most 2^31 elements");
     if (!value.is_integer()) continue;
     check(value.scale > 0 && value.scale <= 0x1p100f, "program: the scale of ", value.name, " is ", value.scale);
     const bool wide = value.dtype == DType::int16;

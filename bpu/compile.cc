@@ -7,9 +7,12 @@
 namespace sinter::bpu {
 
 Program compile(const quant::PreparedModel& model, const CompileOptions& options) {
-  check(!options.march || *options.march == model.march(), "compile: the march ",
-        options.march ? *options.march : model.march(), " was asked for, but the model was prepared for ",
-        model.march(), "; prepare it again and load its parameters");
+  if (options.march && !(*options.march == model.march())) {
+    const bool named_alike = options.march->name == model.march().name;
+    const auto shown = [&](const quant::March& march) { return named_alike ? describe(march) : march.name; };
+    fail("compile: the march ", shown(*options.march), " was asked for, but the model was prepared for ",
+         shown(model.march()), "; prepare it again and load its parameters");
+  }
   model.check_observed("compile");
   Program program;
   try {

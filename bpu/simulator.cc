@@ -37,6 +37,8 @@ std::vector<Tensor> Simulator::inspect(std::span<const Tensor> x, const Inspecto
               x[i].shape() == value.shape.with(0, x[i].size(0)),
           "simulator: ", value.name, " is ", x[i].defined() ? to_string(x[i].spec()) : "undefined",
           ", expected float32 ", value.shape, " with any first axis");
+    check(x[i].size(0) == x[0].size(0), "simulator: ", value.name, " is ", x[i].size(0), " images, ",
+          p.values[p.inputs[0]].name, " ", x[0].size(0), ", expected as many");
   }
   return prepared_->runner.run(x, inspector);
 }

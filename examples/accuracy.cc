@@ -31,9 +31,13 @@ using quant::FakeQuantState;
 
 class Results {
  public:
-  explicit Results(std::string path) : path_(std::move(path)) {
+  // Those of other options are not to be mixed with these.
+  Results(std::string path, const std::string& options) : path_(std::move(path)) {
     std::ifstream file(path_);
     if (file) json_ = Json::parse(file);
+    const std::string there = json_.value("options", options);
+    check(there == options, path_, ": it is of ", there, ", expected ", options, "; give another --output");
+    json_["options"] = options;
   }
   bool has(const std::string& row, int64_t seed) const {
     return json_.contains(row) && json_[row].contains(std::to_string(seed));
@@ -56,7 +60,7 @@ class Results {
   Json json_ = Json::object();
 };
 
-nn::FitOptions training(const Options&, int64_t epochs, double lr, int64_t seed) {
+nn::FitOptions training(int64_t epochs, double lr, int64_t seed) {
   return {.epochs = epochs,
           .optimizer = optim::SGD{{.lr = lr,
                                    .momentum = 0.9,
@@ -84,6 +88,19 @@ void calibrate(quant::PreparedModel& model, const Data& d, int64_t seed) {
 
 double accuracy(const quant::PreparedModel& model, const Data& d) { return nn::evaluate(model, d.test).accuracy; }
 
+// NaN where training diverges.
+double trained_accuracy(quant::PreparedModel& model, const Data& d, const nn::FitOptions& fit) {
+  quant::set_fake_quantize(model, FakeQuantState::qat);
+  try {
+    nn::fit(model, d.train, fit);
+    quant::set_fake_quantize(model, FakeQuantState::validation);
+    return accuracy(model, d);
+  } catch (const Error& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return NAN;
+  }
+}
+
 quant::PreparedModel calibrated(const nn::Module& net, const Data& d, int64_t seed,
                                 const quant::QConfigOptions& config = {.activation_observer = "percentile"}) {
   auto model =
@@ -93,14 +110,11 @@ quant::PreparedModel calibrated(const nn::Module& net, const Data& d, int64_t se
 }
 
 // QAT from a calibration by percentile, as the README recommends.
-double qat(const nn::Module& net, const Data& d, const Options& o, int64_t seed, const quant::PrepareOptions& prepare,
-           int64_t epochs, double lr, const quant::PreparedModel* from) {
+double qat(const nn::Module& net, const Data& d, int64_t seed, const quant::PrepareOptions& prepare, int64_t epochs,
+           double lr, const quant::PreparedModel* from) {
   auto model = quant::prepare_qat(net, d.example, prepare);
   if (from != nullptr) quant::load_observer_params(*from, model);
-  quant::set_fake_quantize(model, FakeQuantState::qat);
-  nn::fit(model, d.train, training(o, epochs, lr, seed));
-  quant::set_fake_quantize(model, FakeQuantState::validation);
-  return accuracy(model, d);
+  return trained_accuracy(model, d, training(epochs, lr, seed));
 }
 
 quant::QConfig by_name(const std::string& fake_quant, const std::string& type) {
@@ -123,7 +137,11 @@ quant::PrepareOptions few_bits(const std::string& fake_quant, const std::string&
 class Table {
  public:
   explicit Table(const Options& options)
-      : options_(options), results_(options.output + "/results.json"), data_(read(options)) {}
+      : options_(options),
+        results_(options.output + "/results.json",
+                 text(options.epochs, " epochs, ", options.qat_epochs, " of QAT, ", options.low_bit_epochs,
+                      " of few bits, ", options.mobilenet_epochs, " of MobileNetV2, limit ", options.limit)),
+        data_(read(options)) {}
 
   void run() {
     for (const int64_t seed : options_.seeds) {
@@ -148,8 +166,11 @@ class Table {
         std::snprintf(number, sizeof number, "%s%.2f", each.empty() ? "" : " ", v);
         each += std::isnan(v) ? (each.empty() ? "diverged" : " diverged") : number;
       }
-      std::printf("| %s | %.2f | %.2f | %s |\n", row.c_str(), sum / static_cast<double>(all.size()), high - low,
-                  each.c_str());
+      if (std::isnan(sum))
+        std::printf("| %s | | | %s |\n", row.c_str(), each.c_str());
+      else
+        std::printf("| %s | %.2f | %.2f | %s |\n", row.c_str(), sum / static_cast<double>(all.size()), high - low,
+                    each.c_str());
     }
   }
 
@@ -168,20 +189,14 @@ class Table {
   void row(const std::string& name, int64_t seed, const std::function<double()>& measure) {
     if (std::find(rows_.begin(), rows_.end(), name) == rows_.end()) rows_.push_back(name);
     if (results_.has(name, seed) || name.find(options_.filter) == std::string::npos) return;
-    double accuracy = NAN;  // where training diverged
-    try {
-      accuracy = measure();
-    } catch (const Error& error) {
-      std::fprintf(stderr, "%s, seed %lld: %s\n", name.c_str(), static_cast<long long>(seed), error.what());
-    }
-    results_.set(name, seed, accuracy);
+    results_.set(name, seed, measure());
   }
 
   // Trained once for each seed, and kept.
   template <class Net>
   void trained(Net& net, const std::string& name, int64_t seed, int64_t epochs) {
     const std::string path = text(options_.output, "/", name, ".", seed, ".checkpoint");
-    nn::FitOptions fit = training(options_, epochs, 0.1, seed);
+    nn::FitOptions fit = training(epochs, 0.1, seed);
     fit.checkpoint = path;
     fit.checkpoint_seconds = 120;
     fit.resume = true;
@@ -206,25 +221,22 @@ class Table {
     const auto from = calibrated(net, data_, seed);
     for (const char* fake_quant : {"fake_quant", "lsq", "pact"})
       row(text("ResNet-20, int8 QAT, ", fake_quant), seed, [&] {
-        return qat(net, data_, options_, seed,
+        return qat(net, data_, seed,
                    {.qconfig = quant::get_default_qconfig(
                         {.activation_fake_quant = fake_quant, .weight_fake_quant = fake_quant}),
                     .march = quant::March::bayes},
                    options_.qat_epochs, 0.001, &from);
       });
     row("ResNet-20, int8 QAT, fake_quant, with_bn", seed, [&] {
-      return qat(net, data_, options_, seed, {.batch_norm = "with_bn", .march = quant::March::bayes},
-                 options_.qat_epochs, 0.001, &from);
+      return qat(net, data_, seed, {.batch_norm = "with_bn", .march = quant::March::bayes}, options_.qat_epochs, 0.001,
+                 &from);
     });
-    row("ResNet-20, W4A4 LSQ", seed, [&] {
-      return qat(net, data_, options_, seed, few_bits("lsq", "int4"), options_.low_bit_epochs, 0.02, nullptr);
-    });
-    row("ResNet-20, W4A4 PACT", seed, [&] {
-      return qat(net, data_, options_, seed, few_bits("pact", "int4"), options_.low_bit_epochs, 0.02, nullptr);
-    });
-    row("ResNet-20, W2A2 LSQ", seed, [&] {
-      return qat(net, data_, options_, seed, few_bits("lsq", "int2"), options_.low_bit_epochs, 0.02, nullptr);
-    });
+    row("ResNet-20, W4A4 LSQ", seed,
+        [&] { return qat(net, data_, seed, few_bits("lsq", "int4"), options_.low_bit_epochs, 0.02, nullptr); });
+    row("ResNet-20, W4A4 PACT", seed,
+        [&] { return qat(net, data_, seed, few_bits("pact", "int4"), options_.low_bit_epochs, 0.02, nullptr); });
+    row("ResNet-20, W2A2 LSQ", seed,
+        [&] { return qat(net, data_, seed, few_bits("lsq", "int2"), options_.low_bit_epochs, 0.02, nullptr); });
   }
 
   // The same network, its channels rescaled over three orders of magnitude.
@@ -247,14 +259,11 @@ class Table {
     row("hostile ResNet-20, int8 equalised", seed, [&] { return accuracy(equalized("percentile"), data_); });
     row("hostile ResNet-20, int8 equalised, QAT", seed, [&] {
       auto model = equalized("min_max");
-      quant::set_fake_quantize(model, FakeQuantState::qat);
-      nn::fit(model, data_.train, training(options_, options_.qat_epochs, 0.001, seed));
-      quant::set_fake_quantize(model, FakeQuantState::validation);
-      return accuracy(model, data_);
+      return trained_accuracy(model, data_, training(options_.qat_epochs, 0.001, seed));
     });
     row("hostile ResNet-20, int8 QAT alone", seed, [&] {
       const auto from = calibrated(net, data_, seed);
-      return qat(net, data_, options_, seed, {.march = quant::March::bayes}, options_.qat_epochs, 0.001, &from);
+      return qat(net, data_, seed, {.march = quant::March::bayes}, options_.qat_epochs, 0.001, &from);
     });
   }
 
@@ -265,9 +274,8 @@ class Table {
     row("MobileNetV2 (width 0.5), float", seed, [&] { return nn::evaluate(net, data_.test).accuracy; });
     const auto from = calibrated(net, data_, seed);
     row("MobileNetV2 (width 0.5), int8 calibrated", seed, [&] { return accuracy(from, data_); });
-    row("MobileNetV2 (width 0.5), int8 QAT", seed, [&] {
-      return qat(net, data_, options_, seed, {.march = quant::March::bayes}, options_.qat_epochs, 0.001, &from);
-    });
+    row("MobileNetV2 (width 0.5), int8 QAT", seed,
+        [&] { return qat(net, data_, seed, {.march = quant::March::bayes}, options_.qat_epochs, 0.001, &from); });
   }
 
   const Options& options_;

@@ -29,8 +29,9 @@ Multiplier multiplier(const March& march, double ratio, double skip_ratio, const
     if (m < limit && skip_reach * ms < 0x1p46) return {static_cast<int32_t>(m), n, static_cast<int64_t>(ms)};
   }
   fail(what, ": no ", march.multiplier_bits, "-bit multiplier reaches the ratio ", std::max(ratio, skip_ratio),
-       " of input to output scale; the output's scale is too small for what it holds (a learned one has collapsed, or "
-       "training diverged: lower the learning rate, that of learned scales by a rule for *.scale)");
+       " of input to output scale; the output's scale is too small for what it holds (calibration saw only zeros, a "
+       "learned one has collapsed, or training diverged: lower the learning rate, that of learned scales by a rule for "
+       "*.scale)");
 }
 
 Bounds output_bounds(Activation activation, float scale, Rounding rounding, const Bounds& type) {

@@ -120,7 +120,8 @@ class Fuser : Rewriter {
   void share(int index) {
     const auto origin = origins_.find(index);
     if (origin == origins_.end() || absorbed(index)) return;
-    std::vector<std::pair<int, int>> key;
+    // A transposed convolution's weight is rotated: it is none of a convolution's.
+    std::vector<std::pair<int, int>> key{{-1, fused_conv(graph.nodes[index])->attributes.transposed}};
     for (const Operand& operand : origin->second) key.emplace_back(static_cast<int>(operand.kind), operand.index);
     const auto [first, fresh] = layers_.emplace(key, index);
     if (fresh) return;

@@ -17,7 +17,7 @@ std::string to_string(const LoadedObservers& report) {
 
 namespace {
 
-// What a quantiser's tensor is, by its name. Sizes of images may differ between calibration and training.
+// What a quantiser's tensor is, by its name.
 std::map<std::string, Shape> shapes_of(const PreparedModel& model) {
   std::map<std::string, Shape> shapes;
   const Graph& graph = model.graph();
@@ -26,6 +26,7 @@ std::map<std::string, Shape> shapes_of(const PreparedModel& model) {
   return shapes;
 }
 
+// Sizes of images may differ between calibration and training.
 bool same_channels(const Shape& a, const Shape& b) {
   return a.rank() == b.rank() && (a.rank() == 0 || a[a.rank() - 1] == b[b.rank() - 1]);
 }

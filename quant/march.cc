@@ -38,7 +38,7 @@ void March::validate() const {
   const auto within = [&](const char* what, int value, int low, int high) {
     check(value >= low && value <= high, "march ", name, ": ", what, " is ", value, ", expected ", low, " to ", high);
   };
-  within("multiplier_bits", multiplier_bits, 1, 22);  // an accumulator times a multiplier is exact in double
+  within("multiplier_bits", multiplier_bits, 1, 21);  // accumulators times them, and a residual, are exact in double
   within("max_shift", max_shift, 0, 46);
   within("min_scale_exponent", min_scale_exponent, -23, 23);
   within("max_scale_exponent", max_scale_exponent, min_scale_exponent, 23);

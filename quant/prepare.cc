@@ -33,13 +33,44 @@ PreparedModel::PreparedModel(const TracedNetwork& network, const PrepareOptions&
   place_quantizers(configs);
 }
 
+namespace {
+
+// Why a node is none of a program, whose batch is any: its values belong to one image each. Empty: it is.
+std::string mixing_reason(const Graph& graph, size_t index, std::vector<Spec>& of_two) {
+  const Node& node = graph.nodes[index];
+  const Shape& one = node.outputs[0].shape;
+  Specs specs;
+  for (const Operand& operand : node.inputs) {
+    Spec spec = operand.kind == Operand::Kind::node ? of_two[operand.index] : graph.spec(operand);
+    if (operand.kind == Operand::Kind::input) spec.shape = spec.shape.with(0, 2);
+    specs.push_back(spec);
+  }
+  of_two[index] = node.outputs[0];
+  if (one.rank() > 0) of_two[index].shape = one.with(0, 2);
+  try {
+    const Shape two = node.op->infer(specs)[0].shape;
+    if (one.rank() > 0 && one[0] == 1 && two == of_two[index].shape) return "";
+    return text("gives ", one, " for one image and ", two, " for two, expected the batch as the first axis");
+  } catch (const Error& error) {
+    return text("does not take a batch of two images: ", error.what());
+  }
+}
+
+}  // namespace
+
 void PreparedModel::check_layers(const NodeConfigs& configs) {
   std::string violations;
+  std::vector<Spec> of_two(graph_.nodes.size());
   for (size_t i = 0; i < graph_.nodes.size(); ++i) {
     const Node& node = graph_.nodes[i];
+    const std::string mixing = mixing_reason(graph_, i, of_two);
     in_float_.push_back(configs.nodes[i].qconfig.run_in_float);
-    if (!in_float_[i] && layer_of(graph_, node) == Layer::unsupported)
+    if (node.outputs[0].dtype != DType::float32)
+      violations += text("\n  ", node.name, ": gives ", node.outputs[0].dtype, "; end the network before it");
+    else if (!in_float_[i] && layer_of(graph_, node) == Layer::unsupported)
       violations += text("\n  ", node.name, ": ", unsupported_reason(graph_, node));
+    else if (!mixing.empty())
+      violations += text("\n  ", node.name, ": ", mixing);
   }
   check(violations.empty(), "prepare_qat: these layers cannot be quantised:", violations);
   for (size_t i = 0; i < graph_.inputs.size(); ++i)

@@ -55,7 +55,7 @@ std::string to_string(FakeQuantState state) {
 
 // The program of the model as it was when these elements had these versions.
 struct PreparedModel::Lowered {
-  using Versions = std::vector<std::pair<const Storage*, uint64_t>>;
+  using Versions = std::vector<std::pair<uint64_t, uint64_t>>;  // of a storage: its id and version
   std::mutex mutex;
   Versions versions;
   std::shared_ptr<const Runner> runner;
@@ -135,8 +135,10 @@ void PreparedModel::check_trainable() const {
 
 nn::Frozen PreparedModel::freezable() const {
   nn::Frozen frozen{.observers = true};
-  for (const Node& node : graph_.nodes)
-    if (const FusedConv* conv = fused_conv(node)) frozen.batch_norm = frozen.batch_norm || conv->attributes.batch_norm;
+  for (const Node& node : graph_.nodes) {
+    const FusedConv* conv = fused_conv(node);
+    if (conv != nullptr ? conv->attributes.batch_norm : node.op->name() == "batch_norm") frozen.batch_norm = true;
+  }
   frozen.scales = true;
   return frozen;
 }
@@ -203,8 +205,8 @@ void PreparedModel::check_observed(const char* what) const {
 std::shared_ptr<const Runner> PreparedModel::runner() const {
   Lowered::Versions versions;
   for (const NamedParameter& state : named_state()) {
-    const Storage* storage = sinter::detail::Access::storage(state.value.tensor()).get();
-    versions.emplace_back(storage, storage->version());
+    const auto& storage = sinter::detail::Access::storage(state.value.tensor());
+    versions.emplace_back(storage->id(), storage->version());
   }
   const std::lock_guard lock(lowered_->mutex);
   if (lowered_->runner == nullptr || lowered_->versions != versions) {
@@ -260,6 +262,7 @@ std::vector<Tensor> PreparedModel::inspect(const Tensor& x, const Inspector& ins
 }
 
 std::vector<Tensor> PreparedModel::inspect(std::span<const Tensor> x, const Inspector& inspector) const {
+  check_inputs("inspect", graph_, input_names_, x);
   check_observed("inspect");
   const NoGrad no_grad;
   const TrainingMode evaluation(false);

@@ -117,7 +117,14 @@ class Qat {
 
   void in_float(size_t index) {
     Flow& to = nodes_[index];
-    to.real = call_all(graph_.nodes[index].op, operands_of(graph_.nodes[index]))[0];
+    const Node& node = graph_.nodes[index];
+    std::shared_ptr<const Op> op = node.op;
+    if (const auto* norm = dynamic_cast<const ops::BatchNorm*>(op.get())) {
+      BatchNormAttributes attributes = norm->attributes;
+      attributes.frozen = attributes.frozen || !options_.train_batch_norm;
+      op = std::make_shared<ops::BatchNorm>(attributes);
+    }
+    to.real = call_all(op, operands_of(node))[0];
     if (const auto* quantizer = model_.node_quantizer(index)) quantize(to, *quantizer);
   }
 

@@ -162,6 +162,11 @@ void Runner::run_alone(const std::map<std::string, Tensor>& real, const Inspecto
       const Value& value = p.values[input];
       const auto found = real.find(value.name);
       if (found == real.end() || value.dtype == DType::int32) break;
+      const Tensor& given = found->second;
+      check(given.dtype() == DType::float32 && given.rank() == value.shape.rank() &&
+                given.shape() == value.shape.with(0, operands.empty() ? given.size(0) : operands[0].size(0)),
+            "inspect_alone: ", value.name, " is ", given.spec(), ", expected float32 ", value.shape,
+            " with the same first axis for all");
       operands.push_back(value.is_integer() ? prepared_->quantized(value, found->second) : found->second);
     }
     if (operands.size() == p.instructions[i].inputs.size())

@@ -82,9 +82,11 @@ void check_inputs(const char* what, const Graph& graph, const std::vector<std::s
   check(x.size() == graph.inputs.size(), what, ": got ", x.size(), " inputs, expected ", graph.inputs.size());
   for (size_t i = 0; i < x.size(); ++i) {
     const Shape& expected = graph.inputs[i].shape;
-    check(x[i].dtype() == DType::float32 && x[i].rank() == expected.rank() &&
-              std::equal(x[i].shape().begin() + 1, x[i].shape().end(), expected.begin() + 1),
+    check(x[i].dtype() == DType::float32 && x[i].rank() == expected.rank() && expected.rank() > 0 &&
+              x[i].shape() == expected.with(0, x[i].size(0)),
           what, ": ", names[i], " is ", x[i].spec(), ", expected float32 ", expected, " with any first axis");
+    check(x[i].size(0) == x[0].size(0), what, ": ", names[i], " is ", x[i].size(0), " images, ", names[0], " ",
+          x[0].size(0), ", expected as many");
   }
 }
 

@@ -163,15 +163,17 @@ void one_sided_inputs(const PreparedModel& model, Lines& lines) {
 
 void outputs_in_integers(const PreparedModel& model, Lines& lines) {
   const Graph& graph = model.graph();
+  const auto readers = graph.consumers();
   for (const Operand& output : graph.outputs) {
     if (output.kind != Operand::Kind::node || model.is_head(output.index) || model.in_float(output.index)) continue;
     const Node& node = graph.nodes[output.index];
     const FusedConv* conv = fused_conv(node);
-    lines.push_back(text(node.name, ": this output of the network stays ",
-                         scale_source(model, output)->dtype() == DType::int16 ? "int16" : "int8", ", as ",
+    const ActivationQuantizer& source = *scale_source(model, output);
+    lines.push_back(text(node.name, ": this output of the network stays int", source.config().bits, ", as ",
                          conv == nullptr                          ? "it is no convolution or linear layer"
                          : skip_of(node) != nullptr               ? "something is added to it"
                          : conv->activation() != Activation::none ? text("it ends in a ", conv->attributes.activation)
+                         : readers[output.index].empty()          ? text("its qconfig is that of ", source.source())
                                                                   : std::string("other layers read it"),
                          "; only accumulators are of high precision"));
   }

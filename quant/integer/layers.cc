@@ -148,7 +148,10 @@ void move(const Op& op, const Tensor& x, const Grid& grid, Rounding rounding, Te
 
 Tensor run_layer(const Instruction& step, std::span<const Tensor> x, const Shape& shape, const Grid& grid,
                  Rounding rounding) {
-  if (step.opcode == Opcode::reshape) return ops::view(x[0], shape);
+  if (step.opcode == Opcode::reshape) {
+    check(x[0].elements() == shape.elements(), "reshape: ", x[0].shape(), " has other elements than ", shape);
+    return ops::view(x[0], shape);
+  }
   Tensor y = Tensor::empty(shape, grid.dtype);
   if (y.elements() == 0) return y;
   switch (step.opcode) {

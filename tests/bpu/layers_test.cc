@@ -1,8 +1,5 @@
 // Every layer, three times: in VALIDATION, in the simulator and for the witness.
 
-#include <unistd.h>
-
-#include <filesystem>
 #include <set>
 
 #include "../../bpu/compare.h"
@@ -12,6 +9,7 @@
 #include "../../core/ops/relu6.h"
 #include "../../data/dataset.h"
 #include "../../quant/fused_conv.h"
+#include "../data/files.h"
 #include "nets.h"
 
 using namespace sinter;
@@ -273,11 +271,9 @@ TEST_CASE("a march of other multipliers than the built-in ones has them in every
       quant::set_fake_quantize(model, quant::FakeQuantState::qat);
       step(model, x);
       quant::set_fake_quantize(model, quant::FakeQuantState::validation);
-      const std::string path =
-          (std::filesystem::temp_directory_path() / text("layers_test.march.", int64_t{::getpid()})).string();
-      bpu::save(bpu::compile(model), path);
-      const bpu::Simulator loaded(bpu::load_program(path));
-      std::filesystem::remove(path);
+      const test::TemporaryDirectory directory;
+      bpu::save(bpu::compile(model), directory / "program");
+      const bpu::Simulator loaded(bpu::load_program(directory / "program"));
       CHECK(loaded.program().march == march);
       const auto expected = model(std::span<const Tensor>(x)), found = loaded(std::span<const Tensor>(x));
       for (size_t i = 0; i < expected.size(); ++i) CHECK_SAME(found[i], expected[i]);
@@ -286,7 +282,8 @@ TEST_CASE("a march of other multipliers than the built-in ones has them in every
   quant::March other = quant::March::bayes;
   other.multiplier_bits = 12;
   const auto model = test::every_layer(other);
-  CHECK_ERROR(bpu::compile(model, {.march = quant::March::bayes}), "the march bayes was asked for");
+  CHECK_ERROR(bpu::compile(model, {.march = quant::March::bayes}),
+              "the march bayes (scales float32; multipliers of 15 bits");
   CHECK_FALSE(test::difference(bpu::Simulator(bpu::compile(model))(test::formula_images({4, 17, 15, 3})),
                                bpu::Simulator(bpu::compile(test::every_layer()))(test::formula_images({4, 17, 15, 3})))
                   .empty());
@@ -417,8 +414,8 @@ TEST_CASE("what was compiled stays as it is when the model is trained on") {
 }
 
 TEST_CASE("a program of every layer comes back from its file, to equal bytes") {
-  const std::string path =
-      (std::filesystem::temp_directory_path() / text("layers_test.", int64_t{::getpid()})).string();
+  const test::TemporaryDirectory directory;
+  const std::string path = directory / "program";
   const Tensor x = test::formula_images({2, 16, 16, 3});
   for (const char* dtype : {"int8", "int16"}) {
     const bpu::Program p = bpu::compile(test::more_layers(quant::March::bayes, dtype));
@@ -429,7 +426,6 @@ TEST_CASE("a program of every layer comes back from its file, to equal bytes") {
     CHECK(bpu::parameter_bytes(q) == bpu::parameter_bytes(p));
     bpu::save(q, path);
     CHECK(read_file(path) == bytes);
-    std::filesystem::remove(path);
     CHECK_NOTHROW(bpu::Reference{bpu::Program(q)});
     CHECK_SAME(bpu::Simulator(bpu::Program(q))(x), bpu::Simulator(bpu::Program(p))(x));
   }

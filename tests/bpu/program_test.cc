@@ -95,6 +95,8 @@ TEST_CASE("a program that no compiler made is refused with the instruction at fa
   refused([](auto& p) { p.values[1].high = 200; }, "the bounds of stem are 0..200");
   refused([](auto& p) { p.values[1].scale = -1; }, "the scale of stem is -1");
   refused([](auto& p) { p.values[1].shape = {2, 3}; }, "expected the shape for one image");
+  refused([](auto& p) { p.values[1].shape = {1, int64_t{1} << 40, 1, 1}; }, "expected axes of 1 to 2^24");
+  refused([](auto& p) { p.values[1].shape = {1, 1 << 16, 1 << 16, 1}; }, "expected at most 2^31 elements");
 }
 
 TEST_CASE("results are dequantised by their scales") {

@@ -74,6 +74,17 @@ TEST_CASE("a simulator refuses other inputs") {
   CHECK_ERROR(simulator(Tensor::zeros({1, 17, 15, 3}, DType::int8)), "simulator: input is int8");
   CHECK_ERROR(simulator(Tensor()), "simulator: input is undefined");
   CHECK_ERROR(simulator(std::span<const Tensor>()), "simulator: got 0 inputs, expected 1");
+  struct Two : nn::Module {
+    SINTER_CHILDREN()
+    std::vector<Tensor> forward_all(std::span<const Tensor> x) const override { return {x[0] * x[1]}; }
+  };
+  const Tensor x = test::formula_images({4, 2, 2, 3});
+  quant::PreparedModel model = quant::prepare_qat(Two{}, std::vector<Tensor>{x, x});
+  quant::set_fake_quantize(model, quant::FakeQuantState::calibration);
+  model(std::vector<Tensor>{x, x});
+  const bpu::Simulator two(bpu::compile(model));
+  CHECK_ERROR(two(std::vector<Tensor>{x, test::formula_images({2, 2, 2, 3})}),
+              "simulator: input1 is 2 images, input0 4, expected as many");
 }
 
 TEST_CASE("an image's extremes saturate and NaN becomes 0") {

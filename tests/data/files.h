@@ -1,6 +1,7 @@
 #pragma once
 // Small files for the tests of readers.
 
+#include <unistd.h>
 #include <zlib.h>
 
 #include <cstdint>
@@ -13,11 +14,14 @@
 
 namespace sinter::test {
 
-/// A new directory that disappears with everything in it.
+/// A new directory that disappears with everything in it; in memory where there is such a place, as files are flushed.
 class TemporaryDirectory {
  public:
   TemporaryDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "sinter-test-XXXXXX").string();
+    const std::filesystem::path memory = "/dev/shm";
+    const bool usable = std::filesystem::is_directory(memory) && ::access(memory.c_str(), W_OK) == 0;
+    const std::filesystem::path place = usable ? memory : std::filesystem::temp_directory_path();
+    std::string name = (place / "sinter-test-XXXXXX").string();
     check(mkdtemp(name.data()) != nullptr, "no temporary directory ", name);
     path_ = name;
   }

@@ -225,6 +225,18 @@ TEST_CASE("a convolution that is called twice becomes two with weights of their 
   CHECK_FALSE(test::difference(first, second).empty());
 }
 
+TEST_CASE("a convolution and a transposed one with the same parameter have weights of their own") {
+  struct Tied : nn::Module {
+    nn::Conv2d conv{{.in = 3, .out = 3, .kernel = 3, .padding = 1}};
+    SINTER_CHILDREN(conv)
+    Tensor forward(const Tensor& x) const override {
+      return conv_transpose2d(relu(conv(x)), conv.weight, {}, {.padding = 1});
+    }
+  };
+  Tied model = test::randomized(Tied{});
+  fused(model);  // computes the same
+}
+
 TEST_CASE("batch normalisation that is called twice folds into both") {
   auto model = net([](const Layers& l, const Tensor& x) { return l.bn(l.conv(x)) + relu(l.bn(l.other(x))); });
   CHECK(names(fused(model)) == Names{"other", "conv"});

@@ -2,7 +2,9 @@
 
 #include <limits>
 
+#include "../../core/ops/argmax.h"
 #include "../../core/ops/concat.h"
+#include "../../core/ops/reshape.h"
 #include "../../core/ops/slice.h"
 #include "../../nn/checkpoint.h"
 #include "../../nn/fit.h"
@@ -378,6 +380,44 @@ TEST_CASE("inputs that do not fit are errors") {
     CHECK_ERROR(model(Tensor::zeros({1, 8, 8, 3}, DType::int8)), "input is int8 [1,8,8,3]");
     CHECK_ERROR(model({kExample, kExample}), "prepared model: got 2 inputs, expected 1");
   }
+  const auto nothing = [](const std::string&, const Tensor&) {};
+  CHECK_ERROR(model.inspect(Tensor::zeros({2, 6, 6, 3}), nothing), "inspect: input is float32 [2,6,6,3]");
+  CHECK_ERROR(model.inspect(std::span<const Tensor>(), nothing), "inspect: got 0 inputs, expected 1");
+  CHECK_ERROR(model.inspect_alone({{"input", Tensor::zeros({2, 6, 6, 3})}}, nothing),
+              "inspect_alone: input is float32 [2,6,6,3], expected float32 [1,8,8,3]");
+  struct Two : nn::Module {
+    SINTER_CHILDREN()
+    std::vector<Tensor> forward_all(std::span<const Tensor> x) const override { return {x[0] * x[1]}; }
+  };
+  PreparedModel two = prepare_qat(Two{}, std::vector<Tensor>{kExample, kExample});
+  set_ranges(two);
+  for (const FakeQuantState s : {FakeQuantState::calibration, FakeQuantState::qat, FakeQuantState::validation}) {
+    set_fake_quantize(two, s);
+    CHECK_ERROR(two({Tensor::zeros({6, 8, 8, 3}), Tensor::zeros({2, 8, 8, 3})}),
+                "prepared model: input1 is 2 images, input0 6, expected as many");
+  }
+}
+
+TEST_CASE("what moves values between images, or gives other than float32, is refused by name") {
+  struct Net : nn::Module {
+    int kind;
+    nn::Conv2d conv{{.in = 3, .out = 8, .kernel = 1}};
+    nn::Linear head{{.in = 8, .out = 5}};
+    SINTER_CHILDREN(conv, head)
+    explicit Net(int k) : kind(k) {}
+    Tensor forward(const Tensor& x) const override {
+      const Tensor y = relu(conv(x));
+      if (kind == 0) return head(reshape(y, {-1, 8}));
+      if (kind == 1) return flatten(y, 0);
+      return argmax(head(mean(y, {1, 2})));
+    }
+  };
+  const Tensor example = Tensor::zeros({1, 4, 4, 3});
+  CHECK_ERROR(prepare_qat(Net(0), example),
+              "reshape: gives [16,8] for one image and [32,8] for two, expected the batch as the first axis");
+  CHECK_ERROR(prepare_qat(Net(1), example), "flatten: gives [128] for one image and [256] for two");
+  CHECK_ERROR(prepare_qat(Net(2), example, {.by_type = {{"argmax", run_in_float()}}}),
+              "argmax: gives int64; end the network before it");
 }
 
 TEST_CASE("an empty batch has no results in any state") {
@@ -455,7 +495,7 @@ TEST_CASE("fields of a qconfig or a march that were set by hand are checked") {
     return PrepareOptions{.march = march};
   };
   CHECK_ERROR(prepared(on([](March& m) { m.multiplier_bits = 40; })),
-              "march bayes: multiplier_bits is 40, expected 1 to 22");
+              "march bayes: multiplier_bits is 40, expected 1 to 21");
   CHECK_ERROR(prepared(on([](March& m) { m.max_shift = -1; })), "march bayes: max_shift is -1, expected 0 to 46");
   CHECK_ERROR(prepared(on([](March& m) { m.max_scale_exponent = 0; })),
               "march bayes: max_scale_exponent is 0, expected 1 to 23");

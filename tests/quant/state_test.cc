@@ -272,6 +272,23 @@ TEST_CASE("a module that differs between training and evaluation is refused by i
     }
 }
 
+TEST_CASE("copies that are changed and tried in turn do not see each other's programs") {
+  PreparedModel model = calibrated();
+  const Tensor x = images({2, 8, 8, 3}, 4);
+  const auto scaled = [](PreparedModel& m, float by) {
+    for (const auto& p : m.parameters()) p.value.tensor().detach().copy_from(p.value.tensor().detach() * by);
+    set_fake_quantize(m, FakeQuantState::validation);
+  };
+  for (int i = 1; i < 12; ++i) {
+    { const PreparedModel unused = model; }
+    PreparedModel trial = model, alone = prepared();
+    scaled(trial, 1 - 0.05f * static_cast<float>(i));
+    alone.load_state(trial.named_state());
+    set_fake_quantize(alone, FakeQuantState::validation);
+    CHECK_SAME(run(trial, x), run(alone, x));
+  }
+}
+
 TEST_CASE("what the program is made of may change between validations") {
   struct Net : nn::Module {
     nn::Conv2d conv{{.in = 3, .out = 3, .kernel = 1}};
