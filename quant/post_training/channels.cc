@@ -1,5 +1,6 @@
 #include "channels.h"
 
+#include <algorithm>
 #include <numeric>
 
 #include "../fused_conv.h"
@@ -31,13 +32,16 @@ std::vector<Channels::Ids> Channels::outputs(const Graph& graph, const Node& nod
         }
       return {y};
     }
-    case Layer::add:
-      tie(ids(node.inputs[0]), ids(node.inputs[1]));
-      return {ids(node.inputs[0])};
+    case Layer::add: {
+      const Ids &a = ids(node.inputs[0]), &b = ids(node.inputs[1]);
+      tie(a, b);
+      return {a.size() < b.size() ? b : a};
+    }
     case Layer::clamp:
       if (node.op->name() == "relu6") pin(node.inputs[0], "the ReLU6 " + node.name);
       return {ids(node.inputs[0])};
     case Layer::mean:
+    case Layer::avg_pool:
       return {ids(node.inputs[0])};
     case Layer::moves:
       return {regroup(ids(node.inputs[0]), node.outputs[0])};
@@ -85,8 +89,9 @@ void Channels::tie(size_t a, size_t b) {
   if (pinned_[first].empty()) pinned_[first] = pinned_[other];
 }
 
+// Of equally many channels, or one that is broadcast to all.
 void Channels::tie(const Ids& a, const Ids& b) {
-  for (size_t i = 0; i < a.size(); ++i) tie(a[i], b[i]);
+  for (size_t i = 0; i < std::max(a.size(), b.size()); ++i) tie(a[i % a.size()], b[i % b.size()]);
 }
 
 void Channels::pin(const Ids& ids, const std::string& reason) {

@@ -12,7 +12,8 @@ namespace sinter::quant {
 /// factor, in the layers that produce them, and divide by it where layers read them: the network stays the same
 /// function. Every convolution and linear layer opens classes of its own; additions and reshapes tie classes together;
 /// ReLU, pooling and means pass them on. A class is pinned where a factor would be seen: in the network's inputs and
-/// outputs, in a ReLU6, in an operation that is not known to be homogeneous.
+/// outputs, in a ReLU6, in an operation that is not known here to be homogeneous (products, tables, concatenation,
+/// slices, borders, resizing).
 class Channels {
  public:
   explicit Channels(const Graph& graph);

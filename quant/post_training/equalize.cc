@@ -177,6 +177,24 @@ void check_finite(const Graph& graph) {
       check(std::isfinite(v), "equalize: a value of ", parameter.name, " is ", v);
 }
 
+// What limits a tensor by real numbers, which are not scaled with it; empty: nothing does.
+std::string limits(const TensorConfig& config) {
+  if (config.make_observer()->fixed_scale()) return "the fixed scale of ";
+  return config.observer == "clip" ? "the clip of " : "";
+}
+
+void pin_limited(const PreparedModel& model, Channels& channels) {
+  for (size_t i = 0; i < model.graph().nodes.size(); ++i) {
+    const Node& node = model.graph().nodes[i];
+    const Operand self{Operand::Kind::node, static_cast<int>(i)};
+    if (const auto* quantizer = model.node_quantizer(i))
+      if (const std::string what = limits(quantizer->config()); !what.empty()) channels.pin(self, what + node.name);
+    if (const auto* weights = model.weight_quantizer(i))
+      if (const std::string what = limits(weights->config()); !what.empty())
+        for (const Operand& operand : {self, node.inputs[0]}) channels.pin(operand, what + node.name + "'s weights");
+  }
+}
+
 bool has_relu6(const Graph& graph, const Node& node) {
   const Layer layer = layer_of(graph, node);
   if (layer == Layer::conv) return static_cast<const FusedConv&>(*node.op).activation() == Activation::relu6;
@@ -227,9 +245,7 @@ EqualizeReport equalize(PreparedModel& model, const EqualizeOptions& options) {
       report.replaced_relu6.push_back(graph.nodes[i].name);
     }
   Channels channels(graph);
-  for (size_t i = 0; i < graph.nodes.size(); ++i)
-    if (const auto* quantizer = model.node_quantizer(i); quantizer != nullptr && quantizer->observer().fixed_scale())
-      channels.pin({Operand::Kind::node, static_cast<int>(i)}, "the fixed scale of " + quantizer->name());
+  pin_limited(model, channels);
   Equalizer equalizer(graph, channels);
   const auto before = equalizer.report();
   for (report.converged = false; !report.converged && report.iterations < options.iterations; ++report.iterations)

@@ -46,8 +46,8 @@ std::string to_string(const EqualizeReport& report);
 /// made to fill its tensor's whole range.
 ///
 /// What must not be scaled stays: the network's inputs and outputs, what meets a ReLU6 or another operation that does
-/// not scale with its input, tensors with a fixed scale, and channels that nothing makes or nothing reads, all weights
-/// being zero.
+/// not scale with its input, tensors with a fixed scale or a clip, what layers with such weights make and read, and
+/// channels that nothing makes or nothing reads, all weights being zero.
 ///
 /// Call it on a freshly prepared model, then calibrate. Throws Error where activations were observed already, as their
 /// ranges would be of another network, and for weights that are not finite.

@@ -1,5 +1,6 @@
 #include "../../../quant/post_training/channels.h"
 
+#include "../../../core/ops/avg_pool2d.h"
 #include "../../../core/ops/reshape.h"
 #include "../../../nn/layers/max_pool2d.h"
 #include "../../../quant/fuse.h"
@@ -90,6 +91,20 @@ TEST_CASE("flattened images repeat their channels, and a reshape that merges the
   CHECK(conv[0] == conv[2]);
   CHECK(conv[1] == conv[3]);
   CHECK(conv[0] != conv[1]);
+}
+
+TEST_CASE("pooling passes channels on") {
+  struct Net : nn::Module {
+    nn::Conv2d conv{{.in = 3, .out = 4, .kernel = 1}}, last{{.in = 4, .out = 2, .kernel = 1}};
+    SINTER_CHILDREN(conv, last)
+    Tensor forward(const Tensor& x) const override {
+      return last(avg_pool2d(max_pool2d(conv(x), {.kernel = 2}), {.kernel = 2, .stride = 1, .padding = 1}));
+    }
+  };
+  const Graph graph = fused(Net{});
+  const Channels channels(graph);
+  CHECK(classes(graph, channels, "avg_pool2d") == classes(graph, channels, "conv"));
+  CHECK(pinned(graph, channels, "conv").empty());
 }
 
 TEST_CASE("a ReLU6 pins what it meets, and so does an operation that nobody here knows") {

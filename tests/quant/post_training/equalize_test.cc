@@ -156,6 +156,35 @@ TEST_CASE("the float function stays the same, and ratios fall") {
   check_function(uneven(test::randomized(test::InvertedNet{})));
 }
 
+TEST_CASE("a channel that is added to many, from either side, is scaled with all of them") {
+  struct Net : nn::Module {
+    nn::Conv2d first{{.in = 3, .out = 4, .kernel = 1}}, many{{.in = 4, .out = 8, .kernel = 1}},
+        one{{.in = 4, .out = 1, .kernel = 1}}, last{{.in = 8, .out = 2, .kernel = 1}};
+    bool swapped = false;
+    SINTER_CHILDREN(first, many, one, last)
+    Tensor forward(const Tensor& x) const override {
+      const Tensor y = relu(first(x));
+      return last(relu(swapped ? one(y) + many(y) : many(y) + one(y)));
+    }
+  };
+  const Tensor x = test::images({2, 8, 8, 3});
+  for (const bool swapped : {false, true}) {
+    Net model = test::randomized(Net{});
+    model.swapped = swapped;
+    for (float& w : std::span(model.last.weight.tensor().mutable_data<float>(), 16)) w *= 100;
+    PreparedModel prepared = prepare_qat(model, kExample);
+    const Tensor expected = float_output(prepared, x);
+    const EqualizeReport report = equalize(prepared);
+    CHECK_CLOSE(float_output(prepared, x), expected, 1e-4, 1e-4);
+    CHECK(report.converged);
+    for (const EqualizedLayer& layer : report.layers) CHECK(layer.scaled == (layer.name == "last" ? 0 : layer.outputs));
+    const Tensor many = parameter(prepared, "many.bias"), one = parameter(prepared, "one.bias");
+    const double divisor = model.one.bias.tensor().at({0}) / one.at({0});
+    CHECK(divisor < 0.5);
+    for (int64_t c = 0; c < 8; ++c) CHECK(relative(model.many.bias.tensor().at({c}) / many.at({c}), divisor) < 1e-5);
+  }
+}
+
 namespace {
 
 // Two convolutions with a depthwise one between them.
@@ -299,14 +328,24 @@ TEST_CASE("a nearly dead channel with a bias does not fill its tensor's range") 
   CHECK(relative(parameter(prepared, "first.bias").at({1}), 0.3 / s) < 1e-6);
 }
 
-TEST_CASE("a tensor with a fixed scale keeps its channels") {
-  const QConfig qconfig =
-      get_default_qconfig({.activation_observer = "fixed_scale", .activation_qkwargs = {{"scale", 0.02}}});
-  PreparedModel prepared = prepare_qat(uneven(test::randomized(TwoLayers{})), kExample, {.qconfig = qconfig});
-  const Tensor before = parameter(prepared, "first.weight").clone();
-  const EqualizeReport report = equalize(prepared);
-  CHECK_SAME(parameter(prepared, "first.weight"), before);
-  CHECK(report.layers[0].skipped == "the fixed scale of first");
+TEST_CASE("tensors with a fixed scale or a clip keep their channels, and so do layers with such weights") {
+  const TwoLayers model = uneven(test::randomized(TwoLayers{}));
+  const auto check_skipped = [&](const QConfig& qconfig, const std::string& path, const std::string& reason) {
+    PreparedModel prepared = prepare_qat(model, kExample, {.by_path = {{path, qconfig}}});
+    const EqualizeReport report = equalize(prepared);
+    CHECK(report.layers[0].skipped == reason);
+    for (const char* name : {"first.weight", "first.bias"})
+      CHECK_SAME(parameter(prepared, name), parameter(prepare_qat(model, kExample), name));
+  };
+  const Keywords scale{{"scale", 0.02}}, max{{"max", 0.5}};
+  check_skipped(get_default_qconfig({.activation_observer = "fixed_scale", .activation_qkwargs = scale}), "first",
+                "the fixed scale of first");
+  check_skipped(get_default_qconfig({.activation_observer = "clip", .activation_qkwargs = max}), "first",
+                "the clip of first");
+  check_skipped(get_default_qconfig({.weight_observer = "fixed_scale", .weight_qkwargs = scale}), "first.weight",
+                "the fixed scale of first's weights");
+  check_skipped(get_default_qconfig({.weight_observer = "clip", .weight_qkwargs = max}), "second.weight",
+                "the clip of second's weights");
 }
 
 TEST_CASE("the report has the ratios of the weights before and after") {
