@@ -17,6 +17,7 @@
 #include "../lower.h"
 #include "../runner.h"
 #include "../scale_source.h"
+#include "undo.h"
 
 namespace sinter::quant {
 
@@ -182,6 +183,7 @@ class AdaRound {
       report.push_back(round(i));
       if (options_.on_layer) options_.on_layer(report.back().name);
     }
+    undo_.done();
     return report;
   }
 
@@ -197,10 +199,14 @@ class AdaRound {
       }
     const LayerData layer = data_of(index);
     const double power = squares(layer.target) / static_cast<double>(layer.target.elements());
+    check(std::isfinite(power), "adaround: ", node.name, ": the mean square of its outputs in float is ", power,
+          ", expected a finite number; is a value of an image or a parameter NaN or infinite?");
     if (power == 0) {
       report.skipped = "its outputs are all 0";
       return report;
     }
+    undo_.keep(weight);
+    undo_.keep(model_.weight_quantizer(index)->frozen_state);
     model_.weight_quantizer(index)->freeze(model_.march(), weight);
     const Tensor nearest = dequantized(index), learned = learn(layer, node.name, weight, power);
     report.nearest_error = error(layer, nearest) / power;
@@ -306,6 +312,7 @@ class AdaRound {
   const AdaRoundOptions& options_;
   const Graph float_;  // with the weights as they were
   data::DataLoader loader_;
+  Undo undo_;
 };
 
 }  // namespace

@@ -44,8 +44,10 @@ std::string to_string(const std::vector<RoundedLayer>& report);
 /// The weights become integers times their scales, which are frozen (WeightQuantizer::freeze), so that VALIDATION and
 /// the compiler have exactly the integers that were learned; activations are not changed.
 ///
-/// Call it on a calibrated model with one input, batch normalisation folded. Layers that are called several times stay
-/// as they are. Throws Error before any calibration.
+/// Call it on a calibrated model with one input, batch normalisation folded, in place of correct_bias: what that leaves
+/// would be taken for the float network, and the shifts of its biases for what is to be fitted. Layers that are called
+/// several times stay as they are. Throws Error before any calibration; an exception, of on_layer and of the dataset as
+/// well, leaves the model as it was.
 std::vector<RoundedLayer> adaround(PreparedModel& model, const data::Dataset& dataset,
                                    const AdaRoundOptions& options = {});
 

@@ -7,6 +7,7 @@
 #include "../../data/data_loader.h"
 #include "../fused_conv.h"
 #include "../scale_source.h"
+#include "undo.h"
 
 namespace sinter::quant {
 
@@ -54,6 +55,7 @@ class Corrector {
       report.push_back(correct(i));
       if (options_.on_layer) options_.on_layer(graph_.nodes[i].name);
     }
+    undo_.done();
     return report;
   }
 
@@ -110,13 +112,17 @@ class Corrector {
 
     const Moments& reference = float_[index];
     std::vector<double> shift, magnitude;
-    Tensor corrected = parameter(node.inputs[2]);
-    float* b = corrected.mutable_data<float>();
     for (size_t c = 0; c < reference.sum.size(); ++c) {
       shift.push_back(quantized.mean(c) - reference.mean(c));
       magnitude.push_back(std::sqrt(reference.squares[c] / static_cast<double>(reference.count)));
-      b[c] = static_cast<float>(b[c] - shift.back());
+      check(std::isfinite(magnitude[c]) && std::isfinite(shift[c]), "correct_bias: ", node.name, " channel ", c,
+            ": the mean of its values is ", reference.mean(c), " in float and ", quantized.mean(c),
+            " quantised, expected finite numbers; is a value of an image or a parameter NaN or infinite?");
     }
+    Tensor corrected = parameter(node.inputs[2]);
+    undo_.keep(corrected);
+    float* b = corrected.mutable_data<float>();
+    for (size_t c = 0; c < shift.size(); ++c) b[c] = static_cast<float>(b[c] - shift[c]);
     return {node.name, root_mean_square(shift), root_mean_square(magnitude)};
   }
 
@@ -144,7 +150,18 @@ class Corrector {
   CorrectBiasOptions options_;
   data::DataLoader loader_;
   std::vector<Moments> float_;  // by node
+  Undo undo_;
 };
+
+void check_rounded_to_nearest(const PreparedModel& model) {
+  for (size_t i = 0; i < model.graph().nodes.size(); ++i)
+    if (const auto* weights = model.weight_quantizer(i))
+      for (const float scale : weights->frozen_state.tensor().values<float>())
+        check(
+            scale == 0, "correct_bias: the weights of ", weights->name(),
+            " have frozen scales, as adaround leaves them: its roundings fit the float network's outputs already, and "
+            "leave no bias to correct; use the one or the other on a calibrated model");
+}
 
 std::string number(double value) {
   char buffer[32];
@@ -166,6 +183,7 @@ std::vector<CorrectedLayer> correct_bias(PreparedModel& model, const data::Datas
   check(model.graph().inputs.size() == 1, "correct_bias: the model has ", model.graph().inputs.size(),
         " inputs, expected one");
   model.check_observed("correct_bias");
+  check_rounded_to_nearest(model);
   const NoGrad no_grad;
   const TrainingMode evaluation(false);
   return Corrector(model, dataset, options).run();

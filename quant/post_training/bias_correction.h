@@ -31,9 +31,13 @@ std::string to_string(const std::vector<CorrectedLayer>& report);
 /// shift the means of a layer's channels, which its bias takes back. In the graph's order, for every convolution and
 /// linear layer: bias[c] -= E[quantised[c]] - E[float[c]], over the same images and all positions, the values being
 /// those before the activation; the quantised ones are of the network whose earlier layers are corrected already.
+/// Layers that are called several times stay as they are, having one bias for several shifts; the report leaves them
+/// out.
 ///
 /// Call it once, on a calibrated model with one input: the float network of the reference is that of the biases which
-/// it changes. Runs the images through the quantised network once per layer. Throws Error before any calibration.
+/// it changes. Runs the images through the quantised network once per layer. Throws Error before any calibration,
+/// for weights with frozen scales (adaround's roundings fit the outputs already) and for means that are not finite; an
+/// exception, of on_layer and of the dataset as well, leaves the biases as they were.
 std::vector<CorrectedLayer> correct_bias(PreparedModel& model, const data::Dataset& dataset,
                                          const CorrectBiasOptions& options = {});
 

@@ -76,6 +76,7 @@ void check_integers(const PreparedModel& before, const PreparedModel& after, con
 }  // namespace
 
 TEST_CASE("learned roundings of 4 bits take away error of the layers and of the network") {
+  const test::OneThread one;
   const auto data = test::labelled_images(test::small_net(), 48),
              fresh = test::labelled_images(test::small_net(), 48, 9);
   const Tensor x = all_images(fresh);
@@ -261,6 +262,25 @@ TEST_CASE("the seed decides; saving, loading and copying keep the integers, and 
   PreparedModel again = model;
   for (const RoundedLayer& layer : adaround(again, data, {.iterations = 1})) CHECK(layer.changed == 0);
   CHECK_SAME(again(x), model(x));
+}
+
+TEST_CASE("an exception halfway leaves the model as it was") {
+  const auto data = test::labelled_images(test::small_net(), 8);
+  const Tensor x = all_images(data);
+  PreparedModel model = calibrated(test::small_net(), data);
+  const PreparedModel before = model;
+  AdaRoundOptions options = quick();
+  options.iterations = 2;
+  Tensor broken = x.clone();
+  broken.mutable_data<float>()[200] = NAN;
+  CHECK_ERROR(adaround(model, test::TensorDataset(broken), options),
+              "adaround: stem: the mean square of its outputs in float is nan");
+  options.on_layer = [](const std::string& layer) { check(layer != "body.0.conv2", "enough"); };
+  CHECK_ERROR(adaround(model, data, options), "enough");
+  const auto expected = before.named_state(), found = model.named_state();
+  for (size_t i = 0; i < expected.size(); ++i) CHECK_SAME(found[i].value, expected[i].value);
+  const NoGrad no_grad;
+  CHECK_SAME(model(x), before(x));
 }
 
 TEST_CASE("nearly dead channels keep the scale that their bias asks for") {

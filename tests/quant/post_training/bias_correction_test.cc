@@ -1,5 +1,7 @@
 #include "../../../quant/post_training/bias_correction.h"
 
+#include "../../../quant/post_training/adaround.h"
+#include "../analysis/stages.h"
 #include "networks.h"
 
 using namespace sinter;
@@ -189,6 +191,32 @@ TEST_CASE("images are drawn with the seed, as many as asked for; layers are show
   CHECK_SAME(corrected({.batch = 4, .batches = 2}), one);
   CHECK(test::difference(corrected({.batch = 4, .batches = 2, .seed = 1}), one, 0, 0) != "");
   CHECK(test::difference(corrected({.batch = 4, .batches = 3}), one, 0, 0) != "");
+}
+
+TEST_CASE("a NaN in an image, or an exception halfway, leaves the biases as they were") {
+  Tensor x = all_images(dataset(6));
+  PreparedModel prepared = calibrated(Systematic{}, x);
+  const Tensor first = parameter(prepared, "first.bias").clone(), last = parameter(prepared, "last.bias").clone();
+  const auto check_unchanged = [&] {
+    CHECK_SAME(parameter(prepared, "first.bias"), first);
+    CHECK_SAME(parameter(prepared, "last.bias"), last);
+  };
+  const auto fails = [](const std::string& layer) { check(layer == "first", "enough"); };
+  CHECK_ERROR(correct_bias(prepared, test::TensorDataset(x), {.on_layer = fails}), "enough");
+  check_unchanged();
+  x.mutable_data<float>()[200] = NAN;
+  CHECK_ERROR(correct_bias(prepared, test::TensorDataset(x)),
+              "correct_bias: first channel 0: the mean of its values is nan in float and ");
+  check_unchanged();
+}
+
+TEST_CASE("what adaround rounded is refused") {
+  const auto data = dataset(4);
+  PreparedModel prepared = calibrated(Systematic{}, all_images(data));
+  adaround(prepared, data, {.iterations = 1, .images = 2});
+  const Tensor first = parameter(prepared, "first.bias").clone();
+  CHECK_ERROR(correct_bias(prepared, data), "correct_bias: the weights of first have frozen scales, as adaround");
+  CHECK_SAME(parameter(prepared, "first.bias"), first);
 }
 
 TEST_CASE("the report is a table") {
