@@ -18,8 +18,9 @@ bool are_logits(const std::vector<Tensor>& outputs, const Tensor& labels) {
 
 }  // namespace
 
-Measurement::Measurement(const data::Dataset& dataset, const data::DataLoaderOptions& options, const Run& in_float)
-    : loader_(dataset, options) {
+Measurement::Measurement(const char* what, const data::Dataset& dataset, const data::DataLoaderOptions& options,
+                         const Run& in_float)
+    : what_(what), loader_(dataset, options) {
   in_float_ = outcome(in_float);
 }
 
@@ -49,6 +50,9 @@ Outcome Measurement::outcome(const Run& run) {
     if (are_logits(outputs, batch.labels))
       meter.add(cross_entropy(outputs[0], batch.labels).item(), outputs[0], batch.labels);
   }
+  check(std::isfinite(signal) && std::isfinite(noise) && std::isfinite(meter.loss()), what_, ": outputs of the ",
+        first ? "float network" : "quantised network",
+        " are not finite; is a value of an image or a parameter NaN or infinite?");
   const bool all = meter.images() == images_;
   return {.noise = noise == 0 ? 0 : noise / signal,
           .loss = all ? meter.loss() : std::nan(""),

@@ -11,15 +11,19 @@ class Measurement {
  public:
   using Run = std::function<std::vector<Tensor>(const Tensor& images)>;
 
-  Measurement(const data::Dataset& dataset, const data::DataLoaderOptions& options, const Run& in_float);
+  /// Errors start with `what`.
+  Measurement(const char* what, const data::Dataset& dataset, const data::DataLoaderOptions& options,
+              const Run& in_float);
 
   const Outcome& in_float() const { return in_float_; }
   /// Whether loss and accuracy are known: the network gives one tensor of logits [N,classes] for the labels.
   bool classifies() const;
   int64_t images() const { return images_; }
+  /// Throws Error for outputs that are not finite.
   Outcome outcome(const Run& run);
 
  private:
+  const char* what_;
   data::DataLoader loader_;
   std::vector<std::vector<Tensor>> reference_;  // outputs by batch
   Outcome in_float_;

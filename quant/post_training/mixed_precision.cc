@@ -36,7 +36,7 @@ class Search {
         loader_(dataset, loading_),
         low_(calibrated({})),
         low_parts_("mixed_precision", low_),
-        measurement_(dataset, loading_, low_parts_.forward(low_parts_.none())) {
+        measurement_("mixed_precision", dataset, loading_, low_parts_.forward(low_parts_.none())) {
     check(options.target == Cost::noise || measurement_.classifies(), "mixed_precision: the target is of ",
           options.target, ", but the network does not give one tensor of logits [N,classes] for the labels");
   }
@@ -61,9 +61,10 @@ class Search {
     PreparedModel model = low_;
     report.mixed = report.low;
     report.reached = is_allowed(report.low);
-    for (auto& [unit, node] : order) {
+    for (auto& [calls, node] : order) {
       if (!report.reached) {
-        raised[unit] = node.raised = true;
+        for (size_t i = 0; i < raised.size(); ++i) raised[i] = raised[i] || calls[i];
+        node.raised = true;
         model = mixed(raised, high);
         report.mixed = node.outcome = outcome(model);
         report.reached = is_allowed(report.mixed);
@@ -86,16 +87,28 @@ class Search {
     return measurement_.outcome([&](const Tensor& x) { return model({x}); });
   }
 
-  // Units in the order of what raising them gains.
-  std::vector<std::pair<size_t, MixedNode>> ranked(const std::vector<bool>& candidates, const PreparedModel& high) {
+  // Where raising a unit's weights raises them for an earlier unit, too, that one; else the unit itself.
+  size_t first_call(const std::vector<bool>& candidates, size_t unit) const {
+    const auto weights = [&](size_t i) { return low_.graph().nodes[low_parts_.units()[i].operand.index].inputs[1]; };
+    const auto has_weights = [&](size_t i) { return low_parts_.units()[i].weight.defined(); };
+    for (size_t i = 0; i < unit && has_weights(unit); ++i)
+      if (has_weights(i) && weights(i) == weights(unit)) return candidates[i] ? i : unit;
+    return unit;
+  }
+
+  // What can be raised, in the order of what that gains: units, all calls of the same weights together.
+  std::vector<std::pair<std::vector<bool>, MixedNode>> ranked(const std::vector<bool>& candidates,
+                                                              const PreparedModel& high) {
     const PartlyQuantized high_parts("mixed_precision", high);
-    std::vector<std::pair<size_t, MixedNode>> order;
+    std::vector<std::pair<std::vector<bool>, MixedNode>> order;
     for (size_t i = 0; i < candidates.size(); ++i) {
-      if (!candidates[i]) continue;
+      if (!candidates[i] || first_call(candidates, i) != i) continue;
+      std::vector<bool> calls = low_parts_.only(i);
+      for (size_t k = i + 1; k < calls.size(); ++k) calls[k] = candidates[k] && first_call(candidates, k) == i;
       MixedNode node{.name = low_parts_.units()[i].name};
-      node.noise_low = measurement_.outcome(low_parts_.forward(low_parts_.only(i))).noise;
-      node.noise_high = measurement_.outcome(high_parts.forward(high_parts.only(i))).noise;
-      order.emplace_back(i, std::move(node));
+      node.noise_low = measurement_.outcome(low_parts_.forward(calls)).noise;
+      node.noise_high = measurement_.outcome(high_parts.forward(calls)).noise;
+      order.emplace_back(std::move(calls), std::move(node));
     }
     std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
       return a.second.noise_low - a.second.noise_high > b.second.noise_low - b.second.noise_high;
@@ -197,7 +210,8 @@ class Search {
     for (size_t i = 0; i < graph.inputs.size(); ++i) add(model.input_quantizer_or_null(i), graph.inputs[i].shape);
     for (size_t i = 0; i < graph.nodes.size(); ++i) {
       add(model.node_quantizer(i), graph.nodes[i].outputs[0].shape);
-      if (const auto* quantizer = model.weight_quantizer(i)) {
+      const auto* quantizer = model.weight_quantizer(i);
+      if (quantizer != nullptr && quantizer->name() == graph.nodes[i].name) {  // else they are an earlier call's
         const auto elements = static_cast<double>(graph.spec(graph.nodes[i].inputs[1]).shape.elements());
         weights += elements;
         weight_bits += elements * quantizer->config().bits;

@@ -24,7 +24,7 @@ struct MixedPrecisionOptions {
   std::function<void(const std::string& node, const Outcome& outcome)> on_raised{};
 };
 
-/// A node, or input, in the order of what raising it gains.
+/// A node (the first of a layer's calls for all of them), or input, in the order of what raising it gains.
 struct MixedNode {
   std::string name;
   double noise_low = 0, noise_high = 0;  ///< of the outputs, with this quantised alone
@@ -49,7 +49,7 @@ std::string to_string(const MixedPrecision& report);
 /// Chooses the nodes that need more bits: the network is calibrated in the low precision and in the high one; each node
 /// is quantised alone in both (as `sensitivity` does), and nodes are raised in the order of the noise that this takes
 /// away, until the network, in VALIDATION, costs no more than is allowed. A node's weights and its output are raised
-/// together.
+/// together, and so are all calls of a layer, which have the same weights.
 ///
 /// `dataset` has images of the training set: a test set would be fitted to. Throws Error for a network with several
 /// inputs, where nothing could be raised, and for loss or accuracy where the network gives no logits [N,classes].

@@ -43,7 +43,8 @@ Sensitivity sensitivity(const PreparedModel& model, const data::Dataset& dataset
   check(model.graph().inputs.size() == 1, "sensitivity: the model has ", model.graph().inputs.size(),
         " inputs, expected one");
   const PartlyQuantized parts("sensitivity", model);
-  Measurement measurement(dataset, {.batch = options.batch, .seed = options.seed, .batches = options.batches},
+  Measurement measurement("sensitivity", dataset,
+                          {.batch = options.batch, .seed = options.seed, .batches = options.batches},
                           parts.forward(parts.none()));
   check(options.rank_by == Cost::noise || measurement.classifies(), "sensitivity: ranks by ", options.rank_by,
         ", but the network does not give one tensor of logits [N,classes] for the labels; rank by noise");

@@ -54,7 +54,8 @@ std::string to_string(const Sensitivity& sensitivity);
 /// nodes adds up, roughly, to that of the quantised network.
 ///
 /// Call it on a calibrated model with one input. Runs the images through the network once per node. Throws Error before
-/// any calibration, and for a ranking by loss or accuracy where the network gives no logits [N,classes] for the labels.
+/// any calibration, for outputs that are not finite, and for a ranking by loss or accuracy where the network gives no
+/// logits [N,classes] for the labels.
 Sensitivity sensitivity(const PreparedModel& model, const data::Dataset& dataset,
                         const SensitivityOptions& options = {});
 

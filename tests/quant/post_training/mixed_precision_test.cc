@@ -169,6 +169,36 @@ TEST_CASE("a raised node takes no other along, whatever their names are") {
   CHECK(type("add#2") == 4);
 }
 
+TEST_CASE("calls of one layer are raised together, and their weights count once") {
+  struct Twice : nn::Module {
+    nn::Conv2d conv{{.in = 3, .out = 3, .kernel = 3, .padding = 1}};
+    nn::Linear head{{.in = 3, .out = 5}};
+    SINTER_CHILDREN(conv, head)
+    Tensor forward(const Tensor& x) const override { return head(mean(relu(conv(relu(conv(x)))), {1, 2})); }
+  };
+  const auto net = test::randomized(Twice{});
+  const auto data = test::labelled_images(net, 16);
+  MixedPrecisionOptions options{.prepare = {.qconfig = bits("int8", "int4")}, .target = Cost::noise, .allowed = 0};
+  const MixedPrecision both = mixed_precision(net, kExample, data, options);
+  CAPTURE(to_string(both));
+  REQUIRE(raised(both) == Names{"conv", "head"});
+  CHECK(both.weight_bits == 8);
+  options.allowed = both.nodes[0].outcome.noise;
+  const MixedPrecision one = mixed_precision(net, kExample, data, options);
+  CHECK(raised(one) == Names{"conv"});
+  CHECK(one.by_path.at("conv") == get_default_qconfig());
+  CHECK(one.by_path.at("conv#2") == get_default_qconfig());
+  CHECK(one.weight_bits == doctest::Approx((81 * 8 + 15 * 4) / 96.0));
+  // Both calls were measured.
+  PreparedModel model = prepare_qat(net, kExample, options.prepare);
+  set_fake_quantize(model, FakeQuantState::calibration);
+  const NoGrad no_grad;
+  for (const auto& batch : data::DataLoader(data, {.batch = 128})) model(batch.images);
+  const Sensitivity alone = sensitivity(model, data);
+  for (const NodeSensitivity& n : alone.nodes)
+    if (n.node.starts_with("conv")) CHECK(both.nodes[0].noise_low > n.outcome.noise);
+}
+
 TEST_CASE("mixed_precision wants one input, and labels for its target") {
   struct Pixels : nn::Module {
     nn::Conv2d conv{{.in = 3, .out = 2, .kernel = 1}};
