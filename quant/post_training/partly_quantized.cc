@@ -1,5 +1,7 @@
 #include "partly_quantized.h"
 
+#include <algorithm>
+
 #include "../../core/ops/pad.h"
 #include "../../core/ops/resize.h"
 #include "../fused_conv.h"
@@ -24,20 +26,39 @@ struct Rounded final : Op {
   }
 };
 
+// A ReLU6 that ends at an integer times the scale.
+struct Limited final : Op {
+  float top = 6;
+
+  std::string_view name() const override { return "limited"; }
+  Specs infer(std::span<const Spec> x) const override { return {x[0]}; }
+  void forward(Inputs x, Outputs y, Context&) const override {
+    const auto from = x[0].values<float>();
+    float* out = y[0].mutable_data<float>();
+    for (size_t i = 0; i < from.size(); ++i) out[i] = std::clamp(from[i], 0.0f, top);
+  }
+};
+
 // Whether a node, on its input's scale, makes values between integers.
 bool interpolates(const Node& node) {
   const auto* resize = dynamic_cast<const ops::Resize*>(node.op.get());
   return resize != nullptr && resize->attributes.mode == "bilinear";
 }
 
-// A pad whose border is an integer times the scale; null for other operations.
-std::shared_ptr<const Op> with_rounded_border(const Node& node, const Grid& grid, Rounding rounding) {
+// An operation on its input's scale whose numbers are rounded to it: a pad's border, the 6 of a ReLU6. Null for others.
+std::shared_ptr<const Op> with_rounded_numbers(const Node& node, const Grid& grid, Rounding rounding) {
+  const auto rounded = [&](double v) {
+    return static_cast<float>(quantize(static_cast<float>(v), 1 / grid.scale, grid.bounds, rounding)) * grid.scale;
+  };
+  if (node.op->name() == "relu6") {
+    Limited op;
+    op.top = rounded(6);
+    return std::make_shared<Limited>(op);
+  }
   const auto* pad = dynamic_cast<const ops::Pad*>(node.op.get());
   if (pad == nullptr || pad->attributes.value == 0) return nullptr;
   PadAttributes attributes = pad->attributes;
-  const int32_t border =
-      sinter::quant::quantize(static_cast<float>(attributes.value), 1 / grid.scale, grid.bounds, rounding);
-  attributes.value = static_cast<double>(static_cast<float>(border) * grid.scale);
+  attributes.value = static_cast<double>(rounded(attributes.value));
   return std::make_shared<ops::Pad>(attributes);
 }
 
@@ -86,7 +107,7 @@ PartlyQuantized::PartlyQuantized(const char* what, const PreparedModel& model) :
     else if (interpolates(node) && !model.in_float(i))
       unit.grid = grid(*scale_source(model, node.inputs[0]), Activation::none);
     else if (const auto* source = scale_source(model, self); source != nullptr)
-      unit.op = with_rounded_border(node, grid(*source, Activation::none), rounding_);
+      unit.op = with_rounded_numbers(node, grid(*source, Activation::none), rounding_);
     if (unit.grid || unit.weight.defined() || unit.op != nullptr) units_.push_back(std::move(unit));
   }
 }

@@ -12,7 +12,8 @@ namespace sinter::quant {
 
 /// A calibrated model in float, of which any units can be quantised by the scales that VALIDATION has, to see what each
 /// of them costs. A unit is an input of the network, or a node: its weights and its bias, where these are integers, and
-/// its output, where that has a scale of its own or lies between integers (bilinear resizing, borders). Every rounding
+/// its output, where that has a scale of its own or lies between integers (bilinear resizing, borders, the
+/// limit of a ReLU6 on its own). Every rounding
 /// of the model belongs to one unit; with all of them the values are those of VALIDATION, up to those that float
 /// arithmetic rounds to the other side.
 class PartlyQuantized {
@@ -22,7 +23,7 @@ class PartlyQuantized {
     Operand operand{};               ///< the input or the node
     std::optional<Grid> grid{};      ///< of its output
     Tensor weight{}, bias{};         ///< what their integers stand for, or undefined
-    std::shared_ptr<const Op> op{};  ///< in place of the node's: a pad whose border is rounded; or null
+    std::shared_ptr<const Op> op{};  ///< in place of the node's: one whose border or limit is rounded; or null
   };
 
   /// Of the model's scales and weights as they are now. Throws Error, starting with `what`, before any calibration.

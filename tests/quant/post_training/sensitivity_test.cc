@@ -1,6 +1,7 @@
 #include "../../../quant/post_training/sensitivity.h"
 
 #include "../../../nn/fit.h"
+#include "../analysis/stages.h"
 #include "labelled.h"
 
 using namespace sinter;
@@ -67,6 +68,32 @@ TEST_CASE("nothing quantised is the float network, everything is VALIDATION, and
   }
 }
 
+TEST_CASE("the limit of a ReLU6 on its own is rounded, as VALIDATION has it") {
+  struct Net : nn::Module {
+    nn::Conv2d conv{{.in = 3, .out = 8, .kernel = 3, .padding = 1}};
+    nn::MaxPool2d pool{{.kernel = 2}};
+    SINTER_CHILDREN(conv, pool)
+    Tensor forward(const Tensor& x) const override { return relu6(pool(conv(x))); }
+  };
+  auto net = test::randomized(Net{});
+  for (float& w : std::span(net.conv.weight.tensor().mutable_data<float>(), 216)) w *= 20;
+  const auto data = test::labelled_images(test::small_net(), 16);
+  const PreparedModel model = calibrated(net, data);
+  const Sensitivity s = sensitivity(model, data);
+  CAPTURE(to_string(s));
+  double signal = 0, noise = 0;
+  const NoGrad no_grad;
+  for (int64_t i = 0; i < data.size(); ++i) {
+    const Tensor x = data[i].image, found = model(x), expected = test::float_output(model, x);
+    for (int64_t k = 0; k < expected.elements(); ++k) {
+      signal += std::pow(expected.data<float>()[k], 2);
+      noise += std::pow(found.data<float>()[k] - expected.data<float>()[k], 2);
+    }
+  }
+  CHECK(std::abs(s.quantized.sqnr() - 10 * std::log10(signal / noise)) < 0.1);
+  CHECK(std::any_of(s.nodes.begin(), s.nodes.end(), [](const NodeSensitivity& node) { return node.node == "relu6"; }));
+}
+
 TEST_CASE("images are drawn with the seed, as many as asked for; nodes are shown in the graph's order") {
   const auto net = test::confident_net();
   const auto data = test::labelled_images(net, 48);
@@ -98,6 +125,13 @@ TEST_CASE("networks that are no classifiers are ranked by noise alone") {
   CHECK(std::isnan(s.nodes[0].outcome.loss));
   CHECK_ERROR(sensitivity(model, data, {.rank_by = Cost::loss}),
               "sensitivity: ranks by loss, but the network does not give one tensor of logits [N,classes]");
+}
+
+TEST_CASE("outputs that are not finite are an error, not perfect") {
+  const PreparedModel model = calibrated(test::small_net(), test::labelled_images(test::small_net(), 4));
+  Tensor x = test::images({4, 8, 8, 3});
+  x.mutable_data<float>()[200] = NAN;
+  CHECK_ERROR(sensitivity(model, test::TensorDataset(x)), "sensitivity: outputs of the float network are not finite");
 }
 
 TEST_CASE("the report is a table") {
