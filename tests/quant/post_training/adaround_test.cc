@@ -201,7 +201,8 @@ TEST_CASE("of all roundings of a tiny layer the learned ones are nearly the best
     CHECK(report[0].nearest_error == doctest::Approx(of_nearest / power).epsilon(1e-3));
     CHECK(report[0].error == doctest::Approx(of_learned / power).epsilon(1e-3));
     CHECK(of_learned <= of_nearest);
-    // What is relaxed has local minima: whatever the options, 3 of these 12 end at 1.5 to 1.8 times the best.
+    // What is relaxed has local minima: whatever the options, 3 of these 12 end at 1.5 to 1.8 times the best, where no
+    // other rounding of one weight alone is better.
     CHECK(of_learned <= 2 * best);
     near += of_learned <= 1.5 * best;
     best_sum += best / power;
