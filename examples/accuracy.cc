@@ -22,7 +22,7 @@ namespace {
 
 struct Options {
   std::vector<int64_t> seeds{0, 1, 2};
-  int64_t epochs = 5, qat_epochs = 1, low_bit_epochs = 2, mobilenet_epochs = 4, limit = 0;
+  int64_t epochs = 5, qat_epochs = 1, low_bit_epochs = 2, mobilenet_epochs = 2, limit = 0;
   std::string output = "accuracy.out", filter{};
 };
 
