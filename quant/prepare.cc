@@ -42,7 +42,7 @@ std::string mixing_reason(const Graph& graph, size_t index, std::vector<Spec>& o
   Specs specs;
   for (const Operand& operand : node.inputs) {
     Spec spec = operand.kind == Operand::Kind::node ? of_two[operand.index] : graph.spec(operand);
-    if (operand.kind == Operand::Kind::input) spec.shape = spec.shape.with(0, 2);
+    if (operand.kind == Operand::Kind::input && spec.shape.rank() > 0) spec.shape = spec.shape.with(0, 2);
     specs.push_back(spec);
   }
   of_two[index] = node.outputs[0];
