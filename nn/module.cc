@@ -232,10 +232,10 @@ std::string to_string(const Module& module) {
 }
 
 ModeOverride::ModeOverride(bool training) : before_(std::exchange(override_mode, training ? 1 : 0)) {}
-bool Module::training() const { return override_mode < 0 ? training_ : override_mode == 1; }
-
 ModeOverride::~ModeOverride() { override_mode = before_; }
 bool ModeOverride::active() { return override_mode >= 0; }
+
+bool Module::training() const { return override_mode < 0 ? training_ : override_mode == 1; }
 
 }  // namespace sinter::nn
 

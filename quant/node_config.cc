@@ -10,13 +10,7 @@ namespace sinter::quant {
 
 namespace {
 
-// Whether `path` is the name itself, or a module that the name lies in; `path#1` is the first call alone.
-bool covers(const std::string& path, const std::string& name) {
-  if (path.ends_with("#1")) return name == path.substr(0, path.size() - 2);
-  return name.starts_with(path) && (name.size() == path.size() || name[path.size()] == '.' || name[path.size()] == '#');
-}
-
-bool covers(const std::string& path, const Node& node) {
+bool names(const std::string& path, const Node& node) {
   return covers(path, node.name) || std::any_of(node.aliases.begin(), node.aliases.end(),
                                                 [&](const std::string& alias) { return covers(path, alias); });
 }
@@ -82,7 +76,7 @@ struct Choice {
     for (size_t i = 0; i < input_names.size(); ++i)
       if (input_names[i] == name) inputs.push_back(i);
     for (size_t i = 0; i < graph.nodes.size(); ++i)
-      if (covers(name, graph.nodes[i])) nodes.push_back(i);
+      if (names(name, graph.nodes[i])) nodes.push_back(i);
     return !inputs.empty() || !nodes.empty();
   }
 };
@@ -111,6 +105,11 @@ Choice choice_of(const Graph& graph, const std::vector<std::string>& input_names
 }
 
 }  // namespace
+
+bool covers(const std::string& path, const std::string& name) {
+  if (path.ends_with("#1")) return name == path.substr(0, path.size() - 2);
+  return name.starts_with(path) && (name.size() == path.size() || name[path.size()] == '.' || name[path.size()] == '#');
+}
 
 std::string nearest_name(const std::string& name, const std::vector<std::string>& names) {
   return *std::min_element(names.begin(), names.end(),

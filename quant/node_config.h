@@ -27,6 +27,9 @@ struct NodeConfigs {
 NodeConfigs node_configs(const Graph& graph, const std::vector<std::string>& input_names, const QConfig& whole,
                          const std::map<std::string, QConfig>& by_type, const std::map<std::string, QConfig>& by_path);
 
+/// Whether `path` is the name itself, or a module that the name lies in; `path#1` is the first call alone.
+bool covers(const std::string& path, const std::string& name);
+
 /// The one of `names` that is fewest edits away.
 std::string nearest_name(const std::string& name, const std::vector<std::string>& names);
 

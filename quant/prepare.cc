@@ -36,20 +36,17 @@ PreparedModel::PreparedModel(const TracedNetwork& network, const PrepareOptions&
 namespace {
 
 // Why a node is none of a program, whose batch is any: its values belong to one image each. Empty: it is.
-std::string mixing_reason(const Graph& graph, size_t index, std::vector<Spec>& of_two) {
-  const Node& node = graph.nodes[index];
+std::string mixing_reason(const Graph& graph, const Node& node) {
   const Shape& one = node.outputs[0].shape;
   Specs specs;
   for (const Operand& operand : node.inputs) {
-    Spec spec = operand.kind == Operand::Kind::node ? of_two[operand.index] : graph.spec(operand);
-    if (operand.kind == Operand::Kind::input && spec.shape.rank() > 0) spec.shape = spec.shape.with(0, 2);
+    Spec spec = graph.spec(operand);
+    if (operand.is_activation() && spec.shape.rank() > 0) spec.shape = spec.shape.with(0, 2);
     specs.push_back(spec);
   }
-  of_two[index] = node.outputs[0];
-  if (one.rank() > 0) of_two[index].shape = one.with(0, 2);
   try {
     const Shape two = node.op->infer(specs)[0].shape;
-    if (one.rank() > 0 && one[0] == 1 && two == of_two[index].shape) return "";
+    if (one.rank() > 0 && one[0] == 1 && two == one.with(0, 2)) return "";
     return text("gives ", one, " for one image and ", two, " for two, expected the batch as the first axis");
   } catch (const Error& error) {
     return text("does not take a batch of two images: ", error.what());
@@ -60,10 +57,9 @@ std::string mixing_reason(const Graph& graph, size_t index, std::vector<Spec>& o
 
 void PreparedModel::check_layers(const NodeConfigs& configs) {
   std::string violations;
-  std::vector<Spec> of_two(graph_.nodes.size());
   for (size_t i = 0; i < graph_.nodes.size(); ++i) {
     const Node& node = graph_.nodes[i];
-    const std::string mixing = mixing_reason(graph_, i, of_two);
+    const std::string mixing = mixing_reason(graph_, node);
     in_float_.push_back(configs.nodes[i].qconfig.run_in_float);
     if (node.outputs[0].dtype != DType::float32)
       violations += text("\n  ", node.name, ": gives ", node.outputs[0].dtype, "; end the network before it");

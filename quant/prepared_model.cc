@@ -197,8 +197,7 @@ void PreparedModel::check_observed(const char* what) const {
   for (const ActivationQuantizer* quantizer : quantizers())
     if (!quantizer->observed()) missing.push_back(quantizer->name());
   check(missing.empty(), what, ": nothing was observed for ", listed(missing),
-        "; run data through the model in FakeQuantState::calibration, or call "
-        "load_observer_params from a calibrated "
+        "; run data through the model in FakeQuantState::calibration, or call load_observer_params from a calibrated "
         "model, first (evaluate observes nothing)");
 }
 

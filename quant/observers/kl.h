@@ -6,11 +6,10 @@ namespace sinter::quant {
 
 /// "kl": a histogram of abs(x) over all batches, in `bins` equal bins over the first batch's maximum; larger values add
 /// bins of the same width, up to 16 times as many, then pairs of bins become one. Every `update_interval` batches
-/// the threshold is searched whose clipped and quantised values have the least
-/// Kullback-Leibler divergence from the histogram (TensorRT's search, but no threshold clips more values than it
-/// keeps); batches after the last search count from the next one on. The minimum and maximum of all batches are limited
-/// to
-/// +-threshold; c = 1, as all batches are in it.
+/// the threshold is searched whose clipped and quantised values have the least Kullback-Leibler divergence from the
+/// histogram (TensorRT's search, but no threshold clips more values than it keeps); batches after the last search count
+/// from the next one on. The minimum and maximum of all batches are limited to +-threshold; c = 1, as all batches are
+/// in it.
 struct Kl final : Observer {
   int64_t bins = 512, update_interval = 1;
 

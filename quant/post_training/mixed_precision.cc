@@ -6,17 +6,13 @@
 
 #include "../../core/table.h"
 #include "../../data/data_loader.h"
+#include "../node_config.h"
 #include "measurement.h"
 #include "partly_quantized.h"
 
 namespace sinter::quant {
 
 namespace {
-
-// Whether `path` of PrepareOptions::by_path names this node, or one whose calls are numbered so.
-bool covers(const std::string& path, const std::string& name) {
-  return name.starts_with(path) && (name.size() == path.size() || name[path.size()] == '.' || name[path.size()] == '#');
-}
 
 // Whether two quantise alike, however their keywords say so.
 bool same(const TensorConfig& a, const TensorConfig& b) {
