@@ -143,12 +143,24 @@ std::shared_ptr<const Primitive> make(const PrimitiveKey& key) {
   made->reorders = made->weight != made->weight_as_given;
   if (made->reorders) {
     const bool outward = kind == Kind::backward_weights;
-    made->reorder =
-        dnnl::reorder(dnnl::reorder::primitive_desc(engine, outward ? made->weight : made->weight_as_given, engine,
-                                                    outward ? made->weight_as_given : made->weight));
+    const dnnl::reorder::primitive_desc desc(engine, outward ? made->weight : made->weight_as_given, engine,
+                                             outward ? made->weight_as_given : made->weight, attributes);
+    made->reorder = dnnl::reorder(desc);
+    made->reorder_scratchpad = desc.scratchpad_desc();
   }
   ++library().created;
   return made;
+}
+
+// All that oneDNN runs. A scratchpad of the primitive's own would be shared by the threads that run it at once.
+void run(const dnnl::primitive& primitive, const memory::desc& scratchpad, Arguments arguments) {
+  Tensor held;
+  if (scratchpad.get_size() > 0) {
+    held = bytes(scratchpad.get_size());
+    arguments.emplace(DNNL_ARG_SCRATCHPAD, at(scratchpad, address(held)));
+  }
+  primitive.execute(stream(), arguments);
+  stream().wait();
 }
 
 constexpr int64_t kSmallReorder = 1 << 18;  // bytes; waking threads costs more than they save
@@ -157,9 +169,7 @@ void run_reorder(const Primitive& p, const memory::desc& from_desc, const void* 
                  const void* to) {
   std::optional<OneThread> alone;
   if (p.weight.get_size() < size_t{kSmallReorder}) alone.emplace();
-  memory source = at(from_desc, from), destination = at(to_desc, to);
-  p.reorder.execute(stream(), source, destination);
-  stream().wait();
+  run(p.reorder, p.reorder_scratchpad, {{DNNL_ARG_FROM, at(from_desc, from)}, {DNNL_ARG_TO, at(to_desc, to)}});
 }
 
 Tensor ohwi_to_oihw(const Convolution& c, const Tensor& weight) {
@@ -236,15 +246,7 @@ const void* address(const Tensor& t) { return detail::Access::storage(t)->data()
 
 memory at(const memory::desc& desc, const void* data) { return {desc, library().engine, const_cast<void*>(data)}; }
 
-void execute(const Primitive& p, Arguments arguments) {
-  Tensor scratchpad;
-  if (p.scratchpad.get_size() > 0) {
-    scratchpad = bytes(p.scratchpad.get_size());
-    arguments.emplace(DNNL_ARG_SCRATCHPAD, at(p.scratchpad, address(scratchpad)));
-  }
-  p.primitive.execute(stream(), arguments);
-  stream().wait();
-}
+void execute(const Primitive& p, Arguments arguments) { run(p.primitive, p.scratchpad, std::move(arguments)); }
 
 int64_t primitives_created() { return library().created; }
 

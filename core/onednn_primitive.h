@@ -26,7 +26,8 @@ struct Primitive {
   dnnl::primitive primitive;
   Desc x, weight, bias, y, scratchpad;
   dnnl::reorder reorder;  ///< between the user's weights and the primitive's, when they differ
-  Desc weight_as_given;   ///< OHWI, or OIHW for int8_forward
+  Desc reorder_scratchpad;
+  Desc weight_as_given;  ///< OHWI, or OIHW for int8_forward
   bool reorders = false;
   bool has_bias = false;
   bool blocked = false;  ///< x and y are nChw16c: Winograd's convolutions know no other order

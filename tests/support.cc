@@ -5,9 +5,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <exception>
 #include <fstream>
+#include <latch>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "../core/onednn.h"
 #include "../core/parallel.h"
@@ -324,6 +327,24 @@ std::string gradient_failure(const TensorFunction& f, const std::vector<Tensor>&
     }
   }
   return "";
+}
+
+void at_once(int count, const std::function<void(int)>& f) {
+  std::vector<std::exception_ptr> errors(count);
+  std::vector<std::thread> threads;
+  std::latch all(count);
+  for (int i = 0; i < count; ++i)
+    threads.emplace_back([&, i] {
+      all.arrive_and_wait();
+      try {
+        f(i);
+      } catch (...) {
+        errors[i] = std::current_exception();
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  for (const auto& error : errors)
+    if (error != nullptr) std::rethrow_exception(error);
 }
 
 std::string threads_failure(const TensorFunction& f, const std::vector<Tensor>& x) {

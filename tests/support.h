@@ -68,6 +68,9 @@ struct SteadyOptions {
   int steps = 10;
 };
 
+/// f(0), f(1), ... f(count - 1), each on a thread of its own, at once. The first exception is passed on.
+void at_once(int count, const std::function<void(int)>& f);
+
 /// What a profiler recorded, by name; without `(outside)`.
 std::map<std::string, Profiler::Entry> entries_of(const Profiler& profiler);
 

@@ -1,5 +1,8 @@
 #include "../../core/onednn.h"
 
+#include <array>
+#include <cstring>
+
 #include "../../core/kernel/isa.h"
 #include "../../core/parallel.h"
 #include "../../core/random.h"
@@ -237,6 +240,23 @@ TEST_CASE("small int8 convolutions are those of loops") {
       weight.mutable_data<int8_t>()[0] = 55;  // kept weights see it
     }
   }
+}
+
+TEST_CASE("one shape's weights are prepared by several threads at once") {
+  if (!onednn::has_vnni()) return;
+  const onednn::Convolution c{.in = 512, .out = 512, .groups = 4};  // hardly more than the preparation
+  std::array<int, 4> wrong{};
+  test::at_once(4, [&](int t) {
+    const Tensor x = integers<int8_t>(input_shape(c), -128, 127, 10),
+                 weight = integers<int8_t>(weight_shape(c), -128, 127, 11 + t);
+    const Tensor expected = plain<int32_t, int8_t, int8_t>(c, x, weight);
+    Tensor acc = Tensor::empty(output_shape(c), DType::int32);
+    for (int i = 0; i < 500; ++i) {
+      onednn::convolution_int8(c, x, weight, false, acc);
+      wrong[t] += std::memcmp(acc.data<int32_t>(), expected.data<int32_t>(), acc.bytes()) != 0;
+    }
+  });
+  for (const int count : wrong) CHECK(count == 0);
 }
 
 TEST_CASE("a convolution that oneDNN refuses is named") {
