@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <optional>
+#include <utility>
+#include <vector>
 
 #include "kernel/isa.h"
-#include "one_thread.h"
 #include "onednn_primitive.h"
 
 namespace sinter::onednn {
@@ -25,12 +25,12 @@ bool knows_winograd(const Convolution& c) {
          c.in % kBlock == 0 && c.out % kBlock == 0 && c.in >= kLeastChannels && c.out >= kLeastChannels;
 }
 
-// Whether it is worth it for these images: every call transforms the weights as well. Measured for 32 to 512 channels,
-// it takes 0.7 to 1.05 of the time of direct sums with so many tiles, and 0.4 to 0.5 with many more.
+// Whether it is worth it for so many images: every call transforms the weights as well. Measured for 32 to 512
+// channels, it takes 0.7 to 1.05 of the time of direct sums with so many tiles, and 0.4 to 0.5 with many more.
 bool suits_winograd(Kind kind, const Convolution& c, int64_t images) {
   const int64_t tiles = images * ((c.out_height + 3) / 4) * ((c.out_width + 3) / 4);
   const bool cheap = kind == Kind::backward_weights || std::min(c.in, c.out) >= 256;
-  return knows_winograd(c) && tiles >= (cheap ? 16 : 32);
+  return tiles >= (cheap ? 16 : 32);
 }
 
 // [images, pixels, channels] as nChw16c, and back.
@@ -56,7 +56,8 @@ int64_t slice_images(const Convolution& c) {
   const int64_t weights = c.out * (c.in / c.groups) * c.kernel_h * c.kernel_w;
   const int64_t most_slices = std::max(kFewSlices, kWeights / weights);
   const int64_t many = std::clamp(c.batch * image / kFewSlices, kFloats, 2 * kFloats);
-  const bool winograd = suits_winograd(Kind::forward, c, std::clamp<int64_t>(many / image, 1, c.batch));
+  const bool winograd =
+      knows_winograd(c) && suits_winograd(Kind::forward, c, std::clamp<int64_t>(many / image, 1, c.batch));
   const int64_t floats = winograd ? many : kFloats;
   const auto images = static_cast<uint64_t>(std::max({int64_t{1}, floats / image, kLeastFloats / out}));
   return static_cast<int64_t>(std::max(
@@ -66,17 +67,23 @@ int64_t slice_images(const Convolution& c) {
 }  // namespace
 
 struct ConvolutionSlices::State {
+  // Images that are computed by one call.
+  struct Piece {
+    std::shared_ptr<const Primitive> primitive;
+    Tensor weight;         // as the primitive wants it
+    int64_t x = 0, y = 0;  // its first elements, in and out
+  };
   Convolution geometry;  // of a whole slice
   int64_t batch;
-  std::shared_ptr<const Primitive> whole, rest;  // the last slice may be smaller
-  Tensor whole_weight, rest_weight;              // as the primitives want them
-  Tensor gradients, bias_gradients;              // a row for each slice, on cache lines of their own
+  Piece whole, rest;          // the last slice may be smaller
+  std::vector<Piece> pieces;  // of a single slice, or none
+  Tensor bias;
+  Tensor gradients, bias_gradients;  // a row for each slice, on cache lines of their own
 
   int64_t count() const { return (batch + geometry.batch - 1) / geometry.batch; }
   int64_t images(int64_t slice) const { return std::min(geometry.batch, batch - slice * geometry.batch); }
   bool is_whole(int64_t slice) const { return images(slice) == geometry.batch; }
-  const Primitive& primitive(int64_t slice) const { return is_whole(slice) ? *whole : *rest; }
-  const Tensor& weight(int64_t slice) const { return is_whole(slice) ? whole_weight : rest_weight; }
+  const Piece& piece(int64_t slice) const { return is_whole(slice) ? whole : rest; }
 };
 
 namespace {
@@ -102,40 +109,78 @@ void sum_rows(const Tensor& t, int64_t count, int64_t columns, float* total) {
   });
 }
 
+struct Cut {
+  Convolution images;
+  int64_t first;  // element of x
+};
+
+// How a single slice's forward pass is cut: images, or rows of one image's result. None where it is not.
+std::vector<Cut> cut(const Convolution& c) {
+  constexpr int64_t kMacs = 1 << 22;  // of a piece: less than what other threads take to come costs more than it saves
+  constexpr int64_t kMost = 8;
+  const int64_t weights = c.out * (c.in / c.groups) * c.kernel_h * c.kernel_w;
+  const int64_t count = std::min(kMost, c.batch * c.out_height * c.out_width * weights / kMacs);
+  if (count < 2) return {};
+  const int64_t images = (c.batch + count - 1) / count;
+  const int64_t bands = images > 1 ? 1 : std::min(c.out_height, std::max<int64_t>(1, count / c.batch));
+  const int64_t rows = (c.out_height + bands - 1) / bands;
+  std::vector<Cut> pieces;
+  for (int64_t n = 0; n < c.batch; n += images)
+    for (int64_t row = 0; row < c.out_height; row += rows) {
+      Convolution piece = c;
+      piece.batch = std::min(images, c.batch - n);
+      piece.out_height = std::min(rows, c.out_height - row);
+      const int64_t top = row * c.stride_h - c.padding_h, first = std::max<int64_t>(0, top);
+      const int64_t end = top + (piece.out_height - 1) * c.stride_h + (c.kernel_h - 1) * c.dilation_h + 1;
+      if (bands > 1) {
+        piece.padding_h = first - top;
+        piece.height = std::min(end, c.height) - first;
+        if (piece.height <= 0) return {};  // nothing but padding
+      }
+      pieces.push_back({piece, n * c.image() + first * c.width * c.in});
+    }
+  return pieces;
+}
+
 }  // namespace
 
-ConvolutionSlices::ConvolutionSlices(Kind kind, const Convolution& c, const Tensor& weight, const Options& o)
+ConvolutionSlices::ConvolutionSlices(Kind kind, const Convolution& c, const Tensor& weight, const Options& o,
+                                     const Tensor& bias)
     : state_(std::make_unique<State>()) {
   State& state = *state_;
-  const bool backward_weights = kind == Kind::backward_weights;
+  const bool backward_weights = kind == Kind::backward_weights,
+             backward = backward_weights || kind == Kind::backward_data;
   const bool integers = kind == Kind::int8_forward || kind == Kind::uint8_forward;
-  PrimitiveKey key{.kind = kind, .convolution = c, .has_bias = o.bias, .team = 1};
   state.batch = c.batch;
+  state.bias = bias;
   state.geometry = c;
   state.geometry.batch = std::min(slice_images(c), c.batch);
-  // A single slice is all threads' own work, where that changes no sum.
-  const bool shared = state.count() == 1 && (integers || kind == Kind::forward);
-  if (shared) key.team = threads();
-  const auto of = [&](int64_t images, std::shared_ptr<const Primitive>& primitive, Tensor& prepared) {
-    key.convolution.batch = images;
-    key.winograd = !integers && suits_winograd(kind, c, images);
-    {
-      std::optional<OneThread> alone;
-      if (!shared) alone.emplace();
-      primitive = find_or_make(key);
-    }
-    if (backward_weights) return;
-    const bool alike = state.whole_weight.defined() && primitive->weight == state.whole->weight;
-    prepared = alike ? state.whole_weight : prepared_weight(*primitive, key, weight, o.keep);
+  const auto of = [&](const Convolution& images, const State::Piece* other) {
+    const bool winograd = !integers && !o.exact && knows_winograd(c) && suits_winograd(kind, images, images.batch);
+    const PrimitiveKey key{
+        .kind = kind, .convolution = images, .has_bias = o.bias || bias.defined(), .winograd = winograd};
+    State::Piece piece{.primitive = find_or_make(key), .weight = {}};
+    if (backward_weights) return piece;
+    const bool alike = other != nullptr && piece.primitive->weight == other->primitive->weight;
+    piece.weight = alike ? other->weight : prepared_weight(*piece.primitive, key, weight, o.keep);
+    return piece;
   };
   explained("conv2d", c, [&] {
-    const int64_t rest = c.batch % state.geometry.batch;
-    of(state.geometry.batch, state.whole, state.whole_weight);
-    if (rest != 0) of(rest, state.rest, state.rest_weight);
+    int64_t y = 0;
+    for (const auto& [images, x] : state.count() == 1 && !backward ? cut(c) : std::vector<Cut>()) {
+      State::Piece& piece = state.pieces.emplace_back(of(images, state.pieces.empty() ? nullptr : &state.pieces[0]));
+      piece.x = x;
+      piece.y = std::exchange(y, y + images.batch * images.out_image());
+    }
+    if (!state.pieces.empty()) return;
+    Convolution rest = c;
+    rest.batch = c.batch % state.geometry.batch;
+    state.whole = of(state.geometry, nullptr);
+    if (rest.batch != 0) state.rest = of(rest, &state.whole);
   });
   if (!backward_weights) return;
-  const int64_t rest_floats = state.rest == nullptr ? 0 : floats(state.rest->weight);
-  state.gradients = rows(state.count(), std::max(floats(state.whole->weight), rest_floats));
+  const int64_t rest_floats = state.rest.primitive == nullptr ? 0 : floats(state.rest.primitive->weight);
+  state.gradients = rows(state.count(), std::max(floats(state.whole.primitive->weight), rest_floats));
   if (o.bias) state.bias_gradients = rows(state.count(), c.out);
 }
 
@@ -175,37 +220,53 @@ struct Images {
   const memory::desc& desc;
 };
 void transform(const Primitive& p, const Tensor& weight, const Images& source, const float* from,
-               const Images& destination, float* to) {
+               const Images& destination, float* to, const Tensor& bias = {}) {
   Tensor held;
   const float* in = blocked(p, source.desc, from, held);
   unblocked(p, destination.desc, to, [&](float* out) {
-    execute(p, {{source.argument, at(source.desc, in)},
-                {DNNL_ARG_WEIGHTS, at(p.weight, address(weight))},
-                {destination.argument, at(destination.desc, out)}});
+    Arguments arguments{{source.argument, at(source.desc, in)},
+                        {DNNL_ARG_WEIGHTS, at(p.weight, address(weight))},
+                        {destination.argument, at(destination.desc, out)}};
+    if (bias.defined()) arguments.emplace(DNNL_ARG_BIAS, at(p.bias, address(bias)));
+    execute(p, std::move(arguments));
   });
 }
 
 }  // namespace
 
+template <class F>
+void ConvolutionSlices::for_pieces(int64_t slice, const F& f) const {
+  const std::vector<State::Piece>& pieces = state_->pieces;
+  if (pieces.empty()) return f(state_->piece(slice));
+  parallel_for(static_cast<int64_t>(pieces.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) f(pieces[i]);
+  });
+}
+
 void ConvolutionSlices::forward(int64_t slice, const float* x, float* y) const {
-  const Primitive& p = state_->primitive(slice);
-  transform(p, state_->weight(slice), {DNNL_ARG_SRC, p.x}, x, {DNNL_ARG_DST, p.y}, y);
+  for_pieces(slice, [&](const State::Piece& piece) {
+    const Primitive& p = *piece.primitive;
+    transform(p, piece.weight, {DNNL_ARG_SRC, p.x}, x + piece.x, {DNNL_ARG_DST, p.y}, y + piece.y, state_->bias);
+  });
 }
 
 void ConvolutionSlices::forward(int64_t slice, const int8_t* x, int32_t* acc) const {
-  const Primitive& p = state_->primitive(slice);
-  execute(p, {{DNNL_ARG_SRC, at(p.x, x)},
-              {DNNL_ARG_WEIGHTS, at(p.weight, address(state_->weight(slice)))},
-              {DNNL_ARG_DST, at(p.y, acc)}});
+  for_pieces(slice, [&](const State::Piece& piece) {
+    const Primitive& p = *piece.primitive;
+    execute(p, {{DNNL_ARG_SRC, at(p.x, x + piece.x)},
+                {DNNL_ARG_WEIGHTS, at(p.weight, address(piece.weight))},
+                {DNNL_ARG_DST, at(p.y, acc + piece.y)}});
+  });
 }
 
 void ConvolutionSlices::backward_data(int64_t slice, const float* dy, float* dx) const {
-  const Primitive& p = state_->primitive(slice);
-  transform(p, state_->weight(slice), {DNNL_ARG_DIFF_DST, p.y}, dy, {DNNL_ARG_DIFF_SRC, p.x}, dx);
+  const auto& [primitive, weight, x, y] = state_->piece(slice);
+  const Primitive& p = *primitive;
+  transform(p, weight, {DNNL_ARG_DIFF_DST, p.y}, dy, {DNNL_ARG_DIFF_SRC, p.x}, dx);
 }
 
 void ConvolutionSlices::backward_weights(int64_t slice, const float* x, const float* dy) {
-  const Primitive& p = state_->primitive(slice);
+  const Primitive& p = *state_->piece(slice).primitive;
   Tensor held_x, held_dy;
   Arguments arguments{{DNNL_ARG_SRC, at(p.x, blocked(p, p.x, x, held_x))},
                       {DNNL_ARG_DIFF_DST, at(p.y, blocked(p, p.y, dy, held_dy))},
@@ -216,19 +277,20 @@ void ConvolutionSlices::backward_weights(int64_t slice, const float* x, const fl
 
 void ConvolutionSlices::finish(Tensor& dweight, Tensor& dbias) const {
   const State& s = *state_;
-  const bool differs = s.rest != nullptr && s.rest->weight != s.whole->weight;  // in layout
+  const Primitive &whole = *s.whole.primitive, *rest = s.rest.primitive.get();
+  const bool differs = rest != nullptr && rest->weight != whole.weight;  // in layout
   const int64_t alike = differs ? count() - 1 : count();
-  Tensor sum = Tensor::empty({floats(s.whole->weight)});
+  Tensor sum = Tensor::empty({floats(whole.weight)});
   sum_rows(s.gradients, alike, sum.elements(), sum.mutable_data<float>());
   float* out = dweight.mutable_data<float>();
-  reorder_gradient(*s.whole, sum.data<float>(), out);
+  reorder_gradient(whole, sum.data<float>(), out);
   if (differs) {
-    Tensor rest = Tensor::empty(dweight.shape());
-    float* share = rest.mutable_data<float>();
-    reorder_gradient(*s.rest, row(s.gradients, alike), share);
-    for (int64_t i = 0; i < rest.elements(); ++i) out[i] += share[i];
+    Tensor last = Tensor::empty(dweight.shape());
+    float* share = last.mutable_data<float>();
+    reorder_gradient(*rest, row(s.gradients, alike), share);
+    for (int64_t i = 0; i < last.elements(); ++i) out[i] += share[i];
   }
-  if (s.whole->has_bias) sum_rows(s.bias_gradients, count(), dbias.elements(), dbias.mutable_data<float>());
+  if (whole.has_bias) sum_rows(s.bias_gradients, count(), dbias.elements(), dbias.mutable_data<float>());
 }
 
 }  // namespace sinter::onednn

@@ -9,17 +9,19 @@
 namespace sinter::onednn {
 
 /// A convolution or one of its (float32) gradients, some images at a time and each call by the calling thread alone, so
-/// that several threads work at once on images that stay in their caches. How the batch is cut depends on the geometry
-/// alone, and so do the results. Calls are safe from any number of threads. 3x3 convolutions of many channels run as
-/// Winograd's in float, whose results are not exact for integers, as those of `convolution_forward` are.
+/// that several threads work at once on images that stay in their caches; `forward` of a single slice cuts it among all
+/// threads. What is cut and where depends on the geometry alone, and so do the results. Calls are safe from any number
+/// of threads. 3x3 convolutions of many channels run as Winograd's in float, unless `exact`.
 class ConvolutionSlices {
  public:
   struct Options {
-    bool bias = false;  ///< of backward_weights; the others have none
-    bool keep = true;   ///< as above
+    bool bias = false;   ///< of backward_weights, its gradient
+    bool keep = true;    ///< as above
+    bool exact = false;  ///< sums of products in float are exact where all partial sums are integers below 2^24
   };
-  /// `weight` only gives its shape to backward_weights.
-  ConvolutionSlices(Kind kind, const Convolution& c, const Tensor& weight, const Options& options);
+  /// `weight` only gives its shape to backward_weights; `bias` is of Kind::forward, and may be undefined.
+  ConvolutionSlices(Kind kind, const Convolution& c, const Tensor& weight, const Options& options,
+                    const Tensor& bias = {});
   ~ConvolutionSlices();
   ConvolutionSlices(ConvolutionSlices&&) noexcept;
 
@@ -47,6 +49,9 @@ class ConvolutionSlices {
 
  private:
   struct State;
+  template <class F>
+  void for_pieces(int64_t slice, const F& f) const;
+
   std::unique_ptr<State> state_;
 };
 

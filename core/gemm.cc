@@ -4,7 +4,6 @@
 #include <oneapi/dnnl/dnnl.hpp>
 
 #include "error.h"
-#include "kernel/isa.h"
 #include "one_thread.h"
 #include "parallel.h"
 
@@ -17,19 +16,26 @@ void gemm(const Gemm& g, const float* a, const float* b, float* c) {
     return;
   }
   const int64_t a_step = g.transpose_a ? g.rows : g.depth, b_step = g.transpose_b ? g.depth : g.columns;
-  const auto rows = [&](int64_t begin, int64_t end) {
-    const dnnl::status status = dnnl::sgemm(g.transpose_a ? 'T' : 'N', g.transpose_b ? 'T' : 'N', end - begin,
-                                            g.columns, g.depth, 1, a + begin * (g.transpose_a ? 1 : g.depth), a_step, b,
-                                            b_step, g.accumulate ? 1 : 0, c + begin * g.columns, g.columns);
-    check(status == dnnl::status::success, "matmul: oneDNN refused [", g.rows, ",", g.depth, "] x [", g.depth, ",",
-          g.columns, "]");
-  };
-  if (isa() == Isa::avx512) return rows(0, g.rows);
-  // With AVX and AVX2 its sums depend on how it splits the work among threads, so the split is ours.
-  constexpr int64_t kRows = 64;
-  parallel_for((g.rows + kRows - 1) / kRows, 1, [&](int64_t begin, int64_t end) {
+  // How sgemm splits the work among threads changes its sums, so the split is ours, and the same for any number: of the
+  // longer side of c, in blocks that are worth reading the other operand again.
+  const bool by_rows = g.rows >= g.columns;
+  const int64_t side = by_rows ? g.rows : g.columns;
+  constexpr int64_t kBlocks = 8, kLeast = 64, kMacs = 1 << 22;
+  const int64_t other = (by_rows ? g.columns : g.rows) * g.depth;
+  const int64_t blocks = std::clamp<int64_t>(std::min(side / kLeast, side * other / kMacs), 1, kBlocks);
+  const int64_t block = ((side + blocks - 1) / blocks + 15) / 16 * 16;
+  parallel_for((side + block - 1) / block, 1, [&](int64_t begin, int64_t end) {
     const OneThread alone;
-    for (int64_t i = begin; i < end; ++i) rows(i * kRows, std::min((i + 1) * kRows, g.rows));
+    for (int64_t first = begin * block; first < std::min(end * block, side); first += block) {
+      const int64_t count = std::min(block, side - first);
+      const int64_t row = by_rows ? first : 0, column = by_rows ? 0 : first;
+      const dnnl::status status = dnnl::sgemm(
+          g.transpose_a ? 'T' : 'N', g.transpose_b ? 'T' : 'N', by_rows ? count : g.rows, by_rows ? g.columns : count,
+          g.depth, 1, a + row * (g.transpose_a ? 1 : g.depth), a_step, b + column * (g.transpose_b ? g.depth : 1),
+          b_step, g.accumulate ? 1 : 0, c + row * g.columns + column, g.columns);
+      check(status == dnnl::status::success, "matmul: oneDNN refused [", g.rows, ",", g.depth, "] x [", g.depth, ",",
+            g.columns, "]");
+    }
   });
 }
 

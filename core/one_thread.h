@@ -1,11 +1,14 @@
 #pragma once
 // Private: keeping oneDNN to the calling thread.
 
-#include <omp.h>
+// OpenMP's, of whichever library runs oneDNN's threads; its header is not every compiler's.
+extern "C" int omp_get_max_threads();
+extern "C" void omp_set_num_threads(int);
 
 namespace sinter::onednn {
 
-/// While alive, oneDNN uses the calling thread alone: in what it makes and in what it runs.
+/// While alive, oneDNN uses the calling thread alone: in what it makes and in what it runs. The pool's threads are all
+/// the threads that there are; a second team would wait for cores that the first one has.
 class OneThread {
  public:
   OneThread() { omp_set_num_threads(1); }

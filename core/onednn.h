@@ -28,8 +28,8 @@ enum class Kind { forward, backward_data, backward_weights, int8_forward, uint8_
 /// reordered form is kept until its values change.
 void convolution_forward(const Convolution& c, const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& y,
                          bool keep = true);
-/// As `convolution_forward` without a bias, in slices (convolution_slices.h): faster, and not exact for integers.
-void convolution_forward_sliced(const Convolution& c, const Tensor& x, const Tensor& weight, Tensor& y);
+/// As `convolution_forward` without a bias: faster, and not exact for integers (convolution_slices.h).
+void convolution_forward_fast(const Convolution& c, const Tensor& x, const Tensor& weight, Tensor& y);
 void convolution_backward_data(const Convolution& c, const Tensor& dy, const Tensor& weight, Tensor& dx,
                                bool keep = true);
 /// dbias may be undefined.

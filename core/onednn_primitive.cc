@@ -4,12 +4,12 @@
 #include <atomic>
 #include <cstring>
 #include <mutex>
-#include <optional>
 #include <string_view>
 
 #include "autograd.h"
 #include "lru_cache.h"
 #include "one_thread.h"
+#include "parallel.h"
 
 namespace sinter::onednn {
 
@@ -82,7 +82,8 @@ void avoid_overrun(dnnl::convolution_backward_weights::primitive_desc& desc, con
 }
 
 std::shared_ptr<const Primitive> make(const PrimitiveKey& key) {
-  const auto& [kind, c, has_bias, winograd, team] = key;
+  const auto& [kind, c, has_bias, winograd] = key;
+  const OneThread alone;
   using type = memory::data_type;
   using tag = memory::format_tag;
   const bool integer = kind == Kind::int8_forward || kind == Kind::uint8_forward;
@@ -159,16 +160,13 @@ void run(const dnnl::primitive& primitive, const memory::desc& scratchpad, Argum
     held = bytes(scratchpad.get_size());
     arguments.emplace(DNNL_ARG_SCRATCHPAD, at(scratchpad, address(held)));
   }
+  const OneThread alone;
   primitive.execute(stream(), arguments);
   stream().wait();
 }
 
-constexpr int64_t kSmallReorder = 1 << 18;  // bytes; waking threads costs more than they save
-
 void run_reorder(const Primitive& p, const memory::desc& from_desc, const void* from, const memory::desc& to_desc,
                  const void* to) {
-  std::optional<OneThread> alone;
-  if (p.weight.get_size() < size_t{kSmallReorder}) alone.emplace();
   run(p.reorder, p.reorder_scratchpad, {{DNNL_ARG_FROM, at(from_desc, from)}, {DNNL_ARG_TO, at(to_desc, to)}});
 }
 
@@ -177,7 +175,7 @@ Tensor ohwi_to_oihw(const Convolution& c, const Tensor& weight) {
   Tensor result = Tensor::empty(weight.shape(), DType::int8);
   const int8_t* from = weight.data<int8_t>();
   auto* to = result.mutable_data<int8_t>();
-  const int64_t grain = std::max<int64_t>(1, kSmallReorder / std::max<int64_t>(in * positions, 1));
+  const int64_t grain = std::max<int64_t>(1, (1 << 18) / std::max<int64_t>(in * positions, 1));
   parallel_for(c.out, grain, [&](int64_t begin, int64_t end) {
     for (int64_t o = begin; o < end; ++o)
       for (int64_t k = 0; k < positions; ++k)

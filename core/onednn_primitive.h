@@ -1,12 +1,12 @@
 #pragma once
-// Private: oneDNN's primitives and reordered weights, made once and kept within bounds.
+// Private: oneDNN's primitives and reordered weights, made once and kept within bounds. All of it runs on the calling
+// thread alone.
 
 #include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <unordered_map>
 
 #include "onednn.h"
-#include "parallel.h"
 
 namespace sinter::onednn {
 
@@ -16,7 +16,6 @@ struct PrimitiveKey {
   Convolution convolution;
   bool has_bias = false;
   bool winograd = false;  ///< where oneDNN knows one for the shape
-  int64_t team = threads();
   auto operator<=>(const PrimitiveKey&) const = default;
 };
 

@@ -5,7 +5,8 @@
 
 namespace sinter {
 
-/// Threads that operations use (OpenMP's pool, shared with oneDNN). Starts at OMP_NUM_THREADS or the number of cores.
+/// Threads that operations use, the process's: the calling one and those of a pool that all callers share. Starts at
+/// OMP_NUM_THREADS or the number of cores.
 int threads();
 /// Throws Error unless count >= 1.
 void set_threads(int count);
@@ -16,8 +17,8 @@ void parallel_for(int64_t count, int64_t grain, BlockFunction function, const vo
 }  // namespace detail
 
 /// Calls `f(begin, end)` for ranges that cover 0..count-1, at least `grain` long unless there is but one, on all
-/// threads. Which ranges depends on the number of threads: results must not. Exceptions in `f` are passed on to the
-/// caller.
+/// threads; on the calling one within another `f`. Which ranges depends on the number of threads: results must not.
+/// Exceptions in `f` are passed on to the caller.
 template <class F>
 void parallel_for(int64_t count, int64_t grain, const F& f) {
   detail::parallel_for(

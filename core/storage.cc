@@ -1,6 +1,5 @@
 #include "storage.h"
 
-#include <omp.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "error.h"
+#include "thread_pool.h"
 
 // g++ tells of AddressSanitizer by a macro, clang by a feature.
 #if defined(__SANITIZE_ADDRESS__)
@@ -39,10 +39,10 @@ int64_t round_up(int64_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
-// Threads of a parallel loop have caches of their own: what one finds there does not depend on what the others hold at
-// that moment, so that a loop that has run once fetches nothing when it runs again.
-using Shelf = std::pair<int64_t, int>;  // rounded size, thread within its team
-constexpr int kNoThread = -1;           // of what is kept
+// The parts of a parallel loop have caches of their own: what one finds there does not depend on what the others hold
+// at that moment, so that a loop that has run once fetches nothing when it runs again.
+using Shelf = std::pair<int64_t, int>;  // rounded size, part
+constexpr int kKept = -1;               // no part's: for what is kept
 
 struct Allocator {
   std::mutex mutex;
@@ -50,10 +50,10 @@ struct Allocator {
   AllocatorStats stats;
   std::atomic<uint64_t> next_id{1};
 
-  std::byte* allocate(int64_t requested, int thread) {
+  std::byte* allocate(int64_t requested, int part) {
     check(requested <= kMaxBytes, "out of memory: a tensor of ", requested, " bytes could not be allocated");
     const int64_t bytes = round_up(requested);
-    std::byte* block = take_cached({bytes, thread});
+    std::byte* block = take_cached({bytes, part});
     const bool fresh = block == nullptr;
     if (fresh) block = fetch(bytes);
     if (block == nullptr) {
@@ -87,7 +87,7 @@ struct Allocator {
     return block;
   }
 
-  void free(std::byte* block, int64_t requested, [[maybe_unused]] int thread) {
+  void free(std::byte* block, int64_t requested, [[maybe_unused]] int part) {
     const int64_t bytes = round_up(requested);
     const std::lock_guard lock(mutex);
     stats.live_bytes -= bytes;
@@ -95,7 +95,7 @@ struct Allocator {
     std::free(block);  // so that the sanitizer sees a use after free
 #else
     stats.cached_bytes += bytes;
-    cached[{bytes, thread}].push_back(block);
+    cached[{bytes, part}].push_back(block);
 #endif
   }
 
@@ -117,11 +117,11 @@ Allocator& allocator() {
 }  // namespace
 
 Storage::Storage(int64_t bytes, bool kept)
-    : thread_(kept ? kNoThread : omp_get_thread_num()),
-      data_(allocator().allocate(bytes, thread_)),
+    : part_(kept ? kKept : std::max(detail::current_part(), 0)),
+      data_(allocator().allocate(bytes, part_)),
       bytes_(bytes),
       id_(allocator().next_id++) {}
-Storage::~Storage() { allocator().free(data_, bytes_, thread_); }
+Storage::~Storage() { allocator().free(data_, bytes_, part_); }
 
 AllocatorStats allocator_stats() {
   const std::lock_guard lock(allocator().mutex);

@@ -24,7 +24,7 @@ class Storage {
   void bump() { ++version_; }
 
  private:
-  int thread_;  // that asked for it, within its team: whose cache the block returns to
+  int part_;  // of a parallel loop that asked for it: whose cache the block returns to
   std::byte* data_;
   int64_t bytes_;
   uint64_t id_;

@@ -355,7 +355,7 @@ std::string threads_failure(const TensorFunction& f, const std::vector<Tensor>& 
   const auto seed = [](const Tensor& y) { return random_like(y, 1); };
   set_threads(1);
   const Outcome one = run(f, x, kAll, seed);
-  for (const int count : {2, 3}) {
+  for (const int count : {2, 3, 4}) {
     set_threads(count);
     const Outcome many = run(f, x, kAll, seed);
     std::string wrong = difference(many.y, one.y, 0, 0);

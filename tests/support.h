@@ -128,7 +128,7 @@ TensorFunction as_function(F f) {
 #define CHECK_GRADIENT(f, ...) \
   SINTER_CHECK_NO_FAILURE(::sinter::test::gradient_failure(::sinter::test::as_function(f), __VA_ARGS__))
 
-/// CHECK_THREADS(f, {a, b}): output and gradients have the same bits with 1, 2 and 3 threads. Use inputs large enough
+/// CHECK_THREADS(f, {a, b}): output and gradients have the same bits with 1 to 4 threads. Use inputs large enough
 /// to be split.
 #define CHECK_THREADS(f, ...) \
   SINTER_CHECK_NO_FAILURE(::sinter::test::threads_failure(::sinter::test::as_function(f), __VA_ARGS__))

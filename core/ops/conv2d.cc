@@ -68,7 +68,7 @@ void Conv2d::forward(Inputs x, Outputs y, Context& context) const {
   if (x.size() == 3)
     onednn::convolution_forward(c, x[0], x[1], x[2], y[0]);
   else
-    onednn::convolution_forward_sliced(c, x[0], x[1], y[0]);
+    onednn::convolution_forward_fast(c, x[0], x[1], y[0]);
 }
 
 void Conv2d::backward(const Context& context, Outputs dy, Gradients& dx) const {

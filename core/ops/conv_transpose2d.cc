@@ -62,7 +62,7 @@ void ConvTranspose2d::backward(const Context& context, Outputs dy, Gradients& dx
   const Tensor x = context.kept(0), weight = context.kept(1);
   if (dy[0].elements() == 0) return zero_gradients(context, dx);
   const auto c = mirrored(attributes, x.shape(), weight.shape(), dy[0].shape());
-  if (dx.wanted(0)) onednn::convolution_forward_sliced(c, dy[0], weight, dx.create(0));
+  if (dx.wanted(0)) onednn::convolution_forward_fast(c, dy[0], weight, dx.create(0));
   if (dx.wanted(1)) {
     Tensor none;
     onednn::convolution_backward_weights(c, dy[0], x, dx.create(1), none);
