@@ -25,10 +25,13 @@ bool knows_winograd(const Convolution& c) {
          c.in % kBlock == 0 && c.out % kBlock == 0 && c.in >= kLeastChannels && c.out >= kLeastChannels;
 }
 
+// Of an image.
+int64_t tiles_of(const Convolution& c) { return ((c.out_height + 3) / 4) * ((c.out_width + 3) / 4); }
+
 // Whether it is worth it for so many images: every call transforms the weights as well. Measured for 32 to 512
 // channels, it takes 0.7 to 1.05 of the time of direct sums with so many tiles, and 0.4 to 0.5 with many more.
 bool suits_winograd(Kind kind, const Convolution& c, int64_t images) {
-  const int64_t tiles = images * ((c.out_height + 3) / 4) * ((c.out_width + 3) / 4);
+  const int64_t tiles = images * tiles_of(c);
   const bool cheap = kind == Kind::backward_weights || std::min(c.in, c.out) >= 256;
   return tiles >= (cheap ? 16 : 32);
 }
@@ -114,16 +117,20 @@ struct Cut {
   int64_t first;  // element of x
 };
 
-// How a single slice's forward pass is cut: images, or rows of one image's result. None where it is not.
-std::vector<Cut> cut(const Convolution& c) {
-  constexpr int64_t kMacs = 1 << 22;  // of a piece: less than what other threads take to come costs more than it saves
-  constexpr int64_t kMost = 8;
+constexpr int64_t kMostPieces = 4;
+constexpr int64_t kTiles = 128;  // of a piece that is worth Winograd's transform of all weights
+
+// How a single slice's forward pass is cut: images, or rows of one image's result. None where that costs more than it
+// saves: what other threads take to come, and to read all weights again.
+std::vector<Cut> cut(const Convolution& c, bool integers, bool winograd) {
+  constexpr int64_t kPixels = 48;
   const int64_t weights = c.out * (c.in / c.groups) * c.kernel_h * c.kernel_w;
-  const int64_t count = std::min(kMost, c.batch * c.out_height * c.out_width * weights / kMacs);
+  const int64_t pixels = c.batch * c.out_height * c.out_width, least = integers ? 1 << 24 : 1 << 23;
+  const int64_t count = std::min({kMostPieces, pixels / kPixels, pixels * weights / least});
   if (count < 2) return {};
   const int64_t images = (c.batch + count - 1) / count;
   const int64_t bands = images > 1 ? 1 : std::min(c.out_height, std::max<int64_t>(1, count / c.batch));
-  const int64_t rows = (c.out_height + bands - 1) / bands;
+  const int64_t tile = winograd ? 4 : 1, rows = (c.out_height + tile * bands - 1) / (tile * bands) * tile;
   std::vector<Cut> pieces;
   for (int64_t n = 0; n < c.batch; n += images)
     for (int64_t row = 0; row < c.out_height; row += rows) {
@@ -155,10 +162,12 @@ ConvolutionSlices::ConvolutionSlices(Kind kind, const Convolution& c, const Tens
   state.bias = bias;
   state.geometry = c;
   state.geometry.batch = std::min(slice_images(c), c.batch);
-  const auto of = [&](const Convolution& images, const State::Piece* other) {
-    const bool winograd = !integers && !o.exact && knows_winograd(c) && suits_winograd(kind, images, images.batch);
+  const auto winograd = [&](int64_t images) {
+    return !integers && !o.exact && knows_winograd(c) && suits_winograd(kind, c, images);
+  };
+  const auto of = [&](const Convolution& images, bool by_winograd, const State::Piece* other) {
     const PrimitiveKey key{
-        .kind = kind, .convolution = images, .has_bias = o.bias || bias.defined(), .winograd = winograd};
+        .kind = kind, .convolution = images, .has_bias = o.bias || bias.defined(), .winograd = by_winograd};
     State::Piece piece{.primitive = find_or_make(key), .weight = {}};
     if (backward_weights) return piece;
     const bool alike = other != nullptr && piece.primitive->weight == other->primitive->weight;
@@ -166,17 +175,21 @@ ConvolutionSlices::ConvolutionSlices(Kind kind, const Convolution& c, const Tens
     return piece;
   };
   explained("conv2d", c, [&] {
-    int64_t y = 0;
-    for (const auto& [images, x] : state.count() == 1 && !backward ? cut(c) : std::vector<Cut>()) {
-      State::Piece& piece = state.pieces.emplace_back(of(images, state.pieces.empty() ? nullptr : &state.pieces[0]));
-      piece.x = x;
-      piece.y = std::exchange(y, y + images.batch * images.out_image());
+    if (state.count() == 1 && !backward) {
+      const bool by_winograd = winograd(c.batch) && c.batch * tiles_of(c) >= kMostPieces * kTiles;
+      int64_t y = 0;
+      for (const auto& [images, x] : cut(c, integers, by_winograd)) {
+        State::Piece piece = of(images, by_winograd, state.pieces.empty() ? nullptr : &state.pieces[0]);
+        piece.x = x;
+        piece.y = std::exchange(y, y + images.batch * images.out_image());
+        state.pieces.push_back(std::move(piece));
+      }
+      if (y > 0) return;
     }
-    if (!state.pieces.empty()) return;
     Convolution rest = c;
     rest.batch = c.batch % state.geometry.batch;
-    state.whole = of(state.geometry, nullptr);
-    if (rest.batch != 0) state.rest = of(rest, &state.whole);
+    state.whole = of(state.geometry, winograd(state.geometry.batch), nullptr);
+    if (rest.batch != 0) state.rest = of(rest, winograd(rest.batch), &state.whole);
   });
   if (!backward_weights) return;
   const int64_t rest_floats = state.rest.primitive == nullptr ? 0 : floats(state.rest.primitive->weight);

@@ -20,7 +20,7 @@ void gemm(const Gemm& g, const float* a, const float* b, float* c) {
   // longer side of c, in blocks that are worth reading the other operand again.
   const bool by_rows = g.rows >= g.columns;
   const int64_t side = by_rows ? g.rows : g.columns;
-  constexpr int64_t kBlocks = 8, kLeast = 64, kMacs = 1 << 22;
+  constexpr int64_t kBlocks = 8, kLeast = 128, kMacs = 1 << 22;
   const int64_t other = (by_rows ? g.columns : g.rows) * g.depth;
   const int64_t blocks = std::clamp<int64_t>(std::min(side / kLeast, side * other / kMacs), 1, kBlocks);
   const int64_t block = ((side + blocks - 1) / blocks + 15) / 16 * 16;
