@@ -242,6 +242,13 @@ const Archive::Bytes& Archive::bytes(const std::string& name) const { return get
 int64_t Archive::integer(const std::string& name) const { return get<int64_t>(name); }
 double Archive::real(const std::string& name) const { return get<double>(name); }
 
+int64_t Archive::integer(const std::string& name, int64_t low, int64_t high) const {
+  const int64_t value = integer(name);
+  check(value >= low && value <= high, source_.empty() ? kind_ : source_, ": section \"", name, "\" is ", value,
+        ", expected ", low, " to ", high);
+  return value;
+}
+
 Archive::Bytes Archive::encode() const {
   Writer out;
   size_t size = 64 + kind_.size();
