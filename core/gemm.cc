@@ -1,11 +1,13 @@
 #include "gemm.h"
 
 #include <algorithm>
+#include <mutex>
 #include <oneapi/dnnl/dnnl.hpp>
 
 #include "error.h"
 #include "kernel/isa.h"
 #include "one_thread.h"
+#include "onednn_primitive.h"
 #include "parallel.h"
 
 namespace sinter::onednn {
@@ -16,6 +18,8 @@ void gemm(const Gemm& g, const float* a, const float* b, float* c) {
     if (!g.accumulate) std::fill_n(c, g.rows * g.columns, 0.0f);
     return;
   }
+  static std::once_flag first;  // makes the code for all others
+  std::call_once(first, expect_memory_for_code);
   const int64_t a_step = g.transpose_a ? g.rows : g.depth, b_step = g.transpose_b ? g.depth : g.columns;
   const auto rows = [&](int64_t begin, int64_t end) {
     const dnnl::status status = dnnl::sgemm(g.transpose_a ? 'T' : 'N', g.transpose_b ? 'T' : 'N', end - begin,
