@@ -1,9 +1,11 @@
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <limits>
 
 #include "../quant/fused_conv.h"
 #include "../quant/integer/avg_pool.h"
+#include "../quant/integer/conv.h"
 #include "../quant/tables.h"
 #include "program.h"
 
@@ -13,6 +15,8 @@ namespace {
 
 constexpr int64_t kMaxBias = int64_t{1} << 30;
 constexpr int64_t kLargest = 1 << 20;  // of what windows are made of
+
+bool is_scale(float scale) { return scale > 0 && scale <= 0x1p100f; }
 
 int64_t reach(const Value& value) {
   return std::max(std::abs(static_cast<int64_t>(value.low)), std::abs(static_cast<int64_t>(value.high)));
@@ -45,6 +49,9 @@ Shape convolution_shape(const Program& p, const Instruction& step) {
         "has bias ", step.bias.spec(), " and scales ", step.weight_scales.spec(), " for ", w.size(0), " channels");
   for (const int32_t b : step.bias.values<int32_t>())
     check(std::abs(static_cast<int64_t>(b)) <= kMaxBias, "has the bias ", b, ", expected at most 2^30");
+  for (const float scale : step.weight_scales.values<float>())
+    check(is_scale(scale), "has the scale ", scale, " for weights");
+  quant::accumulator_reach(w, p.values[step.inputs[0]].grid(), "is refused");
   for (const Pair& pair : {a.stride, a.dilation, Pair{a.padding.h + 1, a.padding.w + 1}})
     check(pair.h >= 1 && pair.h <= kLargest && pair.w >= 1 && pair.w <= kLargest, "has a window of size ", pair);
   int64_t h = 0, width = 0;
@@ -65,7 +72,7 @@ Shape convolution_shape(const Program& p, const Instruction& step) {
   return x.rank() == 2 ? Shape{1, w.size(0)} : Shape{1, h, width, w.size(0)};
 }
 
-// Sizes and indices small enough to compute with; none: all of an axis.
+// Numbers small enough to compute with; none: all of an axis.
 void check_attributes(const Op& op) {
   const auto fits = [](int64_t v) {
     return std::abs(static_cast<double>(v)) < 0x1p31 || v == std::numeric_limits<int64_t>::max();
@@ -73,8 +80,10 @@ void check_attributes(const Op& op) {
   for (const Field& field : op.fields()) {
     const auto* one = std::get_if<int64_t>(&field.value);
     const auto* list = std::get_if<std::vector<int64_t>>(&field.value);
-    check((one == nullptr || fits(*one)) && (list == nullptr || std::all_of(list->begin(), list->end(), fits)), "has ",
-          field);
+    const auto* real = std::get_if<double>(&field.value);
+    check((one == nullptr || fits(*one)) && (list == nullptr || std::all_of(list->begin(), list->end(), fits)) &&
+              (real == nullptr || std::isfinite(*real)),
+          "has ", field);
   }
 }
 
@@ -100,9 +109,11 @@ Shape result_shape(const Program& p, const Instruction& step) {
       specs.push_back(constant.spec());
       continue;
     }
-    check(next < step.inputs.size(), "has ", step.inputs.size(), " inputs");
+    check(next < step.inputs.size(), "has ", step.inputs.size(), " inputs, fewer than its operation");
     specs.push_back({DType::float32, p.values[step.inputs[next++]].shape});
   }
+  check(next == step.inputs.size() || (step.constants.empty() && step.opcode != Opcode::cpu), "has ", step.inputs.size(),
+        " inputs, but its operation reads ", next, " of them");
   for (; next < step.inputs.size(); ++next) specs.push_back({DType::float32, p.values[step.inputs[next]].shape});
   const Specs results = step.op->infer(specs);
   check(results.size() == 1 && results[0].dtype == DType::float32, "has an operation with other results");
@@ -223,6 +234,15 @@ void check_table(const Program& p, const Instruction& step) {
   y.dtype == DType::int16 ? check_entries(step.table.values<int16_t>()) : check_entries(step.table.values<int8_t>());
 }
 
+// Nothing is in a file that is of no use.
+void check_parts(const Instruction& step) {
+  const bool conv = step.opcode == Opcode::conv, table = step.opcode == Opcode::table;
+  const bool operands = step.opcode == Opcode::cpu || step.opcode == Opcode::prelu;
+  check(conv || !(step.weight.defined() || step.bias.defined() || step.weight_scales.defined()), "has weights");
+  check(table || !step.table.defined(), "has a table");
+  check(operands || step.constants.empty(), "has constants");
+}
+
 // What keeps the arithmetic exact: every term is below 2^46.
 void check_multipliers(const Program& p, const Instruction& step) {
   const bool head = p.values[step.output].dtype == DType::int32;
@@ -269,6 +289,7 @@ void check_instruction(const Program& p, const Instruction& step, const std::vec
   for (const int input : step.inputs)
     check(input >= 0 && input < static_cast<int>(p.values.size()) && known[input], "reads value ", input,
           ", which does not exist then");
+  check_parts(step);
   check_types(p, step);
   check_operation(p, step);
   const Value& y = p.values[step.output];
@@ -299,7 +320,7 @@ void check_program(const Program& program) {
     }
     check(elements <= 0x1p31, "program: ", value.name, " is ", value.shape, ", expected at most 2^31 elements");
     if (!value.is_integer()) continue;
-    check(value.scale > 0 && value.scale <= 0x1p100f, "program: the scale of ", value.name, " is ", value.scale);
+    check(is_scale(value.scale), "program: the scale of ", value.name, " is ", value.scale);
     const bool wide = value.dtype == DType::int16;
     check(wide ? value.bits == 16 : value.bits == 8 || value.bits == 4 || value.bits == 2, "program: ", value.name,
           " has ", value.bits, " bits in ", value.dtype);

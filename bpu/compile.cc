@@ -23,8 +23,8 @@ Program compile(const quant::PreparedModel& model, const CompileOptions& options
   std::string violations;
   for (const Instruction& step : program.instructions) try {
       if (step.opcode == Opcode::conv)  // its accumulators
-        quant::integer_weights(step.weight, program.values[step.inputs[0]].grid(), false,
-                               program.values[step.output].name.c_str());
+        quant::accumulator_reach(step.weight, program.values[step.inputs[0]].grid(),
+                                 program.values[step.output].name.c_str());
     } catch (const Error& error) {
       violations += text("\n  ", error.what());
     }

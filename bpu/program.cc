@@ -6,6 +6,7 @@
 
 #include "../core/op_registry.h"
 #include "../core/serialize.h"
+#include "../core/within.h"
 #include "../quant/fused_conv.h"
 
 namespace sinter::bpu {
@@ -36,14 +37,8 @@ std::string numbered(const char* what, size_t i) {
   return text(what, "/", std::string(digits.size() < 6 ? 6 - digits.size() : 0, '0'), digits, "/");
 }
 
-int64_t bounded(const Archive& archive, const std::string& name, int64_t low, int64_t high) {
-  const int64_t value = archive.integer(name);
-  check(value >= low && value <= high, name, " is ", value, ", expected ", low, " to ", high);
-  return value;
-}
-
 int small(const Archive& archive, const std::string& name) {
-  return static_cast<int>(bounded(archive, name, INT32_MIN, INT32_MAX));
+  return static_cast<int>(archive.integer(name, INT32_MIN, INT32_MAX));
 }
 
 void write(const quant::March& march, Archive& archive) {
@@ -60,14 +55,14 @@ void write(const quant::March& march, Archive& archive) {
 
 quant::March read_march(const Archive& archive) {
   quant::March march{.name = archive.text("march/name"),
-                     .power_of_two_scales = bounded(archive, "march/power_of_two_scales", 0, 1) == 1,
+                     .power_of_two_scales = archive.integer("march/power_of_two_scales", 0, 1) == 1,
                      .min_scale_exponent = small(archive, "march/min_scale_exponent"),
                      .max_scale_exponent = small(archive, "march/max_scale_exponent"),
                      .multiplier_bits = small(archive, "march/multiplier_bits"),
                      .max_shift = small(archive, "march/max_shift"),
-                     .rounding = bounded(archive, "march/half_up", 0, 1) == 1 ? quant::Rounding::half_up
-                                                                              : quant::Rounding::half_to_even,
-                     .int16_activations = bounded(archive, "march/int16_activations", 0, 1) == 1,
+                     .rounding = archive.integer("march/half_up", 0, 1) == 1 ? quant::Rounding::half_up
+                                                                             : quant::Rounding::half_to_even,
+                     .int16_activations = archive.integer("march/int16_activations", 0, 1) == 1,
                      .int16_kernel = archive.integer("march/int16_kernel")};
   march.validate();
   return march;
@@ -127,20 +122,26 @@ void write(const Instruction& step, const std::string& prefix, Archive& archive)
   archive.set(prefix + "rescale", integers(rescale));
 }
 
+// Fused convolutions have the names of those that they are made of.
+bool is_fused(const std::string& name, const std::vector<Field>& fields) {
+  return (name == "conv2d" || name == "conv_transpose2d" || name == "linear") &&
+         std::any_of(fields.begin(), fields.end(), [](const Field& field) { return field.name == "linear"; });
+}
+
 Instruction read_instruction(const std::string& prefix, const Archive& archive) {
   Instruction step;
-  step.opcode = static_cast<Opcode>(bounded(archive, prefix + "opcode", 0, static_cast<int64_t>(Opcode::cpu)));
+  step.opcode = static_cast<Opcode>(archive.integer(prefix + "opcode", 0, static_cast<int64_t>(Opcode::cpu)));
   step.inputs = indices(archive, prefix + "inputs");
   step.output = small(archive, prefix + "output");
   if (archive.contains(prefix + "op")) {
     const std::string name = load_op_name(archive, prefix);
     const std::vector<Field> fields = load_op_fields(archive, prefix);
     FusedConvAttributes fused;
-    const bool is_fused = std::any_of(fields.begin(), fields.end(), [](const Field& f) { return f.name == "linear"; });
-    if (is_fused) {
+    if (is_fused(name, fields)) {
       assign_fields(fused, fields);
       activation_named(fused.activation);
       step.op = std::make_shared<quant::FusedConv>(fused);
+      check_fields(*step.op, fields);
     } else {
       step.op = make_op(name, fields);
     }
@@ -148,7 +149,7 @@ Instruction read_instruction(const std::string& prefix, const Archive& archive) 
   each_tensor(step, [&](const char* name, Tensor& tensor) {
     if (archive.contains(prefix + name)) tensor = archive.tensor(prefix + name);
   });
-  const int64_t constants = bounded(archive, prefix + "constant count", 0, 64);
+  const int64_t constants = archive.integer(prefix + "constant count", 0, 64);
   for (int64_t i = 0; i < constants; ++i) {
     const std::string name = text(prefix, "constant/", i);
     step.constants.push_back(archive.contains(name) ? archive.tensor(name) : Tensor());
@@ -176,6 +177,9 @@ void save(const Program& program, const std::string& path) {
   archive.set("outputs", integers(wide(program.outputs)));
   archive.set("value count", program.values.size());
   archive.set("instruction count", program.instructions.size());
+  for (const Instruction& step : program.instructions)
+    if (step.op != nullptr && dynamic_cast<const quant::FusedConv*>(step.op.get()) == nullptr)
+      within(text("save: ", program.values[step.output].name), [&] { check_can_be_made(*step.op); });
   for (size_t i = 0; i < program.values.size(); ++i) write(program.values[i], numbered("value", i), archive);
   for (size_t i = 0; i < program.instructions.size(); ++i)
     write(program.instructions[i], numbered("instruction", i), archive);
@@ -184,23 +188,21 @@ void save(const Program& program, const std::string& path) {
 
 Program load_program(const std::string& path) {
   const Archive archive = Archive::read(path, kKind);
-  try {
+  return within(path, [&] {
     Program program;
     program.march = read_march(archive);
     program.version = archive.text("version");
     program.fingerprint = archive.integer("fingerprint");
     program.inputs = indices(archive, "inputs");
     program.outputs = indices(archive, "outputs");
-    const int64_t values = bounded(archive, "value count", 0, 1 << 20);
-    const int64_t instructions = bounded(archive, "instruction count", 0, 1 << 20);
+    const int64_t values = archive.integer("value count", 0, 1 << 20);
+    const int64_t instructions = archive.integer("instruction count", 0, 1 << 20);
     for (int64_t i = 0; i < values; ++i) program.values.push_back(read_value(numbered("value", i), archive));
     for (int64_t i = 0; i < instructions; ++i)
       program.instructions.push_back(read_instruction(numbered("instruction", i), archive));
     check_program(program);
     return program;
-  } catch (const Error& error) {
-    fail(path, ": ", error.what());
-  }
+  });
 }
 
 int64_t parameter_bytes(const Program& program) {

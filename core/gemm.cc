@@ -1,10 +1,12 @@
 #include "gemm.h"
 
 #include <algorithm>
+#include <mutex>
 #include <oneapi/dnnl/dnnl.hpp>
 
 #include "error.h"
 #include "one_thread.h"
+#include "onednn_primitive.h"
 #include "parallel.h"
 
 namespace sinter::onednn {
@@ -15,6 +17,8 @@ void gemm(const Gemm& g, const float* a, const float* b, float* c) {
     if (!g.accumulate) std::fill_n(c, g.rows * g.columns, 0.0f);
     return;
   }
+  static std::once_flag first;  // makes the code for all others
+  std::call_once(first, expect_memory_for_code);
   const int64_t a_step = g.transpose_a ? g.rows : g.depth, b_step = g.transpose_b ? g.depth : g.columns;
   // How sgemm splits the work among threads changes its sums, so the split is ours, and the same for any number: of the
   // longer side of c, in blocks that are worth reading the other operand again.

@@ -1,5 +1,7 @@
 #include "onednn_primitive.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cstring>
@@ -82,6 +84,7 @@ void avoid_overrun(dnnl::convolution_backward_weights::primitive_desc& desc, con
 }
 
 std::shared_ptr<const Primitive> make(const PrimitiveKey& key) {
+  expect_memory_for_code();
   const auto& [kind, c, has_bias, winograd] = key;
   const OneThread alone;
   using type = memory::data_type;
@@ -93,7 +96,9 @@ std::shared_ptr<const Primitive> make(const PrimitiveKey& key) {
   const auto y = activation(c.batch, c.out_height, c.out_width, c.out, integer ? type::s32 : type::f32, winograd);
   const memory::desc weight(weight_dims(c), weight_type, tag::any);
   const memory::desc bias = has_bias ? memory::desc({c.out}, type::f32, tag::x) : memory::desc();
-  const Dims strides{c.stride_h, c.stride_w}, dilations{c.dilation_h - 1, c.dilation_w - 1};
+  // A kernel of one value has no dilation: oneDNN would compute with a large one.
+  const Dims strides{c.stride_h, c.stride_w};
+  const Dims dilations{c.kernel_h == 1 ? 0 : c.dilation_h - 1, c.kernel_w == 1 ? 0 : c.dilation_w - 1};
   const Dims before{c.padding_h, c.padding_w};
   // What the last window leaves over is padding of its own (or, negative, is not read).
   const Dims after{(c.out_height - 1) * c.stride_h + (c.kernel_h - 1) * c.dilation_h + 1 - c.height - c.padding_h,
@@ -193,6 +198,13 @@ Tensor reorder_weight(const Primitive& p, const PrimitiveKey& key, const Tensor&
 }
 
 }  // namespace
+
+void expect_memory_for_code() {
+  constexpr size_t kMost = size_t{32} << 20;  // ten times what the largest primitive was seen to take
+  void* room = ::mmap(nullptr, kMost, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  check(room != MAP_FAILED, "out of memory: there is no room for oneDNN's code");
+  ::munmap(room, kMost);
+}
 
 std::shared_ptr<const Primitive> find_or_make(const PrimitiveKey& key) {
   Library& lib = library();

@@ -34,6 +34,10 @@ struct Primitive {
 
 constexpr int64_t kBlock = 16;  ///< channels of nChw16c
 
+/// Throws Error where memory is about to end. oneDNN writes the code that it makes without a look at whether it got
+/// memory for it: this has to be called before it makes any.
+void expect_memory_for_code();
+
 std::shared_ptr<const Primitive> find_or_make(const PrimitiveKey& key);
 
 /// The weights as the primitive wants them; with `keep`, until their values change.

@@ -1,5 +1,7 @@
 #include "op.h"
 
+#include <new>
+
 #include "autograd.h"
 #include "graph.h"
 #include "op_work.h"
@@ -120,7 +122,9 @@ void zero_gradients(const Context& context, Gradients& dx) {
     if (dx.wanted(i)) dx.set(i, Tensor::zeros(context.input(i).shape));
 }
 
-std::vector<Tensor> call_all(std::shared_ptr<const Op> op, std::vector<Tensor> inputs) {
+namespace {
+
+std::vector<Tensor> run(std::shared_ptr<const Op> op, std::vector<Tensor> inputs) {
   Specs specs;
   specs.reserve(inputs.size());
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -147,6 +151,16 @@ std::vector<Tensor> call_all(std::shared_ptr<const Op> op, std::vector<Tensor> i
   op->forward(inputs, outputs, context);
   if (recording) detail::record_on_tape(std::move(op), std::move(context), inputs, outputs);
   return outputs;
+}
+
+}  // namespace
+
+std::vector<Tensor> call_all(std::shared_ptr<const Op> op, std::vector<Tensor> inputs) {
+  try {
+    return run(op, std::move(inputs));
+  } catch (const std::bad_alloc&) {
+    fail(op->name(), ": out of memory");
+  }
 }
 
 }  // namespace sinter

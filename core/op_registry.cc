@@ -1,7 +1,8 @@
 #include "op_registry.h"
 
-#include <functional>
+#include <algorithm>
 #include <map>
+#include <typeinfo>
 
 #include "ops/arithmetic.h"
 #include "ops/avg_pool2d.h"
@@ -16,6 +17,7 @@
 #include "ops/leaky_relu.h"
 #include "ops/linear.h"
 #include "ops/log_softmax.h"
+#include "ops/matmul.h"
 #include "ops/max_pool2d.h"
 #include "ops/pad.h"
 #include "ops/pixel_shuffle.h"
@@ -30,78 +32,97 @@
 #include "ops/slice.h"
 #include "ops/softmax.h"
 #include "ops/tanh.h"
+#include "registered_op.h"
 #include "serialize.h"
 
 namespace sinter {
 
 namespace {
 
-using Make = std::function<std::shared_ptr<const Op>(std::span<const Field>)>;
+// The operations that files may name. Those that the library keeps to itself (fused ones) are not among them, nor are
+// those of losses and metrics.
+struct Makers {
+  std::map<std::string, detail::MakeOp> all;
+  std::string duplicate;  // an error in a static initialiser could not be caught
 
-template <class O>
-Make plain() {
-  return [](std::span<const Field> fields) {
-    check(fields.empty(), O{}.name(), " has no attributes, but the file names ", fields.size());
-    return std::make_shared<const O>();
-  };
+  Makers() {
+    const auto add = [&](auto op) { all.emplace(op.name(), detail::remake(op)); };
+    add(ops::Add{});
+    add(ops::Sub{});
+    add(ops::Mul{});
+    add(ops::Div{});
+    add(ops::AvgPool2d{{.kernel = 1}});
+    add(ops::BatchNorm{});
+    add(ops::Concat{});
+    add(ops::Conv2d{});
+    add(ops::ConvTranspose2d{});
+    add(ops::Dropout{{}});
+    add(ops::Flatten{});
+    add(ops::Hardsigmoid{});
+    add(ops::Hardswish{});
+    add(ops::LeakyRelu{{}});
+    add(ops::Linear{});
+    add(ops::LogSoftmax{});
+    add(ops::Matmul{});
+    add(ops::Max{});
+    add(ops::MaxPool2d{{.kernel = 1}});
+    add(ops::Mean{});
+    add(ops::Pad{});
+    add(ops::PixelShuffle{{}});
+    add(ops::Prelu{});
+    add(ops::Relu{});
+    add(ops::Relu6{});
+    add(ops::Reshape{});
+    add(ops::Resize{{.scale = 1}});
+    add(ops::Sigmoid{});
+    add(ops::Silu{});
+    add(ops::Slice{{}});
+    add(ops::Softmax{});
+    add(ops::Sum{});
+    add(ops::Tanh{});
+  }
+};
+
+Makers& makers() {
+  static auto& instance = *new Makers;
+  return instance;
 }
 
-// `attributes` are any that are valid: where some have no default.
-template <class O, class Attributes = decltype(O::attributes)>
-Make with(Attributes attributes = {}) {
-  return [attributes](std::span<const Field> fields) {
-    Attributes own = attributes;
-    assign_fields(own, fields);
-    return std::make_shared<const O>(own);
-  };
-}
-
-const std::map<std::string, Make>& makers() {
-  static const auto& all = *new std::map<std::string, Make>{
-      {"add", plain<ops::Add>()},
-      {"sub", plain<ops::Sub>()},
-      {"mul", plain<ops::Mul>()},
-      {"div", plain<ops::Div>()},
-      {"avg_pool2d", with<ops::AvgPool2d>(AvgPoolAttributes{.kernel = 1})},
-      {"batch_norm", with<ops::BatchNorm>()},
-      {"concat", with<ops::Concat>()},
-      {"conv2d", with<ops::Conv2d>()},
-      {"conv_transpose2d", with<ops::ConvTranspose2d>()},
-      {"dropout", with<ops::Dropout>()},
-      {"flatten", with<ops::Flatten>()},
-      {"hardsigmoid", plain<ops::Hardsigmoid>()},
-      {"hardswish", plain<ops::Hardswish>()},
-      {"leaky_relu", with<ops::LeakyRelu>()},
-      {"linear", plain<ops::Linear>()},
-      {"log_softmax", with<ops::LogSoftmax>()},
-      {"max", with<ops::Max>()},
-      {"max_pool2d", with<ops::MaxPool2d>(MaxPoolAttributes{.kernel = 1})},
-      {"mean", with<ops::Mean>()},
-      {"pad", with<ops::Pad>()},
-      {"pixel_shuffle", with<ops::PixelShuffle>()},
-      {"prelu", plain<ops::Prelu>()},
-      {"relu", plain<ops::Relu>()},
-      {"relu6", plain<ops::Relu6>()},
-      {"reshape", with<ops::Reshape>()},
-      {"resize", with<ops::Resize>(ResizeAttributes{.scale = 1})},
-      {"sigmoid", plain<ops::Sigmoid>()},
-      {"silu", plain<ops::Silu>()},
-      {"slice", with<ops::Slice>()},
-      {"softmax", with<ops::Softmax>()},
-      {"sum", with<ops::Sum>()},
-      {"tanh", plain<ops::Tanh>()},
-  };
-  return all;
-}
-
+constexpr const char* kRemedy = "made known by a `static const RegisteredOp<...>` in the program's source";
 constexpr const char* kTypes = "birtv";  // in the order of Field::Value
 
 }  // namespace
 
+void detail::register_op(const std::string& name, MakeOp make) {
+  if (!makers().all.emplace(name, std::move(make)).second) makers().duplicate = name;
+}
+
 std::shared_ptr<const Op> make_op(const std::string& name, std::span<const Field> fields) {
-  const auto found = makers().find(name);
-  check(found != makers().end(), "operation '", name, "' is unknown to this version");
-  return found->second(fields);
+  const Makers& known = makers();
+  check(known.duplicate.empty(), "operation '", known.duplicate, "' was registered twice");
+  const auto found = known.all.find(name);
+  check(found != known.all.end(), "operation '", name, "' is unknown: it is of a newer version, or a program's own ",
+        kRemedy);
+  std::shared_ptr<const Op> op = found->second(fields);
+  check_fields(*op, fields);
+  return op;
+}
+
+void check_fields(const Op& op, std::span<const Field> fields) {
+  const std::vector<Field> taken = op.fields();
+  for (const Field& field : fields)
+    check(std::find(taken.begin(), taken.end(), field) != taken.end(), "operation '", op.name(), "' has no attribute ",
+          field);
+}
+
+void check_can_be_made(const Op& op) {
+  const std::string name(op.name());
+  check(makers().all.contains(name), "operation '", name, "' is not registered, and could not be loaded: it is ",
+        kRemedy);
+  const std::vector<Field> fields = op.fields();
+  const auto again = make_op(name, fields);
+  const Op& made = *again;
+  check(typeid(made) == typeid(op), "operation '", name, "' has the name of another one that is registered");
 }
 
 void save_op(const Op& op, Archive& archive, const std::string& prefix) {

@@ -9,8 +9,12 @@
 namespace sinter {
 
 /// The operation of that name with these attributes, as `name()` and `fields()` of another one gave them. Throws Error
-/// for a name that no operation of a network has, and for attributes that it refuses.
+/// for a name that is unknown, and for attributes that it refuses or does not have.
 std::shared_ptr<const Op> make_op(const std::string& name, std::span<const Field> fields);
+/// Throws Error unless the operation has taken these attributes as they are.
+void check_fields(const Op& op, std::span<const Field> fields);
+/// Throws Error unless `make_op` makes this operation from its name and fields.
+void check_can_be_made(const Op& op);
 
 class Archive;
 /// The sections of an operation, below `prefix`, and the operation of such sections.

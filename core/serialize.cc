@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "file.h"
+#include "within.h"
 
 // The file, all numbers little-endian:
 //
@@ -241,6 +242,13 @@ const Archive::Bytes& Archive::bytes(const std::string& name) const { return get
 int64_t Archive::integer(const std::string& name) const { return get<int64_t>(name); }
 double Archive::real(const std::string& name) const { return get<double>(name); }
 
+int64_t Archive::integer(const std::string& name, int64_t low, int64_t high) const {
+  const int64_t value = integer(name);
+  check(value >= low && value <= high, source_.empty() ? kind_ : source_, ": section \"", name, "\" is ", value,
+        ", expected ", low, " to ", high);
+  return value;
+}
+
 Archive::Bytes Archive::encode() const {
   Writer out;
   size_t size = 64 + kind_.size();
@@ -310,7 +318,9 @@ Archive Archive::decode(std::span<const std::byte> content, std::string_view kin
     in.check_seal();
     if (static_cast<size_t>(head.type) >= kTypes.size())
       in.refuse("type ", static_cast<int64_t>(head.type), " is unknown");
-    archive.sections_.emplace_hint(archive.sections_.end(), name, value_from(in, head, sizes, payload));
+    within(sinter::text(source, ": section \"", name, "\""), [&] {
+      archive.sections_.emplace_hint(archive.sections_.end(), name, value_from(in, head, sizes, payload));
+    });
     last = std::move(name);
   }
   in.enter("the end");
@@ -318,10 +328,14 @@ Archive Archive::decode(std::span<const std::byte> content, std::string_view kin
   return archive;
 }
 
-void Archive::write(const std::string& path) const { write_file(path, encode()); }
+void Archive::write(const std::string& path) const {
+  within(path, [&] { write_file(path, encode()); });
+}
 
 Archive Archive::read(const std::string& path, std::string_view kind, int64_t newest) {
-  return decode(read_file(path), kind, newest, path);
+  FileReader file(path);
+  check(file.starts_with({kMagic.data(), kMagic.size()}), path, ": is no sinter file");  // before it is read
+  return within(path, [&] { return decode(file.read_rest(kMaxFileBytes), kind, newest, path); });
 }
 
 }  // namespace sinter

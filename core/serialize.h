@@ -48,6 +48,8 @@ class Archive {
   const Bytes& bytes(const std::string& name) const;
   int64_t integer(const std::string& name) const;
   double real(const std::string& name) const;
+  /// An integer from `low` to `high`.
+  int64_t integer(const std::string& name, int64_t low, int64_t high) const;
 
   /// The file's content.
   Bytes encode() const;

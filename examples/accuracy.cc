@@ -9,7 +9,6 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -33,8 +32,12 @@ class Results {
  public:
   // Those of other options are not to be mixed with these.
   Results(std::string path, const std::string& options) : path_(std::move(path)) {
-    std::ifstream file(path_);
-    if (file) json_ = Json::parse(file);
+    if (std::filesystem::exists(path_)) {
+      const auto bytes = read_file(path_);
+      const auto* words = reinterpret_cast<const char*>(bytes.data());
+      json_ = Json::parse(words, words + bytes.size(), nullptr, false);
+      check(json_.is_object(), path_, ": is no table of results");
+    }
     const std::string there = json_.value("options", options);
     check(there == options, path_, ": it is of ", there, ", expected ", options, "; give another --output");
     json_["options"] = options;

@@ -11,6 +11,9 @@
 
 namespace sinter::quant {
 
+/// What no count of an observer's state can exceed: one in a file that does was altered.
+inline constexpr int64_t kMostCounted = int64_t{1} << 53;
+
 /// Sees the values of an observer's state by name: it saves them, or it loads them.
 class StateVisitor {
  public:

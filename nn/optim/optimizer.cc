@@ -11,6 +11,7 @@ namespace sinter::optim {
 namespace {
 
 constexpr int64_t kGrain = 1 << 14;
+constexpr int64_t kMostSteps = int64_t{1} << 53;  // one in a file that has more was altered
 
 // Whether the pattern, in which `*` stands for any characters, is the whole name: the usual search that goes back to
 // the last star only.
@@ -160,7 +161,7 @@ void Optimizer::load(const Archive& archive, const std::string& prefix) {
   for (const std::string& section : archive.names(steps)) {
     const std::string parameter = section.substr(steps.size());
     State& state = states[parameter];
-    state.steps = archive.integer(section);
+    state.steps = archive.integer(section, 0, kMostSteps);
     for (const std::string& slot : names)
       state.slots.emplace_back(archive.tensor(slot_section(prefix, slot, parameter)).clone(), false);
   }

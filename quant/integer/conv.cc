@@ -37,6 +37,9 @@ void convolve(const onednn::Convolution& c, const Tensor& x, const Tensor& weigh
   });
 }
 
+// Output channels of so many weights that a thread takes at once.
+int64_t weight_grain(int64_t each) { return std::max<int64_t>(1, (1 << 16) / std::max<int64_t>(each, 1)); }
+
 // Integers that are never negative are the same bytes as uint8, which needs no compensation.
 bool is_unsigned(const Bounds& x) { return x.low >= 0; }
 
@@ -57,22 +60,28 @@ Tensor to_float(const Tensor& x) {
   return result;
 }
 
+std::vector<int64_t> accumulator_reach(const Tensor& weight, const Grid& x, const char* what) {
+  const int64_t outputs = weight.size(0), each = weight.elements() / outputs, reach = reach_of(x.bounds);
+  const int8_t* w = weight.data<int8_t>();
+  std::vector<int64_t> sums(outputs);
+  const auto& kernels = kernel::elementwise_kernels();
+  parallel_for(outputs, weight_grain(each), [&](int64_t begin, int64_t end) {
+    for (int64_t o = begin; o < end; ++o) sums[o] = kernels.sum_abs(w + o * each, each) * reach;
+  });
+  for (int64_t o = 0; o < outputs; ++o)
+    check(sums[o] <= kAccumulatorLimit, what, ": the accumulator of output channel ", o, " may reach ", sums[o],
+          ", expected at most ", kAccumulatorLimit, " so that 32 bits hold it with its bias");
+  return sums;
+}
+
 IntegerWeights integer_weights(const Tensor& weight, const Grid& x, bool keep, const char* what) {
   IntegerWeights result{{}, 0, keep};
   const int64_t outputs = weight.size(0), each = weight.elements() / outputs, reach = reach_of(x.bounds);
   const int64_t at_once = x.dtype == DType::int16 ? 255 : reach;  // of what one convolution reads
   const int8_t* w = weight.data<int8_t>();
-  std::vector<int64_t> sums(outputs);
   const auto& kernels = kernel::elementwise_kernels();
-  const int64_t grain = std::max<int64_t>(1, (1 << 16) / std::max<int64_t>(each, 1));
-  parallel_for(outputs, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t o = begin; o < end; ++o) sums[o] = kernels.sum_abs(w + o * each, each);
-  });
-  for (int64_t o = 0; o < outputs; ++o) {
-    result.reach = std::max(result.reach, sums[o] * reach);
-    check(sums[o] * reach <= kAccumulatorLimit, what, ": the accumulator of output channel ", o, " may reach ",
-          sums[o] * reach, ", expected at most ", kAccumulatorLimit, " so that 32 bits hold it with its bias");
-  }
+  const std::vector<int64_t> sums = accumulator_reach(weight, x, what);
+  result.reach = *std::max_element(sums.begin(), sums.end());
   if (result.reach / std::max<int64_t>(reach, 1) * at_once < kExact) {
     result.parts.push_back(weight);
     return result;
@@ -82,7 +91,7 @@ IntegerWeights integer_weights(const Tensor& weight, const Grid& x, bool keep, c
   while (std::any_of(next.begin(), next.end(), [&](int64_t i) { return i < each; })) {
     Tensor part = Tensor::zeros(weight.shape(), DType::int8);
     auto* out = part.mutable_data<int8_t>();
-    parallel_for(outputs, grain, [&](int64_t begin, int64_t end) {
+    parallel_for(outputs, weight_grain(each), [&](int64_t begin, int64_t end) {
       for (int64_t o = begin; o < end; ++o) {
         const int64_t first = next[o];
         int64_t sum = 0;

@@ -21,7 +21,11 @@ struct IntegerWeights {
 /// int8 or uint8 values as float32.
 Tensor to_float(const Tensor& x);
 
-/// Throws Error, naming `what`, where a channel's accumulator could leave int32 (bias included, as |qb| <= 2^30).
+/// For every output channel sum |w| * max |x|. Throws Error, naming `what`, where an accumulator could leave int32
+/// (bias included, as |qb| <= 2^30).
+std::vector<int64_t> accumulator_reach(const Tensor& weight, const Grid& x, const char* what);
+
+/// Throws Error as `accumulator_reach` does.
 IntegerWeights integer_weights(const Tensor& weight, const Grid& x, bool keep, const char* what);
 
 /// acc = conv(x, weight), exact in int32. x is int8 or int16 within the grid's bounds ([0,127] after a ReLU is faster

@@ -59,9 +59,16 @@ void Kl::validate() const {
   check(bins >= 128 && bins <= (1 << 16), "kl: bins is ", bins, ", expected 128 to 2^16");
   check(update_interval >= 1, "kl: update_interval is ", update_interval, ", expected at least 1");
   const auto size = static_cast<int64_t>(counts_.size());
-  check(size == 0 || (size >= bins && size <= most_bins() && std::isfinite(width_) && width_ > 0 &&
-                      *std::min_element(counts_.begin(), counts_.end()) >= 0),
+  check(size == 0 || (size >= bins && size <= most_bins() && std::isfinite(width_) && width_ > 0),
         "kl: the state's histogram has ", size, " bins of width ", width_);
+  int64_t seen = 0;
+  for (const int64_t count : counts_) {
+    check(count >= 0 && count <= kMostCounted - seen, "kl: the state's histogram has a bin of ", count, " values");
+    seen += count;
+  }
+  check(batches_ >= 0 && batches_ <= kMostCounted, "kl: the state is of ", batches_, " batches");
+  check(std::isfinite(min_) && std::isfinite(max_) && min_ <= max_ && std::isfinite(threshold_) && threshold_ >= 0,
+        "kl: the state's range is ", min_, "..", max_, ", its threshold ", threshold_);
 }
 
 void Kl::state(StateVisitor& visitor) {

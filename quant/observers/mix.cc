@@ -1,6 +1,7 @@
 #include "mix.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "../../core/error.h"
 #include "min_max.h"
@@ -24,6 +25,10 @@ void Mix::validate() const {
   for (const auto* values : {&mins_, &maxs_, &errors_})
     check(values->size() == candidates_.size(), "mix: the state has ", values->size(), " candidates, expected ",
           candidates_.size());
+  for (size_t i = 0; i < candidates_.size(); ++i)
+    check(std::isfinite(mins_[i]) && std::isfinite(maxs_[i]) && mins_[i] <= maxs_[i] && errors_[i] >= 0,
+          "mix: the state's candidate ", i, " has the range ", mins_[i], "..", maxs_[i], " and the error ", errors_[i]);
+  check(batches_ >= 0 && batches_ <= kMostCounted, "mix: the state is of ", batches_, " batches");
 }
 
 void Mix::state(StateVisitor& visitor) {

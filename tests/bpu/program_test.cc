@@ -2,11 +2,16 @@
 
 #include <unistd.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 
 #include "../../bpu/compile.h"
+#include "../../bpu/simulator.h"
 #include "../../core/file.h"
+#include "../../core/op_registry.h"
+#include "../../core/registered_op.h"
 #include "../../quant/fused_conv.h"
 #include "nets.h"
 
@@ -25,6 +30,72 @@ void with_attributes(bpu::Program& p, const F& change) {
   FusedConvAttributes attributes = static_cast<const quant::FusedConv&>(*p.instructions[0].op).attributes;
   change(attributes);
   p.instructions[0].op = std::make_shared<quant::FusedConv>(attributes);
+}
+
+// Operations of a user's own: registered, not registered, with attributes, and with the name of another.
+struct Cube : Op {
+  std::string_view name() const override { return "cube"; }
+  Specs infer(std::span<const Spec> x) const override {
+    check(x.size() == 1, "cube: got ", x.size(), " inputs, expected 1");
+    return {x[0]};
+  }
+  void forward(Inputs x, Outputs y, Context&) const override {
+    for (int64_t i = 0; i < x[0].elements(); ++i)
+      y[0].mutable_data<float>()[i] = x[0].data<float>()[i] * x[0].data<float>()[i] * x[0].data<float>()[i];
+  }
+};
+const RegisteredOp<Cube> registered_cube;
+
+struct Unknown final : Cube {
+  std::string_view name() const override { return "unknown"; }
+};
+struct Impostor final : Cube {
+  std::string_view name() const override { return "sigmoid"; }
+};
+
+struct ShiftAttributes {
+  Required<double> by;
+  bool linear = false;  // as a fused convolution has one
+};
+inline std::vector<Field> fields_of(const ShiftAttributes& a) { return {{"by", double{a.by}}, {"linear", a.linear}}; }
+inline void assign_fields(ShiftAttributes& a, std::span<const Field> fields) {
+  double by = a.by;
+  sinter::detail::assign_field(fields, "by", by);
+  a.by = by;
+  sinter::detail::assign_field(fields, "linear", a.linear);
+}
+struct Shift final : OpWith<ShiftAttributes> {
+  Shift(const ShiftAttributes& a) : OpWith(a) {
+    check(a.by >= 0, "shift: by is ", double{a.by}, ", expected 0 or more");
+  }
+  std::string_view name() const override { return "shift"; }
+  Specs infer(std::span<const Spec> x) const override {
+    check(x.size() == 1, "shift: got ", x.size(), " inputs, expected 1");
+    return {x[0]};
+  }
+  void forward(Inputs x, Outputs y, Context&) const override {
+    for (int64_t i = 0; i < x[0].elements(); ++i)
+      y[0].mutable_data<float>()[i] = x[0].data<float>()[i] + static_cast<float>(attributes.by);
+  }
+};
+const RegisteredOp<Shift> registered_shift(Shift{{.by = 0}});
+
+// x [1,3] through one operation on the CPU.
+bpu::Program on_cpu(std::shared_ptr<const Op> op) {
+  bpu::Program p;
+  p.march = quant::March::bayes;
+  p.values = {{.name = "x", .shape = {1, 3}, .dtype = DType::float32},
+              {.name = "mine", .shape = {1, 3}, .dtype = DType::float32}};
+  p.inputs = {0};
+  p.outputs = {1};
+  bpu::Instruction step;
+  step.opcode = bpu::Opcode::cpu;
+  step.inputs = {0};
+  step.output = 1;
+  step.op = std::move(op);
+  step.constants = {Tensor()};
+  p.instructions = {step};
+  return p;
 }
 
 bpu::Program program() { return bpu::compile(test::every_layer()); }
@@ -97,6 +168,93 @@ TEST_CASE("a program that no compiler made is refused with the instruction at fa
   refused([](auto& p) { p.values[1].shape = {2, 3}; }, "expected the shape for one image");
   refused([](auto& p) { p.values[1].shape = {1, int64_t{1} << 40, 1, 1}; }, "expected axes of 1 to 2^24");
   refused([](auto& p) { p.values[1].shape = {1, 1 << 16, 1 << 16, 1}; }, "expected at most 2^31 elements");
+}
+
+TEST_CASE("parts of a file that nothing checks elsewhere are checked") {
+  const bpu::Program good = program();
+  const auto refused = [&](auto change, const std::string& message) {
+    bpu::Program p = good;
+    change(p);
+    CHECK_ERROR(bpu::check_program(p), message);
+  };
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  for (const float scale : {NAN, kInfinity, -1.0f, 0.0f})
+    refused([&](auto& p) { p.instructions[0].weight_scales = Tensor::full({8}, scale); },
+            text("instruction 0 (conv) has the scale ", scale, " for weights"));
+  refused([](auto& p) { p.instructions[0].table = Tensor::zeros({256}, DType::int8); }, "has a table");
+  refused([](auto& p) { p.instructions[0].constants = {Tensor()}; }, "has constants");
+  size_t pool = 0;
+  while (good.instructions[pool].opcode != bpu::Opcode::max_pool) ++pool;
+  refused([&](auto& p) { p.instructions[pool].weight = p.instructions[0].weight; }, "has weights");
+
+  bpu::Program p = on_cpu(std::make_shared<Cube>());
+  CHECK_NOTHROW(bpu::check_program(p));
+  p.instructions[0].constants.clear();
+  CHECK_ERROR(bpu::check_program(p), "instruction 0 (cpu) has 1 inputs, but its operation reads 0 of them");
+  p.instructions[0].constants = {Tensor(), Tensor()};
+  CHECK_ERROR(bpu::check_program(p), "instruction 0 (cpu) has 1 inputs, fewer than its operation");
+  p.instructions[0].constants = {Tensor(), Tensor::zeros({3})};
+  CHECK_ERROR(bpu::check_program(p), "cube: got 2 inputs, expected 1");
+  CHECK_ERROR(bpu::check_program(on_cpu(std::make_shared<Shift>(ShiftAttributes{.by = kInfinity}))), "has by=inf");
+}
+
+TEST_CASE("a dilation that a kernel of one value has does nothing, however large") {
+  bpu::Program p = program();
+  const bpu::Simulator plain(p);
+  const Tensor x = test::normal(p.values[p.inputs[0]].shape.with(0, 2));
+  int changed = 0;
+  for (bpu::Instruction& step : p.instructions) {
+    if (step.opcode != bpu::Opcode::conv || step.weight.size(1) != 1 || step.weight.size(2) != 1) continue;
+    FusedConvAttributes a = static_cast<const quant::FusedConv&>(*step.op).attributes;
+    a.dilation = {1 << 20};
+    step.op = std::make_shared<quant::FusedConv>(a);
+    ++changed;
+  }
+  CHECK(changed > 0);
+  CHECK_SAME(bpu::Simulator(p)(x), plain(x));
+}
+
+TEST_CASE("accumulators that could overflow are refused before they run") {
+  bpu::Program p;
+  p.march = quant::March::bayes;
+  p.values = {{.name = "x", .shape = {1, 70000}, .scale = 1, .low = -128, .high = 127},
+              {.name = "y", .shape = {1, 1}, .dtype = DType::int32}};
+  p.inputs = {0};
+  p.outputs = {1};
+  bpu::Instruction head;
+  head.inputs = {0};
+  head.output = 1;
+  head.op = std::make_shared<quant::FusedConv>(FusedConvAttributes{.linear = true});
+  head.weight = Tensor::full({1, 1, 1, 70000}, 127, DType::int8);
+  head.bias = Tensor::zeros({1}, DType::int32);
+  head.weight_scales = Tensor::ones({1});
+  p.instructions = {head};
+  CHECK_ERROR(bpu::check_program(p), "the accumulator of output channel 0 may reach 1137920000");
+}
+
+TEST_CASE("operations of a user's own are saved and loaded where they are registered, and not saved else") {
+  const File file;
+  const Tensor x = Tensor::from({1, 3}, {1, -2, 3});
+  bpu::save(on_cpu(std::make_shared<Cube>()), file.path);
+  CHECK_SAME(bpu::Simulator(bpu::load_program(file.path))(x), Tensor::from({1, 3}, {1, -8, 27}));
+  bpu::save(on_cpu(std::make_shared<Shift>(ShiftAttributes{.by = 0.5, .linear = true})), file.path);
+  CHECK_SAME(bpu::Simulator(bpu::load_program(file.path))(x), Tensor::from({1, 3}, {1.5f, -1.5f, 3.5f}));
+
+  const auto before = read_file(file.path);
+  CHECK_ERROR(bpu::save(on_cpu(std::make_shared<Unknown>()), file.path),
+              "save: mine: operation 'unknown' is not registered, and could not be loaded: it is made known by a "
+              "`static const RegisteredOp<...>` in the program's source");
+  CHECK_ERROR(bpu::save(on_cpu(std::make_shared<Impostor>()), file.path),
+              "save: mine: operation 'sigmoid' has the name of another one that is registered");
+  CHECK(read_file(file.path) == before);
+}
+
+TEST_CASE("attributes of a file that an operation does not have, or refuses, are an error") {
+  const std::vector<Field> unknown{{"by", 1.0}, {"how", int64_t{3}}}, negative{{"by", -1.0}};
+  CHECK_ERROR(make_op("shift", unknown), "operation 'shift' has no attribute how=3");
+  CHECK_ERROR(make_op("shift", negative), "shift: by is -1, expected 0 or more");
+  CHECK_ERROR(make_op("relu", unknown), "operation 'relu' has no attribute by=1");
+  CHECK_ERROR(make_op("none", {}), "operation 'none' is unknown: it is of a newer version, or a program's own");
 }
 
 TEST_CASE("results are dequantised by their scales") {

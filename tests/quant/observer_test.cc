@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <limits>
 #include <map>
 
 #include "../../core/ops/arithmetic.h"
@@ -288,4 +290,46 @@ TEST_CASE("weights are observed channel by channel, each on its own") {
     }
     CHECK(q.mask.defined() == (name != "min_max"));
   }
+}
+
+TEST_CASE("state that no observer leaves behind is refused") {
+  const Tensor batch = test::normal({1, 100});
+  const auto saved = [&](const std::string& name) {
+    Archive archive("test");
+    const ObserverValue observer = observer_factory(name).make({});
+    observer->type = {-128, 127};
+    observer->observe(Samples(batch));
+    save_observer(*observer, archive, "");
+    return archive;
+  };
+  const auto refused = [&](const std::string& name, const auto& change, const std::string& message) {
+    Archive archive = saved(name);
+    const ObserverValue observer = observer_factory(name).make({});
+    CHECK_NOTHROW(load_observer(*observer, archive, ""));
+    change(archive);
+    CHECK_ERROR(load_observer(*observer, archive, ""), message);
+  };
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+  for (const std::string name : {"kl", "mix"})
+    for (const int64_t batches : {kMost, int64_t{-1}})
+      refused(
+          name, [&](Archive& a) { a.set("batches", batches); }, text(name, ": the state is of ", batches, " batches"));
+  const auto changed = [](Archive& a, const std::string& section, size_t at, auto value) {
+    Archive::Bytes bytes = a.bytes(section);
+    std::memcpy(bytes.data() + at * sizeof value, &value, sizeof value);
+    a.set(section, bytes);
+  };
+  for (const int64_t count : {kMost, int64_t{1} << 53, int64_t{-1}})
+    refused(
+        "kl", [&](Archive& a) { changed(a, "counts", 3, count); }, text("kl: the state's histogram has a bin of "));
+  for (const double number : {std::nan(""), HUGE_VAL}) {
+    for (const char* section : {"min", "max", "threshold"})
+      refused(
+          "kl", [&](Archive& a) { a.set(section, number); }, "kl: the state's range is ");
+    for (const char* section : {"mins", "maxs"})
+      refused(
+          "mix", [&](Archive& a) { changed(a, section, 2, number); }, "mix: the state's candidate 2 has the range");
+  }
+  refused(
+      "mix", [&](Archive& a) { changed(a, "errors", 4, std::nan("")); }, "mix: the state's candidate 4 has");
 }

@@ -1,5 +1,7 @@
 #include "../../../nn/optim/optimizer.h"
 
+#include <limits>
+
 #include "../../../nn/optim/adamw.h"
 #include "../../../nn/optim/sgd.h"
 #include "../../support.h"
@@ -143,6 +145,11 @@ TEST_CASE("an optimiser's state goes into a file and back, to the same steps") {
 
   optim::SGD other{{.momentum = 0.9}};
   CHECK_ERROR(other.load(archive, "optimizer"), "momentum");
+  for (const int64_t steps : {int64_t{-1}, std::numeric_limits<int64_t>::max()}) {
+    Archive altered = archive;
+    altered.set(archive.names("optimizer/steps/")[0], steps);
+    CHECK_ERROR(b.load(altered, "optimizer"), text("is ", steps, ", expected 0 to 9007199254740992"));
+  }
 }
 
 TEST_CASE("a parameter whose shape changes under its name is an error") {
