@@ -65,7 +65,7 @@ TEST_CASE("what saturates is warned of for the type that it has") {
   };
   CHECK(all(with("int16")) == all({}));
   REQUIRE(with("int8").size() == 1);
-  CHECK(with("int8")[0].find("stem: its values reach 20") == 0);
+  CHECK(with("int8")[0].find("stem: its range reaches 20") == 0);
   CHECK(with("int8")[0].find(", but the largest scale of bernoulli2, 0.5, saturates at 63.5") != std::string::npos);
   CHECK(with("int4")[0].find(", 0.5, saturates at 7.5") != std::string::npos);
 }
@@ -196,9 +196,9 @@ TEST_CASE("calls that became copies, and float regions, are noted") {
   };
   const PreparedModel model = prepare_qat(test::randomized(Net{}), kExample, {.by_type = {{"square", run_in_float()}}});
   CHECK(all(notes(model)) ==
-        all({"conv#2: a copy of the weights of conv, as the batch normalisations that follow the two are "
-             "different ones",
-             "square: in float, on the CPU"}));
+        all({"conv.weight: one parameter in the float network, but conv.weight, conv#2.weight here, which are trained "
+             "apart, as different batch normalisations are folded into them",
+             "square: in float, on the CPU: what is computed from there on may differ between instruction sets"}));
   CHECK(warnings(model).size() == 1);  // not observed
 }
 
