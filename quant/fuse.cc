@@ -224,18 +224,22 @@ class Fuser : Rewriter {
     // By parameter of the source, what is trained in its place: weights apart from biases, which share what is folded.
     std::map<std::pair<int, bool>, std::vector<Operand>> places;
     each_parameter([&](const Node& node, size_t place, const Operand& operand) {
-      const bool bias = fused_conv(node) != nullptr && place == 2;
-      const auto add = [&](const Operand& source) {
+      const auto add = [&](const Operand& source, bool bias) {
         if (source.kind != Operand::Kind::parameter) return;
         std::vector<Operand>& all = places[{source.index, bias}];
         if (std::find(all.begin(), all.end(), operand) == all.end()) all.push_back(operand);
       };
+      const bool bias = place == 2;
+      if (fused_conv(node) == nullptr || place > 2) {  // as it is: the one or the other
+        add(operand, false);
+        return add(operand, true);
+      }
       const Recipe recipe = recipe_of(operand);
-      add(recipe.from);
+      add(recipe.from, bias);
       // Of a batch normalisation, a weight has [gamma, variance], a bias [gamma, beta, mean, variance]; gamma counts
       // where it is a factor.
       const size_t each = bias ? 4 : 2;
-      for (size_t i = bias ? 1 : 0; i < recipe.folded.size(); i += each) add(recipe.folded[i]);
+      for (size_t i = bias ? 1 : 0; i < recipe.folded.size(); i += each) add(recipe.folded[i], bias);
     });
     std::vector<std::string> lines;
     for (const auto& [source, all] : places) {

@@ -265,6 +265,8 @@ TEST_CASE("a convolution and a transposed one share what a rotation leaves alone
 TEST_CASE("names stay unique where a layer's weights are both folded and read as they are") {
   const PreparedModel model = prepare_qat(Tokens(true), kExample, {.by_path = {{"linear", run_in_float()}}});
   CHECK(trained(model) == Names{"a.bias", "a.weight", "a.weight_"});
+  CHECK(model.untied() == Names{"a.weight: one parameter in the float network, but a.weight_, a.weight here, which are "
+                                "trained apart, as batch normalisation is folded into some of them only"});
 }
 
 TEST_CASE("a batch normalisation by constants is folded, as one by parameters") {
