@@ -39,7 +39,10 @@ void count_differences(const std::string& name, const Tensor& a, const Tensor& b
   }
 }
 
-Comparison compare_runs(const Run& a, const Run& b, const data::Dataset& dataset, const CompareOptions& options) {
+Comparison compare_runs(const Run& a, const Run& b, const Program& program, const data::Dataset& dataset,
+                        const CompareOptions& options) {
+  check(program.inputs.size() == 1, "compare: the program has ", program.inputs.size(),
+        " inputs, and a dataset one image at a time; call `inspect({x, y}, ...)` of both with the same inputs");
   Comparison result;
   data::DataLoader loader(dataset, {.batch = options.batch, .shuffle = false, .batches = options.batches});
   for (const auto& batch : loader) {
@@ -77,7 +80,7 @@ std::string to_string(const Comparison& c) {
 Comparison compare(const quant::PreparedModel& model, const Simulator& simulator, const data::Dataset& dataset,
                    const CompareOptions& options) {
   return compare_runs([&](const Tensor& images, const Show& show) { model.inspect(images, show); }, run_of(simulator),
-                      dataset, options);
+                      simulator.program(), dataset, options);
 }
 
 Comparison compare(const Reference& reference, const Simulator& simulator, const data::Dataset& dataset,
@@ -86,7 +89,7 @@ Comparison compare(const Reference& reference, const Simulator& simulator, const
       [&](const Tensor& images, const Show& show) {
         reference.inspect({&images, 1}, show);
       },
-      run_of(simulator), dataset, options);
+      run_of(simulator), simulator.program(), dataset, options);
 }
 
 }  // namespace sinter::bpu

@@ -234,6 +234,10 @@ std::string to_string(const Program& program) {
   }
   out += "return";
   for (const int output : program.outputs) out += " " + program.values[output].name;
+  std::vector<std::string> in_float;
+  for (const Instruction& step : program.instructions)
+    if (step.opcode == Opcode::cpu) in_float.push_back(program.values[step.output].name);
+  if (!in_float.empty()) out += "\nnote: " + joined(in_float) + quant::kInFloat;
   return out + '\n';
 }
 

@@ -11,7 +11,9 @@ using quant::Instruction;
 using quant::Opcode;
 using quant::Value;
 
-/// A network as integers, for one march, as it is compiled, written to files and simulated.
+/// A network as integers, for one march, as it is compiled, written to files and simulated. It gives the same integers
+/// under every instruction set and number of threads, unless it has operations in float (quant::run_in_float): what is
+/// computed from these is the same under one instruction set only.
 struct Program : quant::IntegerProgram {
   std::string version;      ///< of the library that compiled it
   int64_t fingerprint = 0;  ///< of the prepared model's graph
@@ -28,7 +30,7 @@ Program load_program(const std::string& path);
 
 /// Bytes of weights, biases and rescaling integers.
 int64_t parameter_bytes(const Program& program);
-/// One line an instruction: name, operation, shape, weights.
+/// One line an instruction: name, operation, shape, weights; and which are in float, if any are.
 std::string to_string(const Program& program);
 
 }  // namespace sinter::bpu

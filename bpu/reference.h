@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <vector>
@@ -22,6 +23,9 @@ class Reference {
   const Program& program() const { return program_; }
   /// As Simulator::inspect: float32 images to the integers of every value, and the float32 results.
   std::vector<Tensor> inspect(std::span<const Tensor> x, const Inspector& inspector) const;
+  std::vector<Tensor> inspect(std::initializer_list<Tensor> x, const Inspector& inspector) const {
+    return inspect(std::span<const Tensor>(x.begin(), x.size()), inspector);
+  }
 
  private:
   Program program_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <span>
@@ -12,7 +13,8 @@
 namespace sinter::bpu {
 
 /// Runs a program with fast integer kernels: the same integers as the reference interpreter's, and as those of the
-/// prepared model in FakeQuantState::validation. One simulator serves several threads.
+/// prepared model in FakeQuantState::validation on this machine; on all machines where nothing of the program is in
+/// float (quant::run_in_float). One simulator serves several threads.
 class Simulator {
  public:
   /// Sees the integers of a value: int8 or int16 [N,...], int32 accumulators of a head, float32 of what stays float.
@@ -30,8 +32,14 @@ class Simulator {
   /// shapes and for a program of several inputs or outputs.
   Tensor operator()(const Tensor& x) const;
   std::vector<Tensor> operator()(std::span<const Tensor> x) const;
+  std::vector<Tensor> operator()(std::initializer_list<Tensor> x) const {
+    return (*this)(std::span<const Tensor>(x.begin(), x.size()));
+  }
   /// The same, showing every value: inputs first, then in the order of the instructions.
   std::vector<Tensor> inspect(std::span<const Tensor> x, const Inspector& inspector) const;
+  std::vector<Tensor> inspect(std::initializer_list<Tensor> x, const Inspector& inspector) const {
+    return inspect(std::span<const Tensor>(x.begin(), x.size()), inspector);
+  }
   /// Every instruction alone, on the given real values of what it reads (by name, float32), each quantised as the value
   /// is; those whose inputs are not all given are left out.
   void inspect_alone(const std::map<std::string, Tensor>& real, const Inspector& inspector) const;

@@ -15,11 +15,6 @@ QConfig get_default_calib_qconfig(const CalibQConfigOptions& options) {
 
 namespace {
 
-// With parameters of its own.
-std::shared_ptr<const TracedNetwork> copy_of(const TracedNetwork& network) {
-  return std::make_shared<const TracedNetwork>(network);
-}
-
 std::string observer_section(const std::string& prefix, const ActivationQuantizer& quantizer) {
   return prefix + "observers/" + quantizer.name() + "/";
 }
@@ -27,7 +22,10 @@ std::string observer_section(const std::string& prefix, const ActivationQuantize
 }  // namespace
 
 CalibrationModel::CalibrationModel(const nn::Module& model, const Specs& inputs, const QConfig& qconfig)
-    : network_(copy_of(trace_network("prepare_calibration", model, inputs))),
+    : CalibrationModel(trace_network("prepare_calibration", model, inputs), qconfig) {}
+
+CalibrationModel::CalibrationModel(const TracedNetwork& network, const QConfig& qconfig)
+    : network_(std::make_shared<const TracedNetwork>(network)),  // with parameters of its own
       graph_(fuse(network_->graph)),
       input_names_(names_of_inputs(graph_)) {
   check(qconfig.activation.has_value(), "prepare_calibration: the qconfig has no observer for feature maps");
@@ -94,22 +92,35 @@ CalibrationModel prepare_calibration(const nn::Module& model, const Tensor& exam
 
 CalibrationModel prepare_calibration(const nn::Module& model, const std::vector<Tensor>& examples,
                                      const QConfig& qconfig) {
-  return CalibrationModel(model, specs_of(examples), qconfig);
+  return CalibrationModel(trace_network("prepare_calibration", model, examples), qconfig);
+}
+
+CalibrationModel prepare_calibration(const nn::Module& model, const Specs& inputs, const QConfig& qconfig) {
+  return CalibrationModel(model, inputs, qconfig);
 }
 
 PreparedModel prepare_qat(const CalibrationModel& calibrated, const std::vector<Tensor>& examples,
                           const PrepareOptions& options) {
+  const Specs& traced = calibrated.network().graph.inputs;
+  Specs inputs = specs_of(examples, false);
+  const Specs images = specs_of(examples, true);
+  for (size_t i = 0; i < std::min(inputs.size(), traced.size()); ++i)
+    if (images[i].shape.rank() == traced[i].shape.rank()) inputs[i] = images[i];
+  return prepare_qat(calibrated, inputs, options);
+}
+
+PreparedModel prepare_qat(const CalibrationModel& calibrated, const Specs& inputs, const PrepareOptions& options) {
   const auto sources = calibrated.quantizers();
   check(std::any_of(sources.begin(), sources.end(), [](const auto* source) { return source->batches() > 0; }),
         "prepare_qat: the calibration observed nothing; run data through the model that prepare_calibration gave, "
         "first");
-  const Specs specs = specs_of(examples), &traced = calibrated.network().graph.inputs;
-  check(specs.size() == traced.size(), "prepare_qat: got ", specs.size(), " examples, the calibration had ",
+  const Specs& traced = calibrated.network().graph.inputs;
+  check(inputs.size() == traced.size(), "prepare_qat: got ", inputs.size(), " examples, the calibration had ",
         traced.size());
-  for (size_t i = 0; i < specs.size(); ++i)
-    check(specs[i].dtype == traced[i].dtype && specs[i].shape.rank() == traced[i].shape.rank() &&
-              specs[i].shape.with(0, 1) == traced[i].shape,
-          "prepare_qat: the example is ", specs[i], ", the calibration's was ", traced[i]);
+  for (size_t i = 0; i < traced.size(); ++i)
+    check(inputs[i].dtype == traced[i].dtype && inputs[i].shape.rank() == traced[i].shape.rank() &&
+              inputs[i].shape.with(0, 1) == traced[i].shape,
+          "prepare_qat: the example is ", inputs[i], ", the calibration's was ", traced[i]);
   PreparedModel model(calibrated.network(), options);
   for (const ActivationQuantizer* target : model.quantizers())
     for (const ActivationQuantizer* source : sources)

@@ -28,6 +28,7 @@ QConfig get_default_calib_qconfig(const CalibQConfigOptions& options = {});
 class CalibrationModel : public nn::Module {
  public:
   CalibrationModel(const nn::Module& model, const Specs& inputs, const QConfig& qconfig);
+  CalibrationModel(const TracedNetwork& network, const QConfig& qconfig);
 
   /// Those of inputs and layers, in the graph's order.
   std::vector<const ActivationQuantizer*> quantizers() const;
@@ -49,12 +50,15 @@ class CalibrationModel : public nn::Module {
   std::vector<ActivationQuantizer> inputs_, nodes_;
 };
 
-/// Copies the model's parameters: `model` stays as it is. Throws Error for a network that cannot be traced, and for a
-/// model that is prepared already.
+/// Copies the model's parameters: `model` stays as it is. The example is as prepare_qat's. Throws Error for a network
+/// that cannot be traced, and for a model that is prepared already.
 CalibrationModel prepare_calibration(const nn::Module& model, const Tensor& example,
                                      const QConfig& qconfig = get_default_calib_qconfig());
 /// The same for several inputs, one example each; so below.
 CalibrationModel prepare_calibration(const nn::Module& model, const std::vector<Tensor>& examples,
+                                     const QConfig& qconfig = get_default_calib_qconfig());
+/// The same for batches of these shapes, as they are.
+CalibrationModel prepare_calibration(const nn::Module& model, const Specs& inputs,
                                      const QConfig& qconfig = get_default_calib_qconfig());
 
 /// The calibrated network, ready for quantisation-aware training: as prepare_qat of the float model with what was
@@ -65,5 +69,7 @@ PreparedModel prepare_qat(const CalibrationModel& calibrated, const Tensor& exam
 PreparedModel prepare_qat(const CalibrationModel& calibrated, const Tensor& example, const QConfig& qconfig);
 PreparedModel prepare_qat(const CalibrationModel& calibrated, const std::vector<Tensor>& examples,
                           const PrepareOptions& options = {});
+/// For batches of these shapes.
+PreparedModel prepare_qat(const CalibrationModel& calibrated, const Specs& inputs, const PrepareOptions& options = {});
 
 }  // namespace sinter::quant

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "../core/ops/batch_norm.h"
 #include "../core/ops/conv_transpose2d.h"
@@ -18,25 +19,61 @@ class Fuser : Rewriter {
     for (size_t i = 0; i < graph.nodes.size(); ++i) drop(static_cast<int>(i));
     for (size_t i = 0; i < graph.nodes.size(); ++i) convert(static_cast<int>(i));
     for (size_t i = 0; i < graph.nodes.size(); ++i) fold(static_cast<int>(i));
-    for (size_t i = 0; i < graph.nodes.size(); ++i) share(static_cast<int>(i));
     for (size_t i = 0; i < graph.nodes.size(); ++i) fuse_add(static_cast<int>(i));
     for (size_t i = 0; i < graph.nodes.size(); ++i) fuse_activation(static_cast<int>(i));
   }
 
-  using Rewriter::finish;
+  // `untied`: a line for every parameter of the source that became several.
+  Graph finish(std::vector<std::string>* untied) {
+    name_parameters();
+    if (untied != nullptr) *untied = untied_parameters();
+    return Rewriter::finish();
+  }
 
  private:
+  // What a parameter of a fused layer is made of.
+  struct Recipe {
+    Operand from;                 // a parameter or constant of the source; an input: zeros for a layer without a bias
+    bool rotated = false;         // a transposed convolution's weight
+    std::vector<Operand> folded;  // what of batch normalisations is in it,
+    std::vector<double> eps;      // and theirs
+    bool operator==(const Recipe&) const = default;
+  };
+
   const FusedConv* fused(const Operand& operand) const {
     return operand.kind == Operand::Kind::node ? fused_conv(graph.nodes[operand.index]) : nullptr;
   }
 
-  // A parameter of a node's own: fused nodes rewrite their weights, which another call may share.
-  Operand own_parameter(const std::string& name, Tensor value) {
-    graph.parameters.push_back({name, Parameter(std::move(value))});
-    return {Operand::Kind::parameter, static_cast<int>(graph.parameters.size()) - 1};
+  const Tensor& value(const Operand& operand) const {
+    return operand.kind == Operand::Kind::constant ? graph.constants[operand.index]
+                                                   : graph.parameters[operand.index].value.tensor();
   }
 
-  Tensor& parameter(const Operand& operand) { return graph.parameters[operand.index].value.tensor(); }
+  Recipe recipe_of(const Operand& operand) const {
+    for (const auto& [recipe, made] : made_)
+      if (made == operand) return recipe;
+    return {operand, false, {}, {}};
+  }
+
+  // The parameter of a recipe: layers whose recipes are the same share it. It is trained if anything in it is.
+  Operand make(const Recipe& recipe, const Tensor& made, const Operand& like) {
+    for (const auto& [known, operand] : made_)
+      if (known == recipe) return operand;
+    const auto any = [&](const auto& is) {
+      const auto of = [&](const Operand& operand) {
+        return operand.kind == Operand::Kind::parameter && is(graph.parameters[operand.index].value);
+      };
+      return of(like) || std::any_of(recipe.folded.begin(), recipe.folded.end(), of);
+    };
+    const bool wanted = any([](const Parameter& p) { return p.tensor().requires_grad(); });
+    Parameter parameter(made.clone(), any([](const Parameter& p) { return p.trained(); }));
+    parameter.tensor().set_requires_grad(wanted);
+    if (recipe.from.kind == Operand::Kind::parameter)
+      parameter.set_weight_decay(graph.parameters[recipe.from.index].value.weight_decay());
+    graph.parameters.push_back({"", std::move(parameter)});
+    made_.emplace_back(recipe, Operand{Operand::Kind::parameter, static_cast<int>(graph.parameters.size()) - 1});
+    return made_.back().second;
+  }
 
   // Dropout is nothing once a network is trained.
   void drop(int index) {
@@ -48,7 +85,7 @@ class Fuser : Rewriter {
     std::replace(graph.outputs.begin(), graph.outputs.end(), self, x);
   }
 
-  // conv2d, conv_transpose2d and linear become FusedConv with a weight and a bias of their own.
+  // conv2d, conv_transpose2d and linear become FusedConv with a weight and a bias.
   void convert(int index) {
     Node& node = graph.nodes[index];
     FusedConvAttributes a;
@@ -73,17 +110,19 @@ class Fuser : Rewriter {
     }
     for (size_t i = 1; i < node.inputs.size(); ++i)
       if (node.inputs[i].is_activation()) return;  // computed weights
-    const auto value = [&](const Operand& operand) {
-      return operand.kind == Operand::Kind::constant ? graph.constants[operand.index].clone()
-                                                     : parameter(operand).clone();
-    };
-    Tensor weight = value(node.inputs[1]);
-    if (a.transposed) weight = rotated(weight);
-    Tensor bias = node.inputs.size() == 3 ? value(node.inputs[2]) : Tensor::zeros({weight.size(0)});
-    origins_[index] = {node.inputs.begin() + 1, node.inputs.end()};
-    const Operand x = node.inputs[0];
-    node.inputs = {x, own_parameter(node.name + ".weight", std::move(weight)),
-                   own_parameter(node.name + ".bias", std::move(bias))};
+    const Operand x = node.inputs[0], source = node.inputs[1];
+    Operand weight = source, bias{Operand::Kind::input, source.index};
+    const bool rotates = a.transposed && value(source).size(1) * value(source).size(2) > 1;
+    if (rotates || source.kind == Operand::Kind::constant)
+      weight = make({source, rotates, {}, {}}, rotates ? rotated(value(source)) : value(source), source);
+    if (node.inputs.size() == 2) {
+      bias.index = weight.index;
+      bias = make({bias, false, {}, {}}, Tensor::zeros({value(weight).size(0)}), weight);
+    } else {
+      bias = node.inputs[2];
+      if (bias.kind == Operand::Kind::constant) bias = make({bias, false, {}, {}}, value(bias), bias);
+    }
+    node.inputs = {x, weight, bias};
     node.op = std::make_shared<FusedConv>(a);
   }
 
@@ -93,18 +132,27 @@ class Fuser : Rewriter {
     if (norm == nullptr || norm->attributes.activation != "none" || node.inputs.size() != 5) return;
     const FusedConv* conv = fused(node.inputs[0]);
     if (conv == nullptr || conv->attributes.batch_norm || !read_once(node.inputs[0].index)) return;
-    for (size_t i = 1; i < 5; ++i)
-      if (node.inputs[i].kind != Operand::Kind::parameter) return;
+    bool fixed = false;  // constants are nothing that could be trained
+    for (size_t i = 1; i < 5; ++i) {
+      if (node.inputs[i].is_activation()) return;
+      fixed = fixed || node.inputs[i].kind == Operand::Kind::constant;
+    }
     const int target = node.inputs[0].index;
     const std::vector<Operand> own(node.inputs.begin() + 1, node.inputs.end());
     Node& layer = graph.nodes[target];
-    origins_[target].insert(origins_[target].end(), own.begin(), own.end());
-    if (options_.fold_batch_norm) {
-      Tensor &weight = parameter(layer.inputs[1]), &bias = parameter(layer.inputs[2]);
-      const Folded folded = fold_batch_norm(weight, bias, parameter(own[0]), parameter(own[1]), parameter(own[2]),
-                                            parameter(own[3]), norm->attributes.eps);
-      weight.copy_from(folded.weight);
-      bias.copy_from(folded.bias);
+    if (options_.fold_batch_norm || fixed) {
+      Operand &weight = layer.inputs[1], &bias = layer.inputs[2];
+      const double eps = norm->attributes.eps;
+      const Folded folded =
+          fold_batch_norm(value(weight), value(bias), value(own[0]), value(own[1]), value(own[2]), value(own[3]), eps);
+      const auto with = [&](Recipe recipe, const std::vector<Operand>& parts) {
+        recipe.folded.insert(recipe.folded.end(), parts.begin(), parts.end());
+        recipe.eps.push_back(eps);
+        if (recipe.from.kind == Operand::Kind::input) recipe.from.index = 0;  // zeros no longer
+        return recipe;
+      };
+      weight = make(with(recipe_of(weight), {own[0], own[3]}), folded.weight, weight);
+      bias = make(with(recipe_of(bias), own), folded.bias, bias);
     } else {
       FusedConvAttributes a = conv->attributes;
       a.batch_norm = true;
@@ -114,18 +162,6 @@ class Fuser : Rewriter {
       layer.inputs.insert(layer.inputs.end(), own.begin(), own.end());
     }
     absorb(index, target);
-  }
-
-  // Calls of one layer, which all come from the same parameters, have the first one's.
-  void share(int index) {
-    const auto origin = origins_.find(index);
-    if (origin == origins_.end() || absorbed(index)) return;
-    // A transposed convolution's weight is rotated: it is none of a convolution's.
-    std::vector<std::pair<int, int>> key{{-1, fused_conv(graph.nodes[index])->attributes.transposed}};
-    for (const Operand& operand : origin->second) key.emplace_back(static_cast<int>(operand.kind), operand.index);
-    const auto [first, fresh] = layers_.emplace(key, index);
-    if (fresh) return;
-    for (const size_t i : {1, 2}) graph.nodes[index].inputs[i] = graph.nodes[first->second].inputs[i];
   }
 
   void fuse_add(int index) {
@@ -157,43 +193,139 @@ class Fuser : Rewriter {
     absorb(index, target);
   }
 
+  // f(node, place among its inputs, operand) of every parameter that is read.
+  template <class F>
+  void each_parameter(const F& f) {
+    for (size_t n = 0; n < graph.nodes.size(); ++n)
+      for (size_t i = 0; i < graph.nodes[n].inputs.size() && !absorbed(static_cast<int>(n)); ++i)
+        if (graph.nodes[n].inputs[i].kind == Operand::Kind::parameter) f(graph.nodes[n], i, graph.nodes[n].inputs[i]);
+  }
+
+  // The weights and biases of layers are named after the first that has them; no other parameter keeps such a name.
+  void name_parameters() {
+    source_names_.resize(graph.parameters.size());
+    for (size_t i = 0; i < graph.parameters.size(); ++i) source_names_[i] = graph.parameters[i].name;
+    std::vector<bool> named(graph.parameters.size(), false);
+    std::set<std::string> taken;
+    each_parameter([&](const Node& node, size_t place, const Operand& operand) {
+      if (fused_conv(node) == nullptr || place > 2 || named[operand.index]) return;
+      named[operand.index] = true;
+      taken.insert(graph.parameters[operand.index].name = node.name + (place == 1 ? ".weight" : ".bias"));
+    });
+    each_parameter([&](const Node&, size_t, const Operand& operand) {
+      if (named[operand.index]) return;
+      named[operand.index] = true;
+      std::string& name = graph.parameters[operand.index].name;
+      while (!taken.insert(name).second) name += "_";
+    });
+  }
+
+  std::vector<std::string> untied_parameters() {
+    // By parameter of the source, what is trained in its place: weights apart from biases, which share what is folded.
+    std::map<std::pair<int, bool>, std::vector<Operand>> places;
+    each_parameter([&](const Node& node, size_t place, const Operand& operand) {
+      const auto add = [&](const Operand& source, bool bias) {
+        if (source.kind != Operand::Kind::parameter) return;
+        std::vector<Operand>& all = places[{source.index, bias}];
+        if (std::find(all.begin(), all.end(), operand) == all.end()) all.push_back(operand);
+      };
+      const bool bias = place == 2;
+      if (fused_conv(node) == nullptr || place > 2) {  // as it is: the one or the other
+        add(operand, false);
+        return add(operand, true);
+      }
+      const Recipe recipe = recipe_of(operand);
+      add(recipe.from, bias);
+      // Of a batch normalisation, a weight has [gamma, variance], a bias [gamma, beta, mean, variance]; gamma counts
+      // where it is a factor.
+      const size_t each = bias ? 4 : 2;
+      for (size_t i = bias ? 1 : 0; i < recipe.folded.size(); i += each) add(recipe.folded[i], bias);
+    });
+    std::vector<std::string> lines;
+    for (const auto& [source, all] : places) {
+      if (all.size() < 2 || !graph.parameters[source.first].value.tensor().requires_grad()) continue;
+      std::vector<std::string> names;
+      bool rotated = false, plain = false, folded_itself = true;
+      for (const Operand& operand : all) {
+        names.push_back(graph.parameters[operand.index].name);
+        const Recipe recipe = recipe_of(operand);
+        rotated = rotated || recipe.rotated;
+        plain = plain || recipe.folded.empty();
+        folded_itself = folded_itself && !(recipe.from == Operand{Operand::Kind::parameter, source.first});
+      }
+      lines.push_back(text(source_names_[source.first], ": one parameter in the float network, but ", joined(names),
+                           " here, which are trained apart, as ",
+                           folded_itself ? "it is folded into each of them"
+                           : rotated     ? "the weights of a transposed convolution are rotated"
+                           : plain       ? "batch normalisation is folded into some of them only"
+                                         : "different batch normalisations are folded into them"));
+    }
+    return lines;
+  }
+
   FuseOptions options_;
-  std::map<int, std::vector<Operand>> origins_;             // of a node's weights: the parameters they were made of
-  std::map<std::vector<std::pair<int, int>>, int> layers_;  // the first node of each origin
+  std::vector<std::pair<Recipe, Operand>> made_;
+  std::vector<std::string> source_names_;
 };
 
 }  // namespace
 
-Graph fuse(const Graph& graph, const FuseOptions& options) { return Fuser(graph, options).finish(); }
+Graph fuse(const Graph& graph, const FuseOptions& options, std::vector<std::string>* untied) {
+  return Fuser(graph, options).finish(untied);
+}
+
+namespace {
+
+// Why nothing more fuses into a layer, or nothing.
+std::string why_closed(const Graph& graph, int index) {
+  const Node& layer = graph.nodes[index];
+  int readers = 0;
+  for (const Node& node : graph.nodes)
+    for (const Operand& operand : node.inputs) readers += operand.kind == Operand::Kind::node && operand.index == index;
+  for (const Operand& operand : graph.outputs)
+    if (operand.kind == Operand::Kind::node && operand.index == index)
+      return layer.name + " is an output of the network, too";
+  if (readers > 1) return text(layer.name, " is read ", readers, " times");
+  const std::string& activation = fused_conv(layer)->attributes.activation;
+  return activation == "none" ? "" : text(layer.name, " already has its ", activation);
+}
+
+}  // namespace
+
+std::string why_not_folded(const Graph& fused, const Node& batch_norm) {
+  const Operand& x = batch_norm.inputs[0];
+  const Node* layer = x.kind == Operand::Kind::node ? &fused.nodes[x.index] : nullptr;
+  if (layer == nullptr || fused_conv(*layer) == nullptr)
+    return "has no convolution or linear layer before it to be folded into";
+  if (const std::string closed = why_closed(fused, x.index); !closed.empty()) return "cannot be folded, as " + closed;
+  if (skip_of(*layer) != nullptr) return text("cannot be folded, as ", layer->name, " already adds");
+  if (fused_conv(*layer)->attributes.batch_norm)
+    return text("cannot be folded, as ", layer->name, " trains its own batch normalisation (\"with_bn\")");
+  for (size_t i = 1; i < 5; ++i)
+    if (batch_norm.inputs[i].is_activation()) return "cannot be folded, as its statistics or factors are computed";
+  return "cannot be folded, as it has an addition or an activation of its own";
+}
 
 std::vector<std::string> unfused_patterns(const Graph& fused) {
   std::vector<std::string> all;
-  std::vector<int> readers(fused.nodes.size());
-  for (const Node& node : fused.nodes)
-    for (const Operand& operand : node.inputs)
-      if (operand.kind == Operand::Kind::node) ++readers[operand.index];
-  for (const Operand& operand : fused.outputs)
-    if (operand.kind == Operand::Kind::node) ++readers[operand.index];
   for (const Node& node : fused.nodes) {
     const std::string_view op = node.op->name();
-    const bool norm = op == "batch_norm", activation = op == "relu" || op == "relu6";
-    if (!norm && !activation && op != "add") continue;
-    std::string reasons;
+    const bool add = op == "add";
+    if (!add && op != "batch_norm" && op != "relu" && op != "relu6") continue;
+    std::vector<std::string> reasons;
     for (const Operand& operand : node.inputs) {
-      if (operand.kind != Operand::Kind::node) continue;
+      if (operand.kind != Operand::Kind::node || fused_conv(fused.nodes[operand.index]) == nullptr) continue;
       const Node& before = fused.nodes[operand.index];
-      const FusedConv* conv = fused_conv(before);
-      if (conv == nullptr) continue;
-      if (readers[operand.index] > 1)
-        reasons += text(reasons.empty() ? "" : "; ", before.name, " is read ", readers[operand.index], " times");
-      else if (conv->attributes.activation != "none")
-        reasons += text(reasons.empty() ? "" : "; ", before.name, " already has its ", conv->attributes.activation);
-      else if (op == "add" && skip_of(before) != nullptr)
-        reasons += text(reasons.empty() ? "" : "; ", before.name, " already adds");
-      else if (op == "add" && !(fused.spec(node.inputs[0]) == fused.spec(node.inputs[1])))
-        reasons += text(reasons.empty() ? "" : "; ", "the addition broadcasts");
+      std::string reason = why_closed(fused, operand.index);
+      if (reason.empty() && add && skip_of(before) != nullptr) reason = before.name + " already adds";
+      if (reason.empty() && add && !(fused.spec(node.inputs[0]) == fused.spec(node.inputs[1])))
+        reason = "the addition broadcasts";
+      if (!reason.empty() && std::find(reasons.begin(), reasons.end(), reason) == reasons.end())
+        reasons.push_back(reason);
     }
-    if (!reasons.empty()) all.push_back(text(node.name, ": this ", op, " was not fused, as ", reasons));
+    std::string text_of_all;
+    for (const std::string& reason : reasons) text_of_all += (text_of_all.empty() ? "" : "; ") + reason;
+    if (!reasons.empty()) all.push_back(text(node.name, ": this ", op, " was not fused, as ", text_of_all));
   }
   return all;
 }

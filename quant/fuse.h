@@ -12,14 +12,18 @@ struct FuseOptions {
   bool fold_batch_norm = true;
 };
 
-/// The graph as a BPU's layers, with parameters of its own: batch normalisation that follows a convolution, transposed
-/// convolution or linear layer is folded into it (running statistics; computed in double), an addition is fused into
-/// the layer of its last eligible operand, and ReLU and ReLU6 into the layer before them. Every one of these layers
-/// becomes a fused one, with a bias; a transposed convolution's weight is there rotated by half a turn. A fused node
-/// takes the convolution's name and keeps the others' as aliases.
-/// A layer that is called twice stays one set of weights where its batch normalisation, too, is the same.
-/// Dropout is gone: what is trained after this, is trained without.
-Graph fuse(const Graph& graph, const FuseOptions& options = {});
+/// The graph as a BPU's layers, with its own copies of the parameters: batch normalisation that follows a convolution,
+/// transposed convolution or linear layer is folded into it (running statistics; computed in double), an addition is
+/// fused into the layer of its last eligible operand, and ReLU and ReLU6 into the layer before them. Every one of these
+/// layers becomes a fused one, with a bias; a transposed convolution's weight is there rotated by half a turn. A fused
+/// node takes the convolution's name and keeps the others' as aliases. A batch normalisation by constants is folded in
+/// any case: there is nothing to train. What is one parameter in several places, as of a layer that is called twice or
+/// of tied weights, stays one wherever the same is folded into it; `untied` gets a line, `<parameter>: why`, for each
+/// that does not. Dropout is gone: what is trained after this, is trained without.
+Graph fuse(const Graph& graph, const FuseOptions& options = {}, std::vector<std::string>* untied = nullptr);
+
+/// Why a batch normalisation of a fused graph is a node of its own.
+std::string why_not_folded(const Graph& fused, const Node& batch_norm);
 
 /// What of a fused graph a user would have expected to be fused, and why it was not: a line each, `<node>: why`.
 std::vector<std::string> unfused_patterns(const Graph& fused);

@@ -1,5 +1,6 @@
 #include "fused_conv.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "../core/ops/conv2d_geometry.h"
@@ -84,6 +85,21 @@ int64_t convolution_macs(const FusedConvAttributes& a, const Shape& x, const Sha
 }
 
 const FusedConv* fused_conv(const Node& node) { return dynamic_cast<const FusedConv*>(node.op.get()); }
+
+bool same_weights(const Node& a, const Node& b) {
+  const FusedConv *one = fused_conv(a), *other = fused_conv(b);
+  if (one == nullptr || other == nullptr || !(a.inputs[1] == b.inputs[1])) return false;
+  const FusedConvAttributes &x = one->attributes, &y = other->attributes;
+  if (!x.batch_norm || !y.batch_norm) return x.batch_norm == y.batch_norm;
+  return a.inputs[3] == b.inputs[3] && a.inputs[6] == b.inputs[6] && x.eps == y.eps;
+}
+
+const Node* other_reader(const Graph& graph, const Node& node, const Operand& parameter) {
+  for (const Node& other : graph.nodes)
+    if (&other != &node && std::find(other.inputs.begin(), other.inputs.end(), parameter) != other.inputs.end())
+      return &other;
+  return nullptr;
+}
 
 const Operand* skip_of(const Node& node) {
   const FusedConv* conv = fused_conv(node);

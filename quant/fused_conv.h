@@ -49,6 +49,10 @@ struct FusedConv final : OpWith<FusedConvAttributes> {
 
 /// The fused convolution that a node is, or null.
 const FusedConv* fused_conv(const Node& node);
+/// Whether two nodes are fused convolutions whose weights are the same, also as VALIDATION folds them.
+bool same_weights(const Node& a, const Node& b);
+/// Another node than `node` that reads this parameter, or null.
+const Node* other_reader(const Graph& graph, const Node& node, const Operand& parameter);
 /// What a fused convolution adds, or null.
 const Operand* skip_of(const Node& node);
 

@@ -8,6 +8,7 @@
 #include "../core/ops/pad.h"
 #include "../core/ops/reduce.h"
 #include "../core/ops/slice.h"
+#include "fuse.h"
 #include "fused_conv.h"
 #include "integer/avg_pool.h"
 #include "tables.h"
@@ -68,9 +69,11 @@ Layer layer_of(const Graph& graph, const Node& node) {
   return Layer::unsupported;
 }
 
-std::string unsupported_reason(const Graph& graph, const Node& node) {
+namespace {
+
+std::string why_unsupported(const Graph& graph, const Node& node) {
   const std::string_view op = node.op->name();
-  if (op == "batch_norm") return "has no convolution or linear layer of its own before it to be folded into";
+  if (op == "batch_norm") return why_not_folded(graph, node);
   if (op == "mean") return "only the mean over the image, axes {1,2} of [N,H,W,C], can be quantised";
   if (is_arithmetic(op)) {
     for (const Operand& operand : node.inputs)
@@ -78,7 +81,6 @@ std::string unsupported_reason(const Graph& graph, const Node& node) {
     return text(op, " of ", graph.spec(node.inputs[0]).shape, " and ", graph.spec(node.inputs[1]).shape,
                 ", expected as many axes");
   }
-  if (op == "concat" || op == "slice" || op == "pad") return "its axis is the batch's";
   if (op == "prelu") return "its slopes are computed, expected a parameter";
   if (op == "linear" && graph.spec(node.inputs[0]).shape.rank() != 2)
     return text("its input is ", graph.spec(node.inputs[0]).shape, ", expected [N,K]");
@@ -87,7 +89,17 @@ std::string unsupported_reason(const Graph& graph, const Node& node) {
       if (node.inputs[i].is_activation()) return "its weight is computed, expected a parameter";
     return "its padding is more than its kernel reaches";
   }
-  return text("no integer form of ", op, " is known here; set it to float (quant::run_in_float) to keep it on the CPU");
+  if (op == "concat" || op == "slice" || op == "pad") return "one of its inputs is a number or a parameter";
+  return text("no integer form of ", op, " is known here");
+}
+
+}  // namespace
+
+std::string unsupported_reason(const Graph& graph, const Node& node) {
+  const std::string_view op = node.op->name();
+  if ((op == "concat" || op == "slice" || op == "pad") && touches_batch(graph, node))
+    return "its axis is the batch's, which can have any size; do this outside of the network";
+  return why_unsupported(graph, node) + "; set it to float (quant::run_in_float) to keep it on the CPU";
 }
 
 std::vector<bool> may_be_negative(const Graph& graph) {

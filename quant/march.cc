@@ -71,6 +71,8 @@ void set_march(const March& march) {
   chosen = &own;
 }
 
+void set_march(const std::string& name) { set_march(March::named(name)); }
+
 const March& default_march() { return chosen == nullptr ? March::bayes : *chosen; }
 
 }  // namespace sinter::quant

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 namespace sinter::quant {
@@ -42,8 +43,22 @@ std::string to_string(const March& march);
 /// All of it, as checkpoints carry it: two marches are equal where these are.
 std::string describe(const March& march);
 
+/// A march in options: `March::bayes`, the name of a built-in one, "bayes", or none. Throws Error for an unknown name,
+/// listing the known ones.
+class MarchChoice : public std::optional<March> {
+ public:
+  MarchChoice() = default;
+  MarchChoice(std::nullopt_t) {}
+  MarchChoice(const March& march) : optional(march) {}
+  MarchChoice(const std::optional<March>& march) : optional(march) {}
+  MarchChoice(const char* name) : optional(March::named(name)) {}
+  MarchChoice(const std::string& name) : optional(March::named(name)) {}
+};
+
 /// The march of calls that name none, per thread; bayes at first.
 void set_march(const March& march);
+/// A built-in one. Throws Error as `March::named` does.
+void set_march(const std::string& name);
 const March& default_march();
 
 }  // namespace sinter::quant

@@ -93,10 +93,10 @@ Choice choice_of(const Graph& graph, const std::vector<std::string>& input_names
   const bool weights = std::any_of(choice.nodes.begin(), choice.nodes.end(),
                                    [&](size_t i) { return fused_conv(graph.nodes[i]) != nullptr; });
   check(choice.tensor != "weight" || weights, "prepare_qat: by_path '", path, "': ", choice.name, " has no weights");
-  const auto owner = [&](size_t node) {  // whose weights the first call has
-    for (size_t i = 0; i < node; ++i)
-      if (fused_conv(graph.nodes[i]) != nullptr && graph.nodes[i].inputs[1] == graph.nodes[node].inputs[1]) return i;
-    return node;
+  const auto owner = [&](size_t node) {  // the first with these weights
+    size_t first = 0;
+    while (first < node && !same_weights(graph.nodes[first], graph.nodes[node])) ++first;
+    return first;
   };
   if (choice.tensor == "weight" && choice.nodes.size() == 1 && owner(choice.nodes[0]) != choice.nodes[0])
     fail("prepare_qat: by_path '", path, "': ", choice.name, " has the weights of ",

@@ -3,6 +3,7 @@
 #include "fuse.h"
 #include "fused_conv.h"
 #include "layers.h"
+#include "listed.h"
 #include "node_config.h"
 #include "traced_network.h"
 
@@ -20,7 +21,7 @@ PreparedModel::PreparedModel(const TracedNetwork& network, const PrepareOptions&
         "prepare_qat: the qconfig has no fake-quant for activations; outputs of the network are of high precision "
         "without being asked to");
   const std::vector<double>& stubs = network.stub_scales;
-  graph_ = fuse(network.graph, {.fold_batch_norm = options.batch_norm == "fuse_bn"});
+  graph_ = fuse(network.graph, {.fold_batch_norm = options.batch_norm == "fuse_bn"}, &untied_);
   input_names_ = names_of_inputs(graph_);
   NodeConfigs configs = node_configs(graph_, input_names_, qconfig_, options.by_type, options.by_path);
   for (size_t i = 0; i < stubs.size(); ++i)
@@ -41,37 +42,42 @@ std::string mixing_reason(const Graph& graph, const Node& node) {
   Specs specs;
   for (const Operand& operand : node.inputs) {
     Spec spec = graph.spec(operand);
-    if (operand.is_activation() && spec.shape.rank() > 0) spec.shape = spec.shape.with(0, 2);
+    if (operand.is_activation() && spec.shape.rank() > 0) {
+      if (spec.shape[0] != 1) return "";  // no batch already: what made it is told of
+      spec.shape = spec.shape.with(0, 2);
+    }
     specs.push_back(spec);
   }
   try {
     const Shape two = node.op->infer(specs)[0].shape;
     if (one.rank() > 0 && one[0] == 1 && two == one.with(0, 2)) return "";
-    return text("gives ", one, " for one image and ", two, " for two, expected the batch as the first axis");
+    return text("gives ", one, " for one image and ", two,
+                " for two, expected the batch as the first axis; do this outside of the network");
   } catch (const Error& error) {
-    return text("does not take a batch of two images: ", error.what());
+    return text("does not take a batch of two images: ", error.what(),
+                "; leave the size of the batch open, as with a reshape to -1");
   }
 }
 
 }  // namespace
 
 void PreparedModel::check_layers(const NodeConfigs& configs) {
-  std::string violations;
+  Findings violations;
   for (size_t i = 0; i < graph_.nodes.size(); ++i) {
     const Node& node = graph_.nodes[i];
     const std::string mixing = mixing_reason(graph_, node);
     in_float_.push_back(configs.nodes[i].qconfig.run_in_float);
     if (node.outputs[0].dtype != DType::float32)
-      violations += text("\n  ", node.name, ": gives ", node.outputs[0].dtype, "; end the network before it");
-    else if (!in_float_[i] && layer_of(graph_, node) == Layer::unsupported)
-      violations += text("\n  ", node.name, ": ", unsupported_reason(graph_, node));
+      violations.add(node.name, text("gives ", node.outputs[0].dtype, "; end the network before it"));
     else if (!mixing.empty())
-      violations += text("\n  ", node.name, ": ", mixing);
+      violations.add(node.name, mixing);
+    else if (!in_float_[i] && layer_of(graph_, node) == Layer::unsupported)
+      violations.add(node.name, unsupported_reason(graph_, node));
   }
-  check(violations.empty(), "prepare_qat: these layers cannot be quantised:", violations);
+  check(violations.empty(), "prepare_qat: these layers cannot be quantised:", violations.lines());
   for (size_t i = 0; i < graph_.inputs.size(); ++i)
     check(graph_.inputs[i].dtype == DType::float32, "prepare_qat: input ", i, " is ", graph_.inputs[i],
-          ", expected float32");
+          ", expected float32; convert it before the network");
 }
 
 bool PreparedModel::read_as_real(const Operand& operand) const {
@@ -99,13 +105,12 @@ void PreparedModel::place_quantizers(const NodeConfigs& configs) {
     for (const int reader : readers[i]) stays_real[i] = stays_real[i] && in_float_[reader] && stays_real[reader];
   const std::vector<bool> negative = may_be_negative(graph_);
 
-  std::string violations;
-  const auto violation = [&](const auto&... parts) { violations += text("\n  ", parts...); };
+  Findings violations;
   const auto check_type = [&](const std::string& name, const TensorConfig& config) {
     const std::string reason = invalid_reason(config, false);
     check(reason.empty(), "prepare_qat: ", name, ": ", reason);
     if (config.bits == 16 && !march_.int16_activations)
-      violation(name, ": int16 activations, which the ", march_, " does not have");
+      violations.add(name, text("int16 activations, which the ", march_, " does not have; leave them int8"));
   };
   for (size_t i = 0; i < graph_.inputs.size(); ++i) {
     const NodeConfig& config = configs.inputs[i];
@@ -115,25 +120,29 @@ void PreparedModel::place_quantizers(const NodeConfigs& configs) {
     for (const Operand& operand : graph_.outputs) output = output || operand == self;
     if (!read_as_integers(self) && !(output && !read_as_real(self))) continue;
     if (!config.qconfig.activation) {
-      violation(input_names_[i], ": is an input, which has no accumulators to be of high precision");
+      violations.add(input_names_[i],
+                     "is an input, which has no accumulators to be of high precision; give its qconfig an activation "
+                     "(by_path)");
       continue;
     }
     check_type(input_names_[i], *config.qconfig.activation);
     quantizer = ActivationQuantizer(input_names_[i], *config.qconfig.activation, true, config.activation_source);
   }
-  weight_quantizers_.resize(graph_.parameters.size());
+  weight_quantizers_.resize(count);
   for (size_t i = 0; i < count; ++i) {
     const Node& node = graph_.nodes[i];
     const NodeConfig& config = configs.nodes[i];
     const Operand self{Operand::Kind::node, static_cast<int>(i)};
     const FusedConv* conv = fused_conv(node);
+    weights_of_.push_back(i);
     if (conv != nullptr && !in_float_[i]) {
-      WeightQuantizer& weights = weight_quantizers_[node.inputs[1].index];
-      const Tensor& weight = graph_.parameters[node.inputs[1].index].value;
       const std::string reason = invalid_reason(config.qconfig.weight, true);
       check(reason.empty(), "prepare_qat: ", node.name, ".weight: ", reason);
-      if (weights.name().empty())
-        weights = WeightQuantizer(node.name, config.qconfig.weight, weight.size(0), config.weight_source);
+      size_t& first = weights_of_[i] = 0;
+      while (first < i && (in_float_[first] || !same_weights(graph_.nodes[first], node))) ++first;
+      if (first == i)
+        weight_quantizers_[i] = WeightQuantizer(node.name, config.qconfig.weight, graph_.spec(node.inputs[1]).shape[0],
+                                                config.weight_source);
     }
     const bool can_be_head =
         conv != nullptr && !in_float_[i] && skip_of(node) == nullptr && conv->activation() == Activation::none;
@@ -143,10 +152,12 @@ void PreparedModel::place_quantizers(const NodeConfigs& configs) {
                      (asked || (!config.activation_alone && (is_output[i] || !readers[i].empty()) && stays_real[i])));
     node_quantizers_.emplace_back();
     if (asked && !heads_[i] && (read || !in_float_[i]))
-      violation(node.name, ": cannot be of high precision, as ",
-                read          ? "a layer of integers reads it"
-                : can_be_head ? "nothing reads it"
-                              : "it is no convolution or linear layer without addition and activation");
+      violations.add(node.name, text("cannot be of high precision, as ",
+                                     read          ? "a layer of integers reads it"
+                                     : can_be_head ? "nothing reads it"
+                                                   : "it is no convolution or linear layer without addition and "
+                                                     "activation",
+                                     "; give its qconfig an activation (by_path)"));
     const bool own = in_float_[i] ? read : has_scale(layer_of(graph_, node)) && !heads_[i];
     if (!own || asked) continue;
     check_type(node.name, *config.qconfig.activation);
@@ -161,10 +172,12 @@ void PreparedModel::place_quantizers(const NodeConfigs& configs) {
     const Shape& weight = graph_.spec(node.inputs[1]).shape;
     const int64_t kernel = weight.elements() / weight[0];
     if (type == DType::int16 && kernel > march_.int16_kernel)
-      violation(node.name, ": reads int16 with kernels of ", kernel, " weights, expected at most ",
-                march_.int16_kernel);
+      violations.add(text(node.name, " (", kernel, ")"),
+                     text("int16 read by kernels of so many weights, expected at most ", march_.int16_kernel,
+                          "; make what they read int8 (by_path with `.activation`), or set them to float "
+                          "(quant::run_in_float)"));
   }
-  check(violations.empty(), "prepare_qat: this qconfig does not fit the network:", violations);
+  check(violations.empty(), "prepare_qat: this qconfig does not fit the network:", violations.lines());
   for (const ActivationQuantizer* quantizer : quantizers())
     if (quantizer->observed()) quantizer->scale(march_);  // a fixed one may be off the grid
 }
@@ -192,7 +205,11 @@ std::vector<DType> PreparedModel::storage_types() const {
 }
 
 PreparedModel prepare_qat(const nn::Module& model, const std::vector<Tensor>& examples, const PrepareOptions& options) {
-  return PreparedModel(model, specs_of(examples), options);
+  return PreparedModel(trace_network("prepare_qat", model, examples), options);
+}
+
+PreparedModel prepare_qat(const nn::Module& model, const Specs& inputs, const PrepareOptions& options) {
+  return PreparedModel(model, inputs, options);
 }
 
 PreparedModel prepare_qat(const nn::Module& model, const Tensor& example, const PrepareOptions& options) {

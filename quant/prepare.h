@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -34,7 +35,7 @@ struct PrepareOptions {
   /// "fuse_bn": batch normalisation is folded before QAT. "with_bn": it is trained in QAT, on the integers of weights
   /// that are scaled by gamma / sigma; VALIDATION folds it.
   std::string batch_norm = "fuse_bn";
-  std::optional<March> march{};  ///< none: default_march()
+  MarchChoice march{};  ///< "bayes" or a March; none: default_march()
 };
 
 class Runner;
@@ -71,6 +72,8 @@ class PreparedModel : public nn::Module {
   const ActivationQuantizer& input_quantizer(size_t i) const { return input_quantizers_.at(i); }
   const ActivationQuantizer* node_quantizer(size_t node) const;
   const WeightQuantizer* weight_quantizer(size_t node) const;
+  /// What is one parameter of the float network and several here: a line each.
+  const std::vector<std::string>& untied() const { return untied_; }
   std::vector<const ActivationQuantizer*> quantizers() const;
   const std::string& input_name(size_t i) const { return input_names_.at(i); }
   /// Whether a node's operation stays float.
@@ -100,6 +103,9 @@ class PreparedModel : public nn::Module {
   using Inspector = std::function<void(const std::string& node, const Tensor& integers)>;
   std::vector<Tensor> inspect(const Tensor& x, const Inspector& inspector) const;
   std::vector<Tensor> inspect(std::span<const Tensor> x, const Inspector& inspector) const;
+  std::vector<Tensor> inspect(std::initializer_list<Tensor> x, const Inspector& inspector) const {
+    return inspect(std::span<const Tensor>(x.begin(), x.size()), inspector);
+  }
   /// Every layer alone, as in FakeQuantState::validation: on the given real values of what it reads, by node (float32),
   /// each quantised as the model does. Layers whose inputs are not all given are left out.
   void inspect_alone(const std::map<std::string, Tensor>& real, const Inspector& inspector) const;
@@ -128,7 +134,9 @@ class PreparedModel : public nn::Module {
   std::vector<std::string> input_names_;
   std::vector<bool> in_float_, heads_;                                   // by node
   std::vector<ActivationQuantizer> input_quantizers_, node_quantizers_;  // with gaps
-  std::vector<WeightQuantizer> weight_quantizers_;                       // by parameter, with gaps
+  std::vector<WeightQuantizer> weight_quantizers_;                       // by the first node of the weights, with gaps
+  std::vector<size_t> weights_of_;                                       // by node, which of them is its own
+  std::vector<std::string> untied_;                                      // as `fuse` says
   // A count that concurrent forward passes share; copies of the model share it as well.
   std::shared_ptr<std::atomic<int64_t>> nans_ = std::make_shared<std::atomic<int64_t>>(0);
   // The program of VALIDATION, until something that it was made of changes.
@@ -137,15 +145,19 @@ class PreparedModel : public nn::Module {
   std::shared_ptr<Lowered> lowered_;
 };
 
-/// The model, traced for inputs like `example` ([N,H,W,C], or [H,W,C] for one image), fused, and ready for calibration
-/// or quantisation-aware training; its state is FakeQuantState::qat. Parameters are copied: `model` stays as it is.
-/// Throws Error for a network that cannot be traced or has layers that cannot be quantised, listing them all, and for a
-/// model that is prepared already.
+/// The model, traced for inputs like `example`, fused, and ready for calibration or quantisation-aware training; its
+/// state is FakeQuantState::qat. Parameters are copied: `model` stays as it is.
+/// The example is a batch, [N,H,W,C] or of any other rank, whatever its N; or one image [H,W,C]: one of three axes is
+/// what the network takes, and where it takes both, its shape is to be given instead.
+/// Throws Error for a network that cannot be traced or has layers that cannot be quantised, listing them all, for such
+/// an example, and for a model that is prepared already.
 PreparedModel prepare_qat(const nn::Module& model, const Tensor& example, const PrepareOptions& options = {});
 
 /// The same for several inputs, one example each.
 PreparedModel prepare_qat(const nn::Module& model, const std::vector<Tensor>& examples,
                           const PrepareOptions& options = {});
+/// The same for batches of these shapes, as they are: `{{DType::float32, {1, 16, 64}}}`.
+PreparedModel prepare_qat(const nn::Module& model, const Specs& inputs, const PrepareOptions& options = {});
 
 /// Sets what forward passes do, at once; never touches `training()`.
 void set_fake_quantize(PreparedModel& model, FakeQuantState state);

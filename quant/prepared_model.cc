@@ -76,8 +76,7 @@ const ActivationQuantizer* PreparedModel::node_quantizer(size_t node) const {
 }
 
 const WeightQuantizer* PreparedModel::weight_quantizer(size_t node) const {
-  if (fused_conv(graph_.nodes.at(node)) == nullptr) return nullptr;
-  const WeightQuantizer& quantizer = weight_quantizers_.at(graph_.nodes[node].inputs[1].index);
+  const WeightQuantizer& quantizer = weight_quantizers_[weights_of_.at(node)];
   return quantizer.name().empty() ? nullptr : &quantizer;
 }
 

@@ -63,7 +63,8 @@ struct Instruction {
 };
 
 /// A network as integers, for one march: instructions in the order in which they run. Images are quantised on the way
-/// in and results dequantised on the way out, by the scales of these values.
+/// in and results dequantised on the way out, by the scales of these values. The integers are the same everywhere, but
+/// for what a `cpu` step is among the makers of: floating point may round otherwise under another instruction set.
 struct IntegerProgram {
   March march;
   std::vector<Value> values;
@@ -73,6 +74,10 @@ struct IntegerProgram {
   /// The instruction that makes a value; null for an input.
   const Instruction* producer(int value) const;
 };
+
+/// What is said of `cpu` steps, behind their names.
+constexpr const char* kInFloat =
+    ": in float, on the CPU: what is computed from there on may differ between instruction sets";
 
 /// Results as real numbers, float32: integer * scale, and for accumulators
 /// float(double(acc) * (double(s_x) * double(s_w))). `integers` is [N,...] of the value's type.

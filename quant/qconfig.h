@@ -34,7 +34,7 @@ bool same_observer(const TensorConfig& a, const TensorConfig& b);
 struct QConfig {
   std::optional<TensorConfig> activation;  ///< none: high-precision output
   TensorConfig weight;
-  bool run_in_float = false;  ///< the operation itself stays float, between a dequantise and a quantise
+  bool run_in_float = false;  ///< see the function: the operation itself stays float
   bool operator==(const QConfig&) const = default;
 };
 std::string to_string(const QConfig& qconfig);
@@ -65,7 +65,10 @@ struct QConfigOptions {
 /// Throws Error for an unknown name or keyword, listing the known ones, and for a value of the wrong type.
 QConfig get_default_qconfig(const QConfigOptions& options = {});
 
-/// A qconfig for operations that stay float; what they make is quantised, where it is read so, as `qconfig` says.
+/// A qconfig for operations that stay float, between a dequantise and a quantise; what they make is quantised, where it
+/// is read so, as `qconfig` says. VALIDATION and simulator still agree in every integer, but these may differ from the
+/// operation on where another instruction set rounds its floating point otherwise: only programs that are integer
+/// throughout are the same on all of them.
 QConfig run_in_float(QConfig qconfig = get_default_qconfig());
 
 }  // namespace sinter::quant

@@ -3,6 +3,7 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "../core/profiler.h"
 #include "prepare.h"
@@ -58,14 +59,38 @@ uint32_t fingerprint(const Graph& graph) {
       crc32(0, reinterpret_cast<const Bytef*>(structure.data()), static_cast<uInt>(structure.size())));
 }
 
-Specs specs_of(const std::vector<Tensor>& examples) {
+Specs specs_of(const std::vector<Tensor>& examples, bool single_images) {
   Specs specs;
   for (const Tensor& example : examples) {
     Shape shape = example.shape();
-    if (shape.rank() == 3) shape = {1, shape[0], shape[1], shape[2]};
+    if (single_images && shape.rank() == 3) shape = {1, shape[0], shape[1], shape[2]};
     specs.push_back({example.dtype(), shape});
   }
   return specs;
+}
+
+TracedNetwork trace_network(const char* what, const nn::Module& model, const std::vector<Tensor>& examples) {
+  const Specs images = specs_of(examples, true), batches = specs_of(examples, false);
+  if (images == batches) return trace_network(what, model, batches);
+  std::optional<TracedNetwork> of_images, of_batches;
+  std::string reason;
+  try {
+    of_images = trace_network(what, model, images);
+  } catch (const Error& error) {
+    reason = error.what();
+  }
+  try {
+    of_batches = trace_network(what, model, batches);
+  } catch (const Error& error) {
+    check(of_images.has_value(), reason,
+          reason == error.what() ? "" : text("\n  and with the example as a batch, not as one image: ", error.what()));
+  }
+  const auto ambiguous = std::find_if(examples.begin(), examples.end(), [](const Tensor& x) { return x.rank() == 3; });
+  check(!of_images || !of_batches, what, ": an example of ", ambiguous->shape(),
+        " is one image [H,W,C] or a batch [N,P,C], and the network takes both; give the image as [1,H,W,C], or the "
+        "shape of the batch: Specs{{DType::float32, ",
+        ambiguous->shape(), "}}");
+  return std::move(of_images ? *of_images : *of_batches);
 }
 
 std::vector<std::string> names_of_inputs(const Graph& graph) {

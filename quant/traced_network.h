@@ -22,12 +22,16 @@ struct TracedNetwork {
 /// The parameters are shared with the model. Throws Error, starting with `what`, for a model that cannot be traced, is
 /// prepared already or has QuantStubs inside.
 TracedNetwork trace_network(const char* what, const nn::Module& model, const Specs& inputs);
+/// The same for inputs like these: examples of three axes are images [H,W,C] or batches, whichever the model takes.
+/// Throws Error, too, where it takes both.
+TracedNetwork trace_network(const char* what, const nn::Module& model, const std::vector<Tensor>& examples);
+
+/// The shapes of examples; those of three axes are images [H,W,C] in a batch of their own, or, where not
+/// `single_images`, batches.
+Specs specs_of(const std::vector<Tensor>& examples, bool single_images);
 
 /// A number of the graph's structure (not of its values): equal for the same network.
 uint32_t fingerprint(const Graph& graph);
-
-/// Of batches, or of single images [H,W,C].
-Specs specs_of(const std::vector<Tensor>& examples);
 
 /// Names that no node has: a network may have a layer called `input`.
 std::vector<std::string> names_of_inputs(const Graph& graph);

@@ -164,10 +164,15 @@ struct Between {
 };
 
 Between between(const Attributes& a, int axis, int64_t i, int64_t size, int64_t outputs) {
+  if (outputs == size) return {i, i, 0};
   const auto scale = std::get<double>(*a.find(axis == 0 ? "scale_h" : "scale_w"));
   if (a.get<std::string>("mode", "") == "nearest") {
-    const int64_t at = scale > 0 ? static_cast<int64_t>(static_cast<double>(i) / scale) : i * size / outputs;
-    return {std::min(at, size - 1), std::min(at, size - 1), 0};
+    if (outputs == 2 * size) return {i / 2, i / 2, 0};
+    // The step is a float32, and so is the product: exact in double, then rounded.
+    const auto n = static_cast<double>(size), step = scale > 0 ? 1 / scale : n / static_cast<double>(outputs);
+    const auto at = static_cast<float>(static_cast<double>(i) * static_cast<double>(static_cast<float>(step)));
+    const int64_t low = std::min(static_cast<int64_t>(at), size - 1);
+    return {low, low, 0};
   }
   const long double step = scale > 0 ? 1 / static_cast<long double>(scale)
                                      : static_cast<long double>(size) / static_cast<long double>(outputs);

@@ -25,9 +25,12 @@ namespace {
 
 // `scale` is 0 where a size was given.
 std::vector<ResizeTap> nearest_taps(int64_t size, int64_t outputs, double scale) {
+  const float step = scale > 0 ? static_cast<float>(1 / scale) : static_cast<float>(size) / static_cast<float>(outputs);
   std::vector<ResizeTap> taps;
   for (int64_t i = 0; i < outputs; ++i) {
-    const int64_t at = scale > 0 ? static_cast<int64_t>(static_cast<double>(i) / scale) : i * size / outputs;
+    int64_t at = static_cast<int64_t>(static_cast<float>(i) * step);
+    if (outputs == size) at = i;
+    if (outputs == 2 * size) at = i / 2;
     const int64_t low = std::min(at, size - 1);
     taps.push_back({low, low, 0});
   }
@@ -41,6 +44,7 @@ std::vector<ResizeTap> bilinear_taps(int64_t size, int64_t outputs, double scale
     const auto at = static_cast<double>(i);
     double u = std::max((at + 0.5) * step - 0.5, 0.0);
     if (align_corners) u = outputs > 1 ? at * static_cast<double>(size - 1) / static_cast<double>(outputs - 1) : 0;
+    if (outputs == size) u = at;
     const int64_t low = std::min(static_cast<int64_t>(u), size - 1);
     taps.push_back({low, std::min(low + 1, size - 1), std::min(u - static_cast<double>(low), 1.0)});
   }

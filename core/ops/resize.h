@@ -31,9 +31,11 @@ SINTER_FIELDS(ResizeAttributes, scale, size, mode, align_corners)
 
 namespace ops {
 
-/// Another size of an image, with the coordinates of PyTorch's F.interpolate: x float32 [N,H,W,C] to [N,OH,OW,C].
-/// Along an axis of n values, with s = 1 / scale (or n / output where a size is given), output i comes from
-///   nearest:  value floor(i s), at most n - 1
+/// Another size of an image, with the coordinates of PyTorch's F.interpolate on images in channels_last (contiguous
+/// ones of several channels have other nearest values where a scale that is no integer keeps or doubles a size): x
+/// float32 [N,H,W,C] to [N,OH,OW,C]. An axis that keeps its size keeps its values, whatever the scale. Else along an
+/// axis of n values, with s = 1 / scale (or n / output where a size is given), output i comes from
+///   nearest:  value floor(i s) in float32, at most n - 1; value floor(i / 2) where there are 2n outputs
 ///   bilinear: the point u = max((i + 1/2) s - 1/2, 0), or u = i (n - 1) / (output - 1) with align_corners, between
 ///             values floor(u) and floor(u) + 1, the last one repeated.
 struct Resize final : OpWith<ResizeAttributes> {

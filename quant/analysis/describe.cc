@@ -52,13 +52,10 @@ class Description {
       inputs_.push_back(row);
       rows_.push_back(std::move(row));
     }
-    std::vector<bool> seen(graph_.parameters.size(), false);
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
       const Node& node = graph_.nodes[i];
-      if (const auto* weights = model_.weight_quantizer(i); weights != nullptr && !seen[node.inputs[1].index]) {
-        seen[node.inputs[1].index] = true;
+      if (const auto* weights = model_.weight_quantizer(i); weights != nullptr && weights->name() == node.name)
         rows_.push_back(weight(node, *weights));
-      }
       nodes_.push_back(output(i));
       rows_.push_back(nodes_.back());
     }

@@ -262,7 +262,7 @@ class Diagnosis {
       explained_.insert(n->node);
       suspects.push_back({w.node, noise(*n),
                           text(w.bias_limited, " of ", w.output_channels, " output channels have a bias near 2^30, so ",
-                               "that their weight scales were raised, up to ",
+                               "that their weight scales may have been raised, up to ",
                                short_number(static_cast<double>(w.scale_max)), "; ", decibel(*n))});
     }
     add("biases at their limit", std::move(suspects),

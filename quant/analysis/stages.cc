@@ -16,6 +16,7 @@ class FloatStage final : public Stage {
   std::string title() const override { return "float"; }
 
   void run(const Tensor& x, const Show& show) const override {
+    check(graph().inputs.size() == 1, title(), ": it has ", graph().inputs.size(), " inputs, expected 1");
     const NoGrad no_grad;
     const TrainingMode evaluation(false);
     show({.node = model_.input_name(0), .values = x, .input = true, .output = is_output(Operand::Kind::input, 0)});

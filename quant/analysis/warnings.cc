@@ -7,6 +7,7 @@
 #include "../fuse.h"
 #include "../fused_conv.h"
 #include "../listed.h"
+#include "../program.h"
 #include "../scale_source.h"
 
 namespace sinter::quant {
@@ -37,7 +38,8 @@ void unobserved(const PreparedModel& model, Lines& lines) {
 void dead_tensors(const PreparedModel& model, Lines& lines) {
   for (const ActivationQuantizer* quantizer : model.quantizers())
     if (const Range range = quantizer->range(); quantizer->batches() > 0 && range.min == 0 && range.max == 0)
-      lines.push_back(text(quantizer->name(), ": all its values were 0"));
+      lines.push_back(text(quantizer->name(), quantizer->reach() == 0 ? ": all its values were 0"
+                                                                      : ": its observer clips all of its values to 0"));
 }
 
 // What `saturation_warnings` tells of.
@@ -65,16 +67,14 @@ void unfit_scales(const PreparedModel& model, Lines& lines) {
   }
 }
 
-// The weights of every layer on integers once, as VALIDATION has them.
+// The weights of every layer on integers, as VALIDATION has them; those that several layers have, once.
 template <class F>
 void each_layer(const PreparedModel& model, const F& f) {
   const Graph& graph = model.graph();
-  std::vector<bool> seen(graph.parameters.size(), false);
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
     const WeightQuantizer* weights = model.weight_quantizer(i);
-    if (weights == nullptr || seen[graph.nodes[i].inputs[1].index]) continue;
-    seen[graph.nodes[i].inputs[1].index] = true;
-    f(graph.nodes[i], *weights, folded_weights(graph, graph.nodes[i]));
+    if (weights != nullptr && weights->name() == graph.nodes[i].name)
+      f(graph.nodes[i], *weights, folded_weights(graph, graph.nodes[i]));
   }
 }
 
@@ -84,31 +84,38 @@ Lines texts(const std::vector<int64_t>& numbers) {
   return all;
 }
 
+std::string of_channels(const std::vector<int64_t>& some, int64_t outputs) {
+  return text(some.size(), " of ", outputs, " output channels (", listed(texts(some)), ")");
+}
+
 void channels_of_weights(const PreparedModel& model, Lines& lines) {
-  each_layer(model, [&](const Node& node, const WeightQuantizer& weights, const Folded& folded) {
+  each_layer(model, [&](const Node& node, const WeightQuantizer&, const Folded& folded) {
     const int64_t outputs = folded.weight.size(0), each = folded.weight.elements() / outputs;
     const auto w = folded.weight.values<float>();
-    std::vector<int64_t> dead, raised;
+    std::vector<int64_t> dead;
     for (int64_t o = 0; o < outputs; ++o)
       if (const auto row = w.subspan(o * each, each);
           std::all_of(row.begin(), row.end(), [](float v) { return v == 0; }))
         dead.push_back(o);
-    const ActivationQuantizer* x = scale_source(model, node.inputs[0]);
-    if (x != nullptr && x->observed()) {
-      const std::vector<float> scales = weights.scales(model.march(), folded.weight);
-      const float x_scale = x->scale(model.march());
-      for (int64_t o = 0; o < outputs; ++o)
-        if (effective_weight_scale(model.march(), scales[o], x_scale, folded.bias.at({o})) != scales[o])
-          raised.push_back(o);
-    }
-    const auto of_channels = [&](const std::vector<int64_t>& some) {
-      return text(some.size(), " of ", outputs, " output channels (", listed(texts(some)), ")");
-    };
-    if (!dead.empty()) lines.push_back(text(node.name, ": the weights of ", of_channels(dead), " are all 0"));
-    if (!raised.empty())
-      lines.push_back(text(node.name, ": the biases of ", of_channels(raised),
-                           " are so large beside their weights that the weights' scales were raised"));
+    if (!dead.empty()) lines.push_back(text(node.name, ": the weights of ", of_channels(dead, outputs), " are all 0"));
   });
+  const Graph& graph = model.graph();
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {  // the weights may be another's, the bias and the input are its own
+    const WeightQuantizer* weights = model.weight_quantizer(i);
+    const Node& node = graph.nodes[i];
+    const ActivationQuantizer* x = weights == nullptr ? nullptr : scale_source(model, node.inputs[0]);
+    if (x == nullptr || !x->observed()) continue;
+    const Folded folded = folded_weights(graph, node);
+    const std::vector<float> scales = weights->scales(model.march(), folded.weight);
+    const float x_scale = x->scale(model.march());
+    std::vector<int64_t> raised;
+    for (size_t o = 0; o < scales.size(); ++o)
+      if (effective_weight_scale(model.march(), scales[o], x_scale, folded.bias.values<float>()[o]) != scales[o])
+        raised.push_back(static_cast<int64_t>(o));
+    if (!raised.empty())
+      lines.push_back(text(node.name, ": the biases of ", of_channels(raised, folded.bias.elements()),
+                           " are so large beside their weights that the weights' scales were raised"));
+  }
 }
 
 // LSQ's scales and the like, where steps were longer than they are: they stay at the smallest scale there is.
@@ -128,8 +135,7 @@ void collapsed_scales(const PreparedModel& model, Lines& lines) {
   each_layer(model, [&](const Node& node, const WeightQuantizer& weights, const Folded&) {
     if (const auto places = at_floor(weights.learned); !places.empty())
       lines.push_back(text(node.name, ": the learned ", weights.fake_quant().learned(), " of the weights of ",
-                           places.size(), " of ", weights.learned.tensor().elements(), " output channels (",
-                           listed(texts(places)), ")", kRemedy));
+                           of_channels(places, weights.learned.tensor().elements()), kRemedy));
   });
 }
 
@@ -184,26 +190,31 @@ void outputs_in_integers(const PreparedModel& model, Lines& lines) {
 std::vector<std::string> saturation_warnings(const PreparedModel& model) {
   Lines lines;
   const March& march = model.march();
-  const auto warn = [&](const std::string& what, const Observer& observer, const Range& range, const Bounds& type) {
-    const float wanted = scale_from_range(range.min, range.max, type), reach = std::max(-range.min, range.max);
+  // `values`: the largest there was; a range may be a mean over batches, or less than all.
+  const auto warn = [&](const std::string& what, const Observer& observer, const Range& range, float values,
+                        const Bounds& type) {
+    const float wanted = scale_from_range(range.min, range.max, type);
     const auto fixed = observer.fixed_scale();
+    const float reach = fixed ? values : std::max(-range.min, range.max);
     const float scale = fixed ? *fixed : march.on_grid(wanted);
     // A fixed scale of 1/128 for images within +-1 is meant so: one unit beyond the integers passes.
     if (fixed ? reach > static_cast<float>(type.high + 1) * scale : march.clips(wanted))
-      lines.push_back(text(what, ": its values reach ", reach, ", but ",
+      lines.push_back(text(what, fixed ? ": its values reach " : ": its range reaches ", reach, ", but ",
                            fixed ? std::string("its fixed scale") : text("the largest scale of ", march), ", ", scale,
                            ", saturates at ", static_cast<float>(type.high) * scale));
   };
   for (const ActivationQuantizer* quantizer : model.quantizers())
     if (quantizer->batches() > 0 && !is_learned(*quantizer))
-      warn(quantizer->name(), quantizer->observer(), quantizer->range(), quantizer->type());
+      warn(quantizer->name(), quantizer->observer(), quantizer->range(), quantizer->reach(), quantizer->type());
   each_layer(model, [&](const Node&, const WeightQuantizer& weights, const Folded& folded) {
     const ObserverValue fresh = weights.config().make_observer();
     fresh->type = type_bounds(weights.config().bits);
     for (int64_t o = 0; o < folded.weight.size(0) && !weights.learned.defined(); ++o) {
       const ObserverValue observer = fresh;
-      warn(text(weights.name(), ": weights of output channel ", o), *observer,
-           observer->observe(Samples::channel(folded.weight, o)), fresh->type);
+      const Samples channel = Samples::channel(folded.weight, o);
+      const Range all = channel.range();
+      warn(text(weights.name(), ": weights of output channel ", o), *observer, observer->observe(channel),
+           std::max(-all.min, all.max), fresh->type);
     }
   });
   return lines;
@@ -225,30 +236,49 @@ std::vector<std::string> warnings(const PreparedModel& model) {
   return lines;
 }
 
+namespace {
+
+// The nodes that have one set of weights.
+void shared_weights(const PreparedModel& model, Lines& lines) {
+  const Graph& graph = model.graph();
+  std::map<int, std::vector<size_t>> layers;  // by the parameter of the weights
+  for (size_t i = 0; i < graph.nodes.size(); ++i)
+    if (fused_conv(graph.nodes[i]) != nullptr) layers[graph.nodes[i].inputs[1].index];
+  for (size_t i = 0; i < graph.nodes.size(); ++i)
+    for (const Operand& operand : graph.nodes[i].inputs)
+      if (const auto layer = layers.find(operand.index);
+          operand.kind == Operand::Kind::parameter && layer != layers.end())
+        layer->second.push_back(i);
+  const auto path = [&](size_t node) {  // the n-th call of `path` is named `path#n`
+    return graph.nodes[node].name.substr(0, graph.nodes[node].name.find('#'));
+  };
+  for (const auto& [parameter, nodes] : layers) {
+    if (nodes.size() < 2) continue;
+    Lines names;
+    bool calls = true, scales = true;
+    for (const size_t i : nodes) {
+      names.push_back(graph.nodes[i].name);
+      const std::string last = path(i).substr(path(i).rfind('.') + 1);  // operations have names by their kind
+      calls = calls && path(i) == path(nodes[0]) && last != graph.nodes[i].op->name();
+      scales = scales && model.node_quantizer(i) != nullptr;
+    }
+    lines.push_back(text(listed(names), calls ? ": calls of one layer" : ": layers with the same weights",
+                         scales ? "; each has an activation scale of its own" : ""));
+  }
+}
+
+}  // namespace
+
 std::vector<std::string> notes(const PreparedModel& model) {
   const Graph& graph = model.graph();
-  Lines lines, high, real;
-  std::map<int, Lines> calls;  // by the parameter of the weights
+  Lines lines = model.untied(), high, real;
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
-    const Node& node = graph.nodes[i];
-    if (model.is_head(i)) high.push_back(node.name);
-    if (model.in_float(i)) real.push_back(node.name);
-    if (fused_conv(node) == nullptr) continue;
-    calls[node.inputs[1].index].push_back(node.name);
-    // The n-th call of `path` is named `path#n`; its weights are its own where its batch normalisation is.
-    const std::string path = node.name.substr(0, node.name.find('#'));
-    const int first = path == node.name ? -1 : graph.find(path);
-    const bool leaf = path.substr(path.rfind('.') + 1) != node.op->name();
-    if (first >= 0 && leaf && fused_conv(graph.nodes[first]) != nullptr &&
-        graph.nodes[first].inputs[1] != node.inputs[1])
-      lines.push_back(text(node.name, ": a copy of the weights of ", path,
-                           ", as the batch normalisations that follow the two are different ones"));
+    if (model.is_head(i)) high.push_back(graph.nodes[i].name);
+    if (model.in_float(i)) real.push_back(graph.nodes[i].name);
   }
-  for (const auto& [parameter, names] : calls)
-    if (names.size() > 1)
-      lines.push_back(text(listed(names), ": calls of one layer; each has an activation scale of its own"));
+  shared_weights(model, lines);
   if (!high.empty()) lines.push_back(text(listed(high), ": of high precision, int32 accumulators as float32"));
-  if (!real.empty()) lines.push_back(text(listed(real), ": in float, on the CPU"));
+  if (!real.empty()) lines.push_back(text(listed(real), kInFloat));
   return lines;
 }
 

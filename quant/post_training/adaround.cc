@@ -192,11 +192,10 @@ class AdaRound {
     const Node& node = graph_.nodes[index];
     Tensor weight = graph_.parameters[node.inputs[1].index].value.tensor();
     RoundedLayer report{.name = node.name, .weights = weight.elements()};
-    for (const Node& other : graph_.nodes)
-      if (&other != &node && fused_conv(other) != nullptr && other.inputs[1] == node.inputs[1]) {
-        report.skipped = "its weights are those of " + other.name + ", too";
-        return report;
-      }
+    if (const Node* other = other_reader(graph_, node, node.inputs[1])) {
+      report.skipped = "its weights are those of " + other->name + ", too";
+      return report;
+    }
     const LayerData layer = data_of(index);
     const double power = squares(layer.target) / static_cast<double>(layer.target.elements());
     check(std::isfinite(power), "adaround: ", node.name, ": the mean square of its outputs in float is ", power,

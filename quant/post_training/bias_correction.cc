@@ -60,13 +60,10 @@ class Corrector {
   }
 
  private:
-  // Layers on integers; those that are called twice have one bias for two errors.
+  // Layers on integers; those with one bias would have two errors for it.
   bool is_layer(size_t i) const {
-    if (model_.weight_quantizer(i) == nullptr) return false;
-    for (size_t k = 0; k < graph_.nodes.size(); ++k)
-      if (k != i && fused_conv(graph_.nodes[k]) != nullptr && graph_.nodes[k].inputs[2] == graph_.nodes[i].inputs[2])
-        return false;
-    return true;
+    const Node& node = graph_.nodes[i];
+    return model_.weight_quantizer(i) != nullptr && other_reader(graph_, node, node.inputs[2]) == nullptr;
   }
 
   // The value of a layer before its activation and without what is added to it.

@@ -24,9 +24,9 @@ std::vector<Channels::Ids> Channels::outputs(const Graph& graph, const Node& nod
       Ids y = open(node.outputs[0]);
       if (const Operand* skip = skip_of(node)) tie(y, ids(*skip));
       if (fused_conv(node)->activation() == Activation::relu6) pin(y, "the ReLU6 of " + node.name);
-      for (const Node& other : graph.nodes)
-        if (&other != &node && fused_conv(other) != nullptr && other.inputs[1] == node.inputs[1]) {
-          const std::string reason = text("the weights of ", node.name, " are those of ", other.name, ", too");
+      for (const auto& [parameter, what] : {std::pair(node.inputs[1], "weights"), std::pair(node.inputs[2], "biases")})
+        if (const Node* other = other_reader(graph, node, parameter)) {
+          const std::string reason = text("the ", what, " of ", node.name, " are those of ", other->name, ", too");
           pin(y, reason);
           pin(node.inputs[0], reason);
         }

@@ -27,6 +27,8 @@ TEST_CASE("a model is compiled for its own march only, and after it has seen dat
   CHECK_ERROR(bpu::compile(model, {.march = quant::March::bernoulli2}),
               "compile: the march bernoulli2 was asked for, but the model was prepared for bayes");
   CHECK_NOTHROW(bpu::compile(model, {.march = quant::March::bayes}));
+  CHECK_NOTHROW(bpu::compile(model, {.march = "bayes"}));
+  CHECK_ERROR(bpu::compile(model, {.march = "nash"}), "compile: the march nash was asked for");
   test::EveryInstruction net;
   const auto fresh = quant::prepare_qat(net, test::formula_images({1, 17, 15, 3}));
   CHECK_ERROR(bpu::compile(fresh), "compile: nothing was observed for input, stem");

@@ -216,12 +216,15 @@ TEST_CASE("high precision is refused where there are no accumulators to be had, 
           "integers reads it");
   refused({{"mean", kHighPrecision}}, "mean: cannot be of high precision, as a layer of integers reads it");
   refused({{"input", kHighPrecision}}, "input: is an input, which has no accumulators to be of high precision");
-  refused({{"first", kHighPrecision}, {"third", kHighPrecision}, {"input", kHighPrecision}},
-          "\n  input: is an input, which has no accumulators to be of high precision\n  first: cannot be of high "
-          "precision, as a layer of integers reads it\n  third: cannot be");
+  refused(
+      {{"first", kHighPrecision}, {"third", kHighPrecision}, {"input", kHighPrecision}},
+      "\n  input: is an input, which has no accumulators to be of high precision; give its qconfig an activation "
+      "(by_path)\n  first, third: cannot be of high precision, as a layer of integers reads it; give its qconfig an "
+      "activation (by_path)");
   QConfig both = run_in_float(kHighPrecision);
   refused({{"second", both}}, "second: cannot be of high precision, as a layer of integers reads it");
-  CHECK_ERROR(prepare_qat(Net{}, kExample, {.by_type = {{"conv2d", kHighPrecision}}}), "fourth: cannot be");
+  CHECK_ERROR(prepare_qat(Net{}, kExample, {.by_type = {{"conv2d", kHighPrecision}}}),
+              "fourth: cannot be of high precision");
 
   struct WithRelu : nn::Module {
     nn::Conv2d conv{{.in = 3, .out = 3, .kernel = 1}}, second{{.in = 3, .out = 3, .kernel = 1}};

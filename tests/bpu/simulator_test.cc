@@ -2,7 +2,9 @@
 
 #include <thread>
 
+#include "../../bpu/compare.h"
 #include "../../bpu/compile.h"
+#include "../../bpu/reference.h"
 #include "../../core/parallel.h"
 #include "nets.h"
 
@@ -83,8 +85,20 @@ TEST_CASE("a simulator refuses other inputs") {
   quant::set_fake_quantize(model, quant::FakeQuantState::calibration);
   model(std::vector<Tensor>{x, x});
   const bpu::Simulator two(bpu::compile(model));
-  CHECK_ERROR(two(std::vector<Tensor>{x, test::formula_images({2, 2, 2, 3})}),
+  CHECK_ERROR(two({x, test::formula_images({2, 2, 2, 3})}),
               "simulator: input1 is 2 images, input0 4, expected as many");
+  quant::set_fake_quantize(model, quant::FakeQuantState::validation);
+  const NoGrad no_grad;
+  const Tensor y = model({x, x})[0];
+  CHECK_SAME(two({x, x})[0], y);
+  const auto ignore = [](const std::string&, const Tensor&) {};
+  CHECK_SAME(two.inspect({x, x}, ignore)[0], y);
+  CHECK_SAME(model.inspect({x, x}, ignore)[0], y);
+  CHECK_SAME(bpu::Reference(two.program()).inspect({x, x}, ignore)[0], y);
+  const data::ImageDataset data(Tensor::zeros({4, 2, 2, 3}, DType::uint8), Tensor::zeros({4}, DType::int64));
+  CHECK_ERROR(bpu::compare(model, two, data),
+              "compare: the program has 2 inputs, and a dataset one image at a time; call `inspect({x, y}, ...)`");
+  CHECK_ERROR(bpu::compare(bpu::Reference(two.program()), two, data), "compare: the program has 2 inputs");
 }
 
 TEST_CASE("an image's extremes saturate and NaN becomes 0") {

@@ -154,8 +154,8 @@ TEST_CASE("below 8 bits what cannot be negative has no integers for it") {
 TEST_CASE("int16 is refused where the march has none, and for kernels that are too large, all at once") {
   CHECK_ERROR(
       prepare_qat(Net{}, kExample, {.qconfig = of_types("int16", "int8"), .march = March::bernoulli2}),
-      "prepare_qat: this qconfig does not fit the network:\n  input: int16 activations, which the bernoulli2 does "
-      "not have\n  stem: int16");
+      "prepare_qat: this qconfig does not fit the network:\n  input, stem, depthwise, point, add#2, last, mean, "
+      "hidden: int16 activations, which the bernoulli2 does not have; leave them int8");
   CHECK_ERROR(
       prepare_qat(Net{}, kExample, {.by_path = {{"depthwise", of_types("int16", "int8")}}, .march = March::bernoulli2}),
       "\n  depthwise: int16 activations, which the bernoulli2 does not have");
@@ -179,8 +179,8 @@ TEST_CASE("int16 is refused where the march has none, and for kernels that are t
   };
   CHECK(message(March::bayes) ==
         "prepare_qat: this qconfig does not fit the network:"
-        "\n  second: reads int16 with kernels of 261 weights, expected at most 256"
-        "\n  head: reads int16 with kernels of 257 weights, expected at most 256");
+        "\n  second (261), head (257): int16 read by kernels of so many weights, expected at most 256; make what they "
+        "read int8 (by_path with `.activation`), or set them to float (quant::run_in_float)");
   March wide = March::bayes;
   wide.int16_kernel = 300;
   CHECK(message(wide) == "no error");

@@ -73,6 +73,24 @@ TEST_CASE("marches are found by name") {
   CHECK_ERROR(March::named("bernouli"), "march: 'bernouli' is unknown, expected bernoulli2, bayes, bayes_e or nash");
 }
 
+TEST_CASE("options take a march or its name") {
+  struct Options {
+    MarchChoice march{};
+    int other = 0;
+  };
+  CHECK_FALSE(Options{}.march.has_value());
+  CHECK_FALSE(Options{.march = {}}.march.has_value());
+  CHECK_FALSE(Options{.march = std::nullopt}.march.has_value());
+  CHECK(*Options{.march = "bernoulli2"}.march == March::bernoulli2);
+  CHECK(*Options{.march = std::string("nash")}.march == March::nash);
+  CHECK(*Options{.march = March::bayes_e}.march == March::bayes_e);
+  CHECK(*Options{.march = std::optional<March>(March::bayes)}.march == March::bayes);
+  Options options;
+  options.march = "bayes";
+  CHECK(options.march->name == "bayes");
+  CHECK_ERROR(Options{.march = "bays"}, "march: 'bays' is unknown, expected bernoulli2, bayes, bayes_e or nash");
+}
+
 TEST_CASE("the description tells apart what differs") {
   CHECK(describe(March::bayes) ==
         "bayes (scales float32; multipliers of 15 bits, shifts to 46; rounding half to even; "
@@ -89,6 +107,10 @@ TEST_CASE("the default march is bayes, and set per thread") {
   set_march(March::bernoulli2);
   CHECK(default_march() == March::bernoulli2);
   std::thread([] { CHECK(default_march() == March::bayes); }).join();
+  set_march("nash");
+  CHECK(default_march() == March::nash);
+  CHECK_ERROR(set_march("nach"), "march: 'nach' is unknown, expected bernoulli2");
+  set_march(std::string("bernoulli2"));
   set_march(default_march());  // of itself
   CHECK(default_march() == March::bernoulli2);
   set_march(March::bayes);

@@ -9,7 +9,9 @@
 #include "../../nn/checkpoint.h"
 #include "../../nn/fit.h"
 #include "../../quant/analysis/warnings.h"
+#include "../../quant/calibration_v1.h"
 #include "../../quant/fuse.h"
+#include "../../quant/traced_network.h"
 #include "prepared.h"
 
 using namespace sinter;
@@ -52,6 +54,104 @@ TEST_CASE("an example is a batch of any size or one image; the graph does not de
   CHECK(one.fingerprint() == prepare_qat(test::small_net(9), Tensor::zeros({8, 8, 3})).fingerprint());
   CHECK(one.fingerprint() != prepare_qat(model, Tensor::zeros({6, 6, 3})).fingerprint());
   CHECK(one.fingerprint() != prepare_qat(test::EveryLayer{}, Tensor::zeros({8, 8, 3})).fingerprint());
+}
+
+TEST_CASE("an example of three axes is what the network takes: one image, or a batch") {
+  struct Tokens : nn::Module {
+    SINTER_CHILDREN()
+    Tensor forward(const Tensor& x) const override { return flatten(relu(x + reshape(x, {-1, 4, 5})), 1); }
+  };
+  const Tensor x = images({3, 4, 5});
+  PreparedModel model = prepare_qat(Tokens{}, x);
+  CHECK(model.graph().inputs[0].shape == Shape{1, 4, 5});
+  set_fake_quantize(model, FakeQuantState::calibration);
+  model(x);
+  set_fake_quantize(model, FakeQuantState::validation);
+  CHECK_CLOSE(run(model, x), Tokens{}(x), 0, 0.02);
+  const auto calibrated_v1 = prepare_calibration(Tokens{}, x);
+  calibrated_v1(x);
+  CHECK(prepare_qat(calibrated_v1, x).graph().inputs[0].shape == Shape{1, 4, 5});
+
+  struct Both : nn::Module {
+    SINTER_CHILDREN()
+    Tensor forward(const Tensor& y) const override { return relu(y + y); }
+  };
+  CHECK_ERROR(prepare_qat(Both{}, x),
+              "prepare_qat: an example of [3,4,5] is one image [H,W,C] or a batch [N,P,C], and the network takes both; "
+              "give the image as [1,H,W,C], or the shape of the batch: Specs{{DType::float32, [3,4,5]}}");
+  CHECK_ERROR(prepare_calibration(Both{}, x), "prepare_calibration: an example of [3,4,5] is one image [H,W,C] or");
+  CHECK(prepare_qat(Both{}, Specs{x.spec()}).graph().inputs[0].shape == Shape{1, 4, 5});
+  CHECK(prepare_calibration(Both{}, Specs{x.spec()}).network().graph.inputs[0].shape == Shape{1, 4, 5});
+  CHECK(prepare_qat(Both{}, Tensor::zeros({1, 3, 4, 5})).graph().inputs[0].shape == Shape{1, 3, 4, 5});
+  // What fits neither is told both ways.
+  CHECK_ERROR(prepare_qat(test::small_net(), Tensor::zeros({8, 8, 4})), "conv2d: ");
+  CHECK_ERROR(prepare_qat(test::small_net(), Tensor::zeros({8, 8, 4})),
+              "and with the example as a batch, not as one image: conv2d: ");
+}
+
+TEST_CASE("refusals are a line each reason, with all nodes, and name the way out") {
+  struct Block : nn::Module {
+    nn::Linear a{{.in = 4, .out = 4}}, b{{.in = 4, .out = 4}};
+    nn::BatchNorm2d bn{4};
+    SINTER_CHILDREN(a, b, bn)
+    Tensor forward(const Tensor& x) const override {
+      Tensor y = x;
+      for (int i = 0; i < 10; ++i) y = b(call(test::Square{}, a(y * 2.0)));
+      return bn(mean(y, {1}, true));
+    }
+  };
+  const auto message = [] {
+    try {
+      prepare_qat(Block{}, Tensor::zeros({1, 3, 3, 4}));
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("no error");
+  }();
+  CHECK(std::count(message.begin(), message.end(), '\n') == 5);
+  CHECK(message.find("\n  mul, mul#2, mul#3, mul#4, mul#5, mul#6, mul#7, mul#8, mul#9, mul#10: one operand of mul is a "
+                     "number or a parameter; set it to float (quant::run_in_float)") != std::string::npos);
+  CHECK(message.find("a#6, b#6 and 8 more: its input is [1,3,3,4], expected [N,K]; set it to float "
+                     "(quant::run_in_float)") != std::string::npos);
+  CHECK(message.find("\n  bn: has no convolution or linear layer before it to be folded into; set it to float") !=
+        std::string::npos);
+  CHECK_NOTHROW(prepare_qat(Block{}, Tensor::zeros({1, 3, 3, 4}),
+                            {.by_type = {{"mul", run_in_float()},
+                                         {"linear", run_in_float()},
+                                         {"mean", run_in_float()},
+                                         {"square", run_in_float()},
+                                         {"batch_norm", run_in_float()}}}));
+}
+
+TEST_CASE("why a batch normalisation is not folded is told as it is") {
+  struct Net : nn::Module {
+    int kind;
+    nn::Conv2d conv{{.in = 3, .out = 3, .kernel = 1}};
+    nn::BatchNorm2d bn{3}, second{3};
+    SINTER_CHILDREN(conv, bn, second)
+    explicit Net(int k) : kind(k) {}
+    std::vector<Tensor> forward_all(std::span<const Tensor> x) const override {
+      const Tensor y = conv(x[0]);
+      if (kind == 0) return {bn(y) + y};
+      if (kind == 1) return {bn(y), y};
+      if (kind == 2) return {bn(relu(y))};
+      if (kind == 3) return {bn(y + x[0])};
+      if (kind == 4) return {second(bn(y))};
+      return {bn(x[0])};
+    }
+  };
+  const auto refused = [](int kind, const std::string& why, const std::string& batch_norm = "fuse_bn") {
+    CAPTURE(kind);
+    CHECK_ERROR(prepare_qat(Net(kind), kExample, {.batch_norm = batch_norm}),
+                why + "; set it to float (quant::run_in_float) to keep it on the CPU");
+  };
+  refused(0, "bn: cannot be folded, as conv is read 2 times");
+  refused(1, "bn: cannot be folded, as conv is an output of the network, too");
+  refused(2, "bn: cannot be folded, as conv already has its relu");
+  refused(3, "bn: cannot be folded, as conv already adds");
+  refused(4, "second: cannot be folded, as conv trains its own batch normalisation (\"with_bn\")", "with_bn");
+  CHECK_NOTHROW(prepare_qat(Net(4), kExample));
+  refused(6, "bn: has no convolution or linear layer before it to be folded into");
 }
 
 TEST_CASE("preparing copies the parameters and leaves the model as it is") {
@@ -325,9 +425,9 @@ TEST_CASE("scales that the grid clips are warned of, by name") {
     if (parameter.name == "head.weight") parameter.value.tensor().mutable_data<float>()[2 * 16] = -200;
   const auto warnings = saturation_warnings(model);
   REQUIRE(warnings.size() == 2);
-  CHECK(warnings[0].find("input: its values reach 10000.99, but the largest scale of bernoulli2, 0.5, saturates at "
+  CHECK(warnings[0].find("input: its range reaches 10000.99, but the largest scale of bernoulli2, 0.5, saturates at "
                          "63.5") == 0);
-  CHECK(warnings[1].find("head: weights of output channel 2: its values reach 200") == 0);
+  CHECK(warnings[1].find("head: weights of output channel 2: its range reaches 200") == 0);
   PreparedModel any = prepared();
   set_ranges(any, 1e6f);
   CHECK(saturation_warnings(any).empty());
@@ -355,12 +455,16 @@ TEST_CASE("all layers that cannot be quantised are listed, with the reason") {
   }();
   CHECK(message.find("prepare_qat: these layers cannot be quantised:") == 0);
   for (const char* line :
-       {"\n  alone: has no convolution or linear layer of its own before it", "\n  square: no integer form of square",
-        "\n  wide: its input is [1,3,3,3], expected [N,K]", "\n  add: add of [1,3,3,3] and [3], expected as many axes",
-        "\n  mean: only the mean over the image, axes {1,2} of [N,H,W,C], can be quantised",
-        "\n  mul: one operand of mul is a number or a parameter", "\n  concat: its axis is the batch's",
-        "\n  slice: its axis is the batch's", "\n  div: no integer form of div"}) {
+       {"\n  alone: cannot be folded, as conv already has its relu; set it "
+        "to float (quant::run_in_float) to keep it on the CPU",
+        "\n  square: no integer form of square", "\n  wide: its input is [1,3,3,3], expected [N,K]",
+        "\n  add: add of [1,3,3,3] and [3], expected as many axes",
+        "\n  mean: gives [3] for one image and [3] for two, expected the batch as the first axis",
+        "\n  mul: one operand of mul is a number or a parameter", "\n  concat: gives [2,3,3,3] for one image",
+        "\n  slice: its axis is the batch's, which can have any size; do this outside of the network",
+        "\n  div: no integer form of div"}) {
     CAPTURE(std::string(line));
+    CAPTURE(message);
     CHECK(message.find(line) != std::string::npos);
   }
 }

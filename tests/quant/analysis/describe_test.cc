@@ -92,7 +92,7 @@ stem         conv2d+relu6  int8   min_max                      fake_quant  defau
 mean         mean          int8   min_max                      fake_quant  default           0.01        1    0.0625  -128..127         0.25..4
 head.weight  weight        int4   min_max                      fake_quant  type linear          -        -       0.5      -8..7   -31.88..1.992
 head         linear        int32  -                            -           -                    -        -         -          -               -
-warning: head: weights of output channel 1: its values reach 31.875, but the largest scale of bernoulli2, 0.5, saturates at 3.5
+warning: head: weights of output channel 1: its range reaches 31.875, but the largest scale of bernoulli2, 0.5, saturates at 3.5
 note: head: of high precision, int32 accumulators as float32
 )");
 }

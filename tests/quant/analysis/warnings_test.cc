@@ -65,7 +65,7 @@ TEST_CASE("what saturates is warned of for the type that it has") {
   };
   CHECK(all(with("int16")) == all({}));
   REQUIRE(with("int8").size() == 1);
-  CHECK(with("int8")[0].find("stem: its values reach 20") == 0);
+  CHECK(with("int8")[0].find("stem: its range reaches 20") == 0);
   CHECK(with("int8")[0].find(", but the largest scale of bernoulli2, 0.5, saturates at 63.5") != std::string::npos);
   CHECK(with("int4")[0].find(", 0.5, saturates at 7.5") != std::string::npos);
 }
@@ -187,7 +187,45 @@ TEST_CASE("what did not fuse and outputs that stay int8 are warned of") {
   CHECK(all(notes(ends)) == all({"conv, conv#2, conv#3: calls of one layer; each has an activation scale of its own"}));
 }
 
-TEST_CASE("calls that became copies, and float regions, are noted") {
+TEST_CASE("what notes say holds: scales that there are, readers that read, values that were 0") {
+  struct Heads : Calls {
+    std::vector<Tensor> forward_all(std::span<const Tensor> x) const override { return {conv(x[0]), conv(relu(x[0]))}; }
+    const std::type_info& members_listed_by() const override { return typeid(Heads); }
+  };
+  const std::string high = "conv, conv#2: of high precision, int32 accumulators as float32";
+  CHECK(all(notes(prepare_qat(test::randomized(Heads{}), kExample))) ==
+        all({"conv, conv#2: calls of one layer", high}));
+  // Where one call stays float, it has no scale either.
+  CHECK(all(notes(prepare_qat(test::randomized(Heads{}), kExample, {.by_path = {{"conv#1", run_in_float()}}}))) ==
+        all({"conv, conv#2: calls of one layer", "conv#2: of high precision, int32 accumulators as float32",
+             "conv: in float, on the CPU: what is computed from there on may differ between instruction sets"}));
+
+  struct Shown : Calls {
+    std::vector<Tensor> forward_all(std::span<const Tensor> x) const override {
+      const Tensor y = conv(x[0]);
+      return {relu(y), y};
+    }
+    const std::type_info& members_listed_by() const override { return typeid(Shown); }
+  };
+  PreparedModel shown = prepare_qat(test::randomized(Shown{}), kExample);
+  set_ranges(shown);
+  CHECK(warnings(shown)[0] == "relu: this relu was not fused, as conv is an output of the network, too");
+
+  const auto dead = [](double low, float value) {
+    const QConfig clip =
+        get_default_qconfig({.activation_observer = "clip", .activation_qkwargs = {{"min", low}, {"max", 1.0}}});
+    PreparedModel fresh = prepare_qat(test::small_net(), kExample, {.by_path = {{"input", clip}}});
+    fresh.input_quantizer(0).observe(Samples(Tensor::full({4}, value)));
+    const Lines lines = warnings(fresh);
+    for (const std::string& line : lines)
+      if (line.starts_with("input: ") && line.find(" 0") != std::string::npos) return line;
+    return std::string();
+  };
+  CHECK(dead(-1, 0) == "input: all its values were 0");
+  CHECK(dead(0, -3) == "input: its observer clips all of its values to 0");
+}
+
+TEST_CASE("parameters that came apart, and float regions, are noted") {
   struct Net : Calls {
     Tensor forward(const Tensor& x) const override {
       return call(test::Square{}, relu(second(conv(relu(first(conv(x)))))));
@@ -196,9 +234,9 @@ TEST_CASE("calls that became copies, and float regions, are noted") {
   };
   const PreparedModel model = prepare_qat(test::randomized(Net{}), kExample, {.by_type = {{"square", run_in_float()}}});
   CHECK(all(notes(model)) ==
-        all({"conv#2: a copy of the weights of conv, as the batch normalisations that follow the two are "
-             "different ones",
-             "square: in float, on the CPU"}));
+        all({"conv.weight: one parameter in the float network, but conv.weight, conv#2.weight here, which are trained "
+             "apart, as different batch normalisations are folded into them",
+             "square: in float, on the CPU: what is computed from there on may differ between instruction sets"}));
   CHECK(warnings(model).size() == 1);  // not observed
 }
 

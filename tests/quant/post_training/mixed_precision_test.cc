@@ -135,7 +135,7 @@ TEST_CASE("what is configured by path stays so; int16 where the march has it for
   CAPTURE(to_string(report));
   CHECK(node(report, "stem").reason == "configured by path stem");
   CHECK(report.by_path.at("stem") == bits("int4", "int4"));
-  CHECK(node(report, "body.1.conv1").reason.find("body.1.conv2: reads int16 with kernels of 144 weights") !=
+  CHECK(node(report, "body.1.conv1").reason.find("body.1.conv2 (144): int16 read by kernels of so many weights") !=
         std::string::npos);
   CHECK(node(report, "body.0.conv1").raised);
   CHECK(report.by_path.count("body.1.conv1") == 0);
