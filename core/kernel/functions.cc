@@ -105,23 +105,37 @@ void dropout(const uint8_t* stays, const float* x, int64_t count, float scale, f
   for (int64_t i = 0; i < count; ++i) y[i] = x[i] * (static_cast<float>(stays[i]) * scale);
 }
 
-double exponentials(const float* x, int64_t count, float shift, float* y) {
-  map(x, count, y, [shift](float v) { return exp(v - shift); });
+// The sum of f(0), f(1), ...
+template <class F>
+inline double sum_of(int64_t count, const F& f) {
   constexpr int kSums = 16;  // several chains of additions
   double sums[kSums] = {};
   int64_t i = 0;
   for (; i + kSums <= count; i += kSums)
-    for (int j = 0; j < kSums; ++j) sums[j] += static_cast<double>(y[i + j]);
-  for (int j = 0; i < count; ++i, ++j) sums[j] += static_cast<double>(y[i]);
+    for (int j = 0; j < kSums; ++j) sums[j] += f(i + j);
+  for (int j = 0; i < count; ++i, ++j) sums[j] += f(i);
   double total = 0;
   for (const double sum : sums) total += sum;
   return total;
 }
 
+double sum(const float* x, int64_t count) {
+  return sum_of(count, [x](int64_t i) { return static_cast<double>(x[i]); });
+}
+
+double dot(const float* x, const float* w, int64_t count) {
+  return sum_of(count, [x, w](int64_t i) { return static_cast<double>(x[i]) * static_cast<double>(w[i]); });
+}
+
+double exponentials(const float* x, int64_t count, float shift, float* y) {
+  map(x, count, y, [shift](float v) { return exp(v - shift); });
+  return sum(y, count);
+}
+
 }  // namespace
 
-const Functions SINTER_KERNELS(functions) = {kRelu,        kRelu6,  kLeakyRelu,  kSigmoid, kTanh,
-                                             kHardsigmoid, kSilu,   kHardswish,  prelu,    prelu_backward,
-                                             prelu_weight, dropout, exponentials};
+const Functions SINTER_KERNELS(functions) = {kRelu,        kRelu6,  kLeakyRelu,   kSigmoid, kTanh,
+                                             kHardsigmoid, kSilu,   kHardswish,   prelu,    prelu_backward,
+                                             prelu_weight, dropout, exponentials, sum,      dot};
 
 }  // namespace sinter::kernel

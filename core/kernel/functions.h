@@ -30,6 +30,9 @@ struct Functions {
   void (*dropout)(const uint8_t* stays, const float* x, int64_t count, float scale, float* y);
   /// y = e^(x - shift), and returns the sum; y may be x.
   double (*exponentials)(const float* x, int64_t count, float shift, float* y);
+  /// The sum of x, and of x w, each product exact.
+  double (*sum)(const float* x, int64_t count);
+  double (*dot)(const float* x, const float* w, int64_t count);
 };
 
 SINTER_DECLARE_KERNELS(Functions, functions)

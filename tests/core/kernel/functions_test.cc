@@ -148,9 +148,16 @@ TEST_CASE("the sum of exponentials has the same bits on every instruction set") 
     double plain = 0;
     for (const float e : expected) plain += static_cast<double>(e);
     CHECK(sum == doctest::Approx(plain));
+    CHECK(kernel::functions_baseline.sum(expected.data(), count) == sum);
+    const double dot = kernel::functions_baseline.dot(x.data<float>(), expected.data(), count);
+    plain = 0;
+    for (int64_t i = 0; i < count; ++i)
+      plain += static_cast<double>(x.at({i})) * static_cast<double>(expected[static_cast<size_t>(i)]);
+    CHECK(dot == doctest::Approx(plain));
     for (const auto* k : tables()) {
       CHECK(k->exponentials(x.data<float>(), count, 0.5f, y.data()) == sum);
       CHECK(different(y, expected) == 0);
+      CHECK(k->dot(x.data<float>(), y.data(), count) == dot);
     }
   }
 }
