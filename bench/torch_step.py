@@ -134,6 +134,50 @@ def simulator():
     return inference(quantization.convert(model, inplace=True))
 
 
+# Single operations, as step.cc has them.
+IMAGES, PLANE, ROWS = (8, 32, 56, 56), (16, 1, 112, 112), (784, 1024)
+OPERATIONS = {
+    "relu": (F.relu, [IMAGES]),
+    "relu6": (F.relu6, [IMAGES]),
+    "leaky_relu": (F.leaky_relu, [IMAGES]),
+    "prelu": (F.prelu, [IMAGES, (32, )]),
+    "sigmoid": (torch.sigmoid, [IMAGES]),
+    "tanh": (torch.tanh, [IMAGES]),
+    "silu": (F.silu, [IMAGES]),
+    "hardsigmoid": (F.hardsigmoid, [IMAGES]),
+    "hardswish": (F.hardswish, [IMAGES]),
+    "dropout": (lambda x: F.dropout(x, 0.5), [IMAGES]),
+    "concat": (lambda *x: torch.cat(x, 1), [PLANE] * 4),
+    "softmax": (lambda x: torch.softmax(x, -1), [ROWS]),
+    "log_softmax": (lambda x: torch.log_softmax(x, -1), [ROWS]),
+    "add": (torch.add, [IMAGES, IMAGES]),
+    "mul": (torch.mul, [IMAGES, IMAGES]),
+    "mul_channels": (torch.mul, [IMAGES, (8, 32, 1, 1)]),
+}
+
+
+def normal(shape):
+    x = torch.randn(shape) * 3
+    return x.contiguous(memory_format=torch.channels_last) if len(shape) == 4 else x
+
+
+def operation(name, backward):
+    torch.manual_seed(1)
+    f, shapes = OPERATIONS[name]
+    inputs = [normal(shape).requires_grad_() for shape in shapes]
+    if not backward:
+        return lambda: f(*inputs)
+    y = f(*inputs)
+    dy = normal(tuple(y.shape))
+
+    def run():
+        y.backward(dy, retain_graph=True)
+        for x in inputs:
+            x.grad = None
+
+    return run
+
+
 WORK = {
     "float_step": lambda: training(float_model()),
     "float_inference": lambda: inference(float_model()),
@@ -141,6 +185,9 @@ WORK = {
     "validation": validation,
     "simulator": simulator,
 }
+for name in OPERATIONS:
+    WORK[name] = lambda name=name: operation(name, False)
+    WORK[f"{name}_backward"] = lambda name=name: operation(name, True)
 
 
 def main():
@@ -155,7 +202,7 @@ def main():
         for _ in range(int(count)):
             ready[name]()
         scale = 1e3 / max(int(count), 1)
-        print(f"{(time.perf_counter() - wall) * scale:.3f} {(time.process_time() - processor) * scale:.3f}", flush=True)
+        print(f"{(time.perf_counter() - wall) * scale:.6f} {(time.process_time() - processor) * scale:.6f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -31,15 +31,17 @@ void broadcast_map(const Tensor& a, const Shape& shape_a, const Tensor& b, const
   const int64_t inner = plan.sizes[last];
   const bool steps_a = plan.strides_a[last] != 0, steps_b = plan.strides_b[last] != 0;
   parallel_for(y.elements(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
+    // Where row begin / inner starts in both; each next one by counting, as divisions take longer than a short row.
+    std::array<int64_t, Shape::kMaxRank> index{};
+    int64_t offset_a = 0, offset_b = 0, row = begin / inner;
+    for (int axis = last - 1; axis >= 0; --axis) {
+      index[axis] = row % plan.sizes[axis];
+      row /= plan.sizes[axis];
+      offset_a += index[axis] * plan.strides_a[axis];
+      offset_b += index[axis] * plan.strides_b[axis];
+    }
+    int64_t start = begin % inner;
     for (int64_t at = begin; at < end;) {
-      int64_t row = at / inner, offset_a = 0, offset_b = 0;
-      const int64_t start = at % inner;
-      for (int axis = last - 1; axis >= 0; --axis) {
-        const int64_t index = row % plan.sizes[axis];
-        row /= plan.sizes[axis];
-        offset_a += index * plan.strides_a[axis];
-        offset_b += index * plan.strides_b[axis];
-      }
       const int64_t count = std::min(inner - start, end - at);
       const float* pa = in_a + offset_a + (steps_a ? start : 0);
       const float* pb = in_b + offset_b + (steps_b ? start : 0);
@@ -53,6 +55,15 @@ void broadcast_map(const Tensor& a, const Shape& shape_a, const Tensor& b, const
       else
         std::fill(py, py + count, f(*pa, *pb));
       at += count;
+      start = 0;
+      for (int axis = last - 1; axis >= 0; --axis) {
+        offset_a += plan.strides_a[axis];
+        offset_b += plan.strides_b[axis];
+        if (++index[axis] < plan.sizes[axis]) break;
+        offset_a -= index[axis] * plan.strides_a[axis];
+        offset_b -= index[axis] * plan.strides_b[axis];
+        index[axis] = 0;
+      }
     }
   });
 }

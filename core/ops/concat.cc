@@ -21,26 +21,55 @@ Specs Concat::infer(std::span<const Spec> x) const {
   return {{x[0].dtype, x[0].shape.with(axis, size)}};
 }
 
+namespace {
+
+// A part's memory, and what a run takes in it.
+struct Part {
+  std::byte* memory;
+  int64_t bytes;
+};
+
+// Between parts and the whole of them, in whose memory a run of each lies beside those of the others: a few runs of all
+// parts at a time, while they are in cache. Parts without memory are left out.
+enum class Direction { join, separate };
+void copy_parts(Direction direction, const std::vector<Part>& parts, std::byte* whole, int64_t step, int64_t count) {
+  constexpr int64_t kGrain = 1 << 16, kBlock = 1 << 14;  // bytes a thread copies at least, and at a time
+  if (step == 0) return;
+  const int64_t at_once = std::max<int64_t>(1, kBlock / step);
+  parallel_for(count, std::max<int64_t>(1, kGrain / step), [&](int64_t begin, int64_t end) {
+    for (int64_t first = begin; first < end; first += at_once) {
+      const int64_t runs = std::min(at_once, end - first);
+      std::byte* at = whole + first * step;
+      for (const Part& part : parts) {
+        std::byte* own = part.memory + first * part.bytes;
+        if (part.memory != nullptr && direction == Direction::join)
+          copy_runs_here(own, part.bytes, at, step, part.bytes, runs);
+        if (part.memory != nullptr && direction == Direction::separate)
+          copy_runs_here(at, step, own, part.bytes, part.bytes, runs);
+        at += part.bytes;
+      }
+    }
+  });
+}
+
+}  // namespace
+
 void Concat::forward(Inputs x, Outputs y, Context&) const {
   const int axis = normalize_axis(attributes.axis, y[0].rank(), "concat");
-  const int64_t step = run_bytes(y[0].spec(), axis), count = runs(y[0].shape(), axis);
-  std::byte* out = detail::Access::storage(y[0])->data();
-  for (const Tensor& part : x) {
-    const int64_t bytes = run_bytes(part.spec(), axis);
-    copy_runs(detail::Access::storage(part)->data(), bytes, out, step, bytes, count);
-    out += bytes;
-  }
+  std::vector<Part> parts;
+  for (const Tensor& part : x) parts.push_back({detail::Access::storage(part)->data(), run_bytes(part.spec(), axis)});
+  copy_parts(Direction::join, parts, detail::Access::storage(y[0])->data(), run_bytes(y[0].spec(), axis),
+             runs(y[0].shape(), axis));
 }
 
 void Concat::backward(const Context& context, Outputs dy, Gradients& dx) const {
   const int axis = normalize_axis(attributes.axis, dy[0].rank(), "concat");
-  const int64_t step = run_bytes(dy[0].spec(), axis), count = runs(dy[0].shape(), axis);
-  const std::byte* in = detail::Access::storage(dy[0])->data();
-  for (size_t i = 0; i < dx.size(); ++i) {
-    const int64_t bytes = run_bytes({DType::float32, context.input(i).shape}, axis);
-    if (dx.wanted(i)) copy_runs(in, step, detail::Access::storage(dx.create(i))->data(), bytes, bytes, count);
-    in += bytes;
-  }
+  std::vector<Part> parts;
+  for (size_t i = 0; i < dx.size(); ++i)
+    parts.push_back({dx.wanted(i) ? detail::Access::storage(dx.create(i))->data() : nullptr,
+                     run_bytes({DType::float32, context.input(i).shape}, axis)});
+  copy_parts(Direction::separate, parts, detail::Access::storage(dy[0])->data(), run_bytes(dy[0].spec(), axis),
+             runs(dy[0].shape(), axis));
 }
 
 }  // namespace ops

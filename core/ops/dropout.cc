@@ -19,13 +19,13 @@ Specs Dropout::infer(std::span<const Spec> x) const {
 namespace {
 
 // y = x / (1 - p) where the mask says so, else x times 0; y may be x.
-void apply(const DropoutAttributes& a, const Tensor& x, const Tensor& mask, Tensor& y) {
+void drop(const DropoutAttributes& a, const Tensor& x, const Tensor& mask, Tensor& y) {
   const auto scale = static_cast<float>(1 / (1 - a.p));
   const float* in = x.data<float>();
   const uint8_t* stays = mask.data<uint8_t>();
   float* out = y.mutable_data<float>();
   parallel_for(x.elements(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) out[i] = in[i] * (stays[i] != 0 ? scale : 0.0f);
+    kernel::functions().dropout(stays + begin, in + begin, end - begin, scale, out + begin);
   });
 }
 
@@ -39,14 +39,14 @@ void Dropout::forward(Inputs x, Outputs y, Context& context) const {
   Tensor mask = Tensor::empty(x[0].shape(), DType::uint8);
   fill_bernoulli({mask.mutable_data<uint8_t>(), static_cast<size_t>(mask.elements())}, default_random(),
                  1 - attributes.p);
-  apply(attributes, x[0], mask, y[0]);
+  drop(attributes, x[0], mask, y[0]);
   context.keep(mask);
 }
 
 void Dropout::backward(const Context& context, Outputs dy, Gradients& dx) const {
   if (!context.training()) return dx.set(0, dy[0]);
   Tensor result = reuse_or_empty(dy[0]);
-  apply(attributes, dy[0], context.kept(0), result);
+  drop(attributes, dy[0], context.kept(0), result);
   dx.set(0, std::move(result));
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <span>
 
+#include "../kernel/functions.h"
 #include "../op.h"
 #include "../parallel.h"
 
@@ -34,5 +35,10 @@ void map(const Tensor& a, const Tensor& b, Tensor& y, const F& f) {
     for (int64_t i = begin; i < end; ++i) out[i] = f(in_a[i], in_b[i]);
   });
 }
+
+/// y = f(x) by a kernel, whose parameter is `a`; y may be x.
+void apply(const kernel::Function& f, const Tensor& x, Tensor& y, float a = 0);
+/// dy f'(x) from what the kernel's backward takes, in dy's memory where nobody else reads that.
+Tensor derivative(const kernel::Function& f, const Tensor& kept, const Tensor& dy, float a = 0);
 
 }  // namespace sinter::ops

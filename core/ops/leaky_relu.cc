@@ -16,16 +16,13 @@ Specs LeakyRelu::infer(std::span<const Spec> x) const {
 }
 
 void LeakyRelu::forward(Inputs x, Outputs y, Context& context) const {
-  const auto slope = static_cast<float>(attributes.negative_slope);
-  map(x[0], y[0], [slope](float v) { return v > 0 ? v : v * slope; });
+  apply(kernel::functions().leaky_relu, x[0], y[0], static_cast<float>(attributes.negative_slope));
   context.keep(y[0]);  // above 0 where the input is
 }
 
 void LeakyRelu::backward(const Context& context, Outputs dy, Gradients& dx) const {
-  const auto slope = static_cast<float>(attributes.negative_slope);
-  Tensor result = reuse_or_empty(dy[0]);
-  map(context.kept(0), dy[0], result, [slope](float y, float g) { return y > 0 ? g : g * slope; });
-  dx.set(0, std::move(result));
+  dx.set(0, derivative(kernel::functions().leaky_relu, context.kept(0), dy[0],
+                       static_cast<float>(attributes.negative_slope)));
 }
 
 }  // namespace ops

@@ -1,6 +1,5 @@
 #include "log_softmax.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "elementwise.h"
@@ -22,11 +21,8 @@ void LogSoftmax::forward(Inputs x, Outputs y, Context& context) const {
   float* out = y[0].mutable_data<float>();
   lines.each([&](int64_t line) {
     const int64_t begin = lines.offset(line), end = begin + lines.length * lines.stride;
-    float largest = -INFINITY;
-    for (int64_t i = begin; i < end; i += lines.stride) largest = std::max(largest, in[i]);
-    double sum = 0;
-    for (int64_t i = begin; i < end; i += lines.stride) sum += std::exp(in[i] - largest);
-    const auto log_sum = static_cast<float>(std::log(sum));
+    const float largest = lines.largest(in + begin);
+    const auto log_sum = static_cast<float>(std::log(lines.exponentials(in + begin, largest, out + begin)));
     for (int64_t i = begin; i < end; i += lines.stride) out[i] = in[i] - largest - log_sum;
   });
   context.keep(y[0]);
@@ -39,10 +35,9 @@ void LogSoftmax::backward(const Context& context, Outputs dy, Gradients& dx) con
   float* out = dx.create(0).mutable_data<float>();
   lines.each([&](int64_t line) {  // g - exp(y) sum(g)
     const int64_t begin = lines.offset(line), end = begin + lines.length * lines.stride;
-    double sum = 0;
-    for (int64_t i = begin; i < end; i += lines.stride) sum += gradient[i];
-    const auto total = static_cast<float>(sum);
-    for (int64_t i = begin; i < end; i += lines.stride) out[i] = gradient[i] - std::exp(logs[i]) * total;
+    const auto total = static_cast<float>(lines.sum(gradient + begin));
+    lines.exponentials(logs + begin, 0, out + begin);
+    for (int64_t i = begin; i < end; i += lines.stride) out[i] = gradient[i] - out[i] * total;
   });
 }
 

@@ -10,17 +10,12 @@ Specs Relu6::infer(std::span<const Spec> x) const {
 }
 
 void Relu6::forward(Inputs x, Outputs y, Context& context) const {
-  map(x[0], y[0], [](float v) {
-    const float low = v < 0 ? 0.0f : v;
-    return low > 6 ? 6.0f : low;
-  });
+  apply(kernel::functions().relu6, x[0], y[0]);
   context.keep(y[0]);  // the mask can be read from the output
 }
 
 void Relu6::backward(const Context& context, Outputs dy, Gradients& dx) const {
-  Tensor result = reuse_or_empty(dy[0]);
-  map(context.kept(0), dy[0], result, [](float y, float g) { return y > 0 && y < 6 ? g : 0.0f; });
-  dx.set(0, std::move(result));
+  dx.set(0, derivative(kernel::functions().relu6, context.kept(0), dy[0]));
 }
 
 }  // namespace sinter::ops

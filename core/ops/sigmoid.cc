@@ -1,7 +1,6 @@
 #include "sigmoid.h"
 
 #include "elementwise.h"
-#include "logistic.h"
 
 namespace sinter::ops {
 
@@ -11,14 +10,12 @@ Specs Sigmoid::infer(std::span<const Spec> x) const {
 }
 
 void Sigmoid::forward(Inputs x, Outputs y, Context& context) const {
-  map(x[0], y[0], logistic);
+  apply(kernel::functions().sigmoid, x[0], y[0]);
   context.keep(y[0]);
 }
 
 void Sigmoid::backward(const Context& context, Outputs dy, Gradients& dx) const {
-  Tensor result = reuse_or_empty(dy[0]);
-  map(context.kept(0), dy[0], result, [](float y, float g) { return g * y * (1 - y); });
-  dx.set(0, std::move(result));
+  dx.set(0, derivative(kernel::functions().sigmoid, context.kept(0), dy[0]));
 }
 
 }  // namespace sinter::ops

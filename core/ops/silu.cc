@@ -1,7 +1,6 @@
 #include "silu.h"
 
 #include "elementwise.h"
-#include "logistic.h"
 
 namespace sinter::ops {
 
@@ -11,17 +10,12 @@ Specs Silu::infer(std::span<const Spec> x) const {
 }
 
 void Silu::forward(Inputs x, Outputs y, Context& context) const {
-  map(x[0], y[0], [](float v) { return v * logistic(v); });
+  apply(kernel::functions().silu, x[0], y[0]);
   context.keep(x[0]);
 }
 
 void Silu::backward(const Context& context, Outputs dy, Gradients& dx) const {
-  Tensor result = reuse_or_empty(dy[0]);
-  map(context.kept(0), dy[0], result, [](float x, float g) {
-    const float s = logistic(x);
-    return g * s * (1 + x * (1 - s));
-  });
-  dx.set(0, std::move(result));
+  dx.set(0, derivative(kernel::functions().silu, context.kept(0), dy[0]));
 }
 
 }  // namespace sinter::ops

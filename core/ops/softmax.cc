@@ -1,8 +1,5 @@
 #include "softmax.h"
 
-#include <algorithm>
-#include <cmath>
-
 #include "elementwise.h"
 #include "lines.h"
 
@@ -24,14 +21,7 @@ void Softmax::forward(Inputs x, Outputs y, Context& context) const {
     const float* v = in + lines.offset(line);
     float* p = out + lines.offset(line);
     const int64_t end = lines.length * lines.stride;
-    float largest = -INFINITY;
-    for (int64_t i = 0; i < end; i += lines.stride) largest = std::max(largest, v[i]);
-    double sum = 0;
-    for (int64_t i = 0; i < end; i += lines.stride) {
-      p[i] = std::exp(v[i] - largest);
-      sum += p[i];
-    }
-    const auto inverse = static_cast<float>(1 / sum);
+    const auto inverse = static_cast<float>(1 / lines.exponentials(v, lines.largest(v), p));
     for (int64_t i = 0; i < end; i += lines.stride) p[i] *= inverse;
   });
   context.keep(y[0]);
@@ -44,9 +34,7 @@ void Softmax::backward(const Context& context, Outputs dy, Gradients& dx) const 
   float* out = dx.create(0).mutable_data<float>();
   lines.each([&](int64_t line) {  // p (g - sum(p g))
     const int64_t begin = lines.offset(line), end = begin + lines.length * lines.stride;
-    double sum = 0;
-    for (int64_t i = begin; i < end; i += lines.stride) sum += static_cast<double>(probabilities[i]) * gradient[i];
-    const auto mean = static_cast<float>(sum);
+    const auto mean = static_cast<float>(lines.dot(probabilities + begin, gradient + begin));
     for (int64_t i = begin; i < end; i += lines.stride) out[i] = probabilities[i] * (gradient[i] - mean);
   });
 }

@@ -1,7 +1,5 @@
 #include "tanh.h"
 
-#include <cmath>
-
 #include "elementwise.h"
 
 namespace sinter::ops {
@@ -12,14 +10,12 @@ Specs Tanh::infer(std::span<const Spec> x) const {
 }
 
 void Tanh::forward(Inputs x, Outputs y, Context& context) const {
-  map(x[0], y[0], [](float v) { return std::tanh(v); });
+  apply(kernel::functions().tanh, x[0], y[0]);
   context.keep(y[0]);
 }
 
 void Tanh::backward(const Context& context, Outputs dy, Gradients& dx) const {
-  Tensor result = reuse_or_empty(dy[0]);
-  map(context.kept(0), dy[0], result, [](float y, float g) { return g * (1 - y * y); });
-  dx.set(0, std::move(result));
+  dx.set(0, derivative(kernel::functions().tanh, context.kept(0), dy[0]));
 }
 
 }  // namespace sinter::ops

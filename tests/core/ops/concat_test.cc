@@ -1,5 +1,6 @@
 #include "../../../core/ops/concat.h"
 
+#include "../../../core/ops/slice.h"
 #include "../../support.h"
 
 using namespace sinter;
@@ -36,8 +37,26 @@ TEST_CASE("concat takes any type") {
   CHECK_SAME(concat({a, b}), Tensor::from({2, 3}, std::vector<int64_t>{3, -4, -4, 3, -4, -4}));
 }
 
+TEST_CASE("concat and slice take runs of every length to their places") {
+  for (const DType dtype : {DType::int8, DType::float32, DType::int64})
+    for (const int64_t length : {1, 2, 3, 4, 5, 8, 9}) {
+      CAPTURE(length);
+      const Tensor a = test::normal({700, length}, 1, 40).to(dtype), b = test::normal({700, 1}, 2, 40).to(dtype);
+      const Tensor y = concat({a, b, a});
+      CHECK_SAME(slice(y, {.axis = 1, .begin = 0, .end = length}), a);
+      CHECK_SAME(slice(y, {.axis = 1, .begin = length, .end = length + 1}), b);
+      CHECK_SAME(slice(y, {.axis = 1, .begin = length + 1}), a);
+      const auto at = [](const Tensor& t, int64_t row, int64_t column) {
+        return t.to(DType::float32).at({row, column});
+      };
+      CHECK(at(y, 699, 2 * length) == at(a, 699, length - 1));
+      CHECK(at(y, 3, length) == at(b, 3, 0));
+    }
+}
+
 TEST_CASE("concat does not depend on the number of threads") {
   CHECK_THREADS(along(-1), {test::normal({2000, 30}), test::normal({2000, 20}, 2)});
+  CHECK_THREADS(along(-1), {test::normal({20001, 1}), test::normal({20001, 2}, 2), test::normal({20001, 4}, 3)});
 }
 
 TEST_CASE("concat says what does not fit") {
