@@ -116,4 +116,18 @@ void requantize(const Tensor& acc, const Tensor& skip, const Requantization& r, 
   Requantizer(r).all(acc, skip, y, &by, &mask);
 }
 
+void dequantize(const Tensor& acc, std::span<const int32_t> bias, std::span<const double> unit, Tensor& y) {
+  const std::vector<double> real_bias(bias.begin(), bias.end());
+  kernel::RealArguments a;
+  a.acc = acc.data<int32_t>();
+  a.bias = real_bias.data();
+  a.unit = unit.data();
+  a.channels = static_cast<int64_t>(unit.size());
+  a.low = -INFINITY;
+  a.high = INFINITY;
+  float* out = y.mutable_data<float>();
+  const auto& kernels = kernel::requantize_kernels();
+  parallel_for(acc.elements(), 1 << 14, [&](int64_t begin, int64_t end) { kernels.real(a, begin, end, out + begin); });
+}
+
 }  // namespace sinter::quant

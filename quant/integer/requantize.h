@@ -36,6 +36,9 @@ void requantize(const Tensor& acc, const Tensor& skip, const Requantization& r, 
 void requantize(const Tensor& acc, const Tensor& skip, const Requantization& r, Tensor& y, const GradientMask& by,
                 Tensor& mask);
 
+/// What accumulators [...,O] stand for, float32: the contract's `dequantize` of acc + bias[c], by units s_x s_w[c].
+void dequantize(const Tensor& acc, std::span<const int32_t> bias, std::span<const double> unit, Tensor& y);
+
 /// A requantisation to int8 as the kernels want it, for pieces of a tensor.
 class Requantizer {
  public:
