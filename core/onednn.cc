@@ -23,8 +23,8 @@ void convolution_forward(const Convolution& c, const Tensor& x, const Tensor& we
   forward("conv2d", c, slices, x.data<float>(), y.mutable_data<float>());
 }
 
-void convolution_forward_fast(const Convolution& c, const Tensor& x, const Tensor& weight, Tensor& y) {
-  const ConvolutionSlices slices(Kind::forward, c, weight, {});
+void convolution_forward_fast(const Convolution& c, const Tensor& x, const Tensor& weight, Tensor& y, bool keep) {
+  const ConvolutionSlices slices(Kind::forward, c, weight, {.keep = keep});
   forward("conv2d", c, slices, x.data<float>(), y.mutable_data<float>());
 }
 

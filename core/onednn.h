@@ -29,7 +29,7 @@ enum class Kind { forward, backward_data, backward_weights, int8_forward, uint8_
 void convolution_forward(const Convolution& c, const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& y,
                          bool keep = true);
 /// As `convolution_forward` without a bias: faster, and not exact for integers (convolution_slices.h).
-void convolution_forward_fast(const Convolution& c, const Tensor& x, const Tensor& weight, Tensor& y);
+void convolution_forward_fast(const Convolution& c, const Tensor& x, const Tensor& weight, Tensor& y, bool keep = true);
 void convolution_backward_data(const Convolution& c, const Tensor& dy, const Tensor& weight, Tensor& dx,
                                bool keep = true);
 /// dbias may be undefined.

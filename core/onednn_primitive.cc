@@ -83,9 +83,21 @@ void avoid_overrun(dnnl::convolution_backward_weights::primitive_desc& desc, con
     if (!desc.next_impl()) break;
 }
 
+// Images of one pixel as the rows of one image: oneDNN would take them one at a time.
+Convolution with_rows(Convolution c) {
+  if (c.height == 1 && c.width == 1 && c.out_height == 1 && c.out_width == 1 && c.kernel_h == 1 && c.kernel_w == 1 &&
+      c.padding_h == 0 && c.padding_w == 0) {
+    c.stride_h = c.stride_w = 1;
+    c.height = c.out_height = c.batch;
+    c.batch = 1;
+  }
+  return c;
+}
+
 std::shared_ptr<const Primitive> make(const PrimitiveKey& key) {
   expect_memory_for_code();
-  const auto& [kind, c, has_bias, winograd] = key;
+  const auto& [kind, given, has_bias, winograd] = key;
+  const Convolution c = with_rows(given);
   const OneThread alone;
   using type = memory::data_type;
   using tag = memory::format_tag;
@@ -177,6 +189,7 @@ void run_reorder(const Primitive& p, const memory::desc& from_desc, const void* 
 
 Tensor ohwi_to_oihw(const Convolution& c, const Tensor& weight) {
   const int64_t in = c.in / c.groups, positions = c.kernel_h * c.kernel_w;
+  if (positions == 1) return weight;
   Tensor result = Tensor::empty(weight.shape(), DType::int8);
   const int8_t* from = weight.data<int8_t>();
   auto* to = result.mutable_data<int8_t>();

@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "../core/gemm.h"
+#include "../core/ops/broadcast.h"
 #include "../core/ops/conv2d_geometry.h"
 #include "../core/ops/conv_transpose2d.h"
+#include "../core/ops/reduction.h"
 #include "../core/parallel.h"
 #include "integer/strided.h"
 
@@ -24,7 +27,7 @@ Pair outer_padding(const FusedConvAttributes& a, const Shape& weight) {
 // [N,K] as an image [N,1,1,K]: a linear layer is a 1x1 convolution.
 Shape image(const Shape& shape) { return shape.rank() == 4 ? shape : Shape{shape[0], 1, 1, shape[1]}; }
 
-bool is_spread(const FusedConvAttributes& a) { return a.transposed && !(a.stride == Pair{1}); }
+bool is_spread(const FusedConvAttributes& a) { return a.transposed && !as_columns(a) && !(a.stride == Pair{1}); }
 
 Shape spread_shape(const FusedConvAttributes& a, const Shape& x) {
   if (!is_spread(a)) return x;
@@ -32,15 +35,14 @@ Shape spread_shape(const FusedConvAttributes& a, const Shape& x) {
           x[3]};
 }
 
-// The pixels of x in spread(x).
-StridedCopy spreading(const FusedConvAttributes& a, const Shape& x) {
-  StridedCopy by{{x.begin(), x.end()}, strides_of(x), strides_of(spread_shape(a, x))};
-  by.to_strides[1] *= a.stride.h;
-  by.to_strides[2] *= a.stride.w;
-  return by;
+onednn::Convolution transposed_geometry(const FusedConvAttributes& a, const Shape& x, const Shape& weight,
+                                        const Shape& y) {
+  return ops::transposed_geometry(conv_attributes(a), x, weight, y);
 }
 
 }  // namespace
+
+bool as_columns(const FusedConvAttributes& a) { return a.transposed && a.groups == 1; }
 
 Tensor rotated(const Tensor& weight) {
   Tensor result = Tensor::empty(weight.shape(), weight.dtype());
@@ -57,26 +59,50 @@ Tensor rotated(const Tensor& weight) {
 Tensor spread(const FusedConvAttributes& a, const Tensor& x) {
   if (!is_spread(a)) return x;
   Tensor result = Tensor::zeros(spread_shape(a, x.shape()), x.dtype());
-  copy_strided(spreading(a, x.shape()), x, result);
-  return result;
-}
-
-Tensor gathered(const FusedConvAttributes& a, const Tensor& dspread, const Shape& x) {
-  if (!is_spread(a)) return dspread;
-  Tensor result = Tensor::empty(x);
-  StridedCopy by = spreading(a, x);
-  std::swap(by.from_strides, by.to_strides);
-  copy_strided(by, dspread, result);
+  StridedCopy by{{x.shape().begin(), x.shape().end()}, strides_of(x.shape()), strides_of(result.shape())};
+  by.to_strides[1] *= a.stride.h;
+  by.to_strides[2] *= a.stride.w;
+  copy_strided(by, x, result);
   return result;
 }
 
 onednn::Convolution geometry(const FusedConvAttributes& a, const Shape& x, const Shape& weight, const Shape& y) {
+  if (as_columns(a)) return transposed_geometry(a, x, weight, y);
   ConvAttributes plain = conv_attributes(a);
   if (a.transposed) {
     plain.stride = 1;
     plain.padding = outer_padding(a, weight);
   }
   return ops::geometry(plain, image(spread_shape(a, x)), image(weight), image(y));
+}
+
+Tensor data_gradient(const FusedConvAttributes& a, const Tensor& dv, const Tensor& weight, const Shape& x, bool keep) {
+  Tensor dx = Tensor::empty(x);
+  if (a.linear)
+    onednn::gemm({.rows = x[0], .columns = x[1], .depth = weight.size(0)}, dv.data<float>(), weight.data<float>(),
+                 dx.mutable_data<float>());
+  else if (a.transposed)
+    onednn::convolution_forward_fast(transposed_geometry(a, x, weight.shape(), dv.shape()), dv, rotated(weight), dx,
+                                     false);
+  else
+    onednn::convolution_backward_data(geometry(a, x, weight.shape(), dv.shape()), dv, weight, dx, keep);
+  return dx;
+}
+
+void weight_gradient(const FusedConvAttributes& a, const Tensor& x, const Tensor& dv, Tensor& dweight, Tensor& dbias) {
+  if (a.linear) {
+    onednn::gemm({.rows = dv.size(1), .columns = x.size(1), .depth = x.size(0), .transpose_a = true}, dv.data<float>(),
+                 x.data<float>(), dweight.mutable_data<float>());
+    dbias = ops::sum_to(dv, dbias.shape());
+  } else if (a.transposed) {
+    Tensor turned = Tensor::empty(dweight.shape()), none;
+    onednn::convolution_backward_weights(transposed_geometry(a, x.shape(), dweight.shape(), dv.shape()), dv, x, turned,
+                                         none);
+    dweight = rotated(turned);
+    dbias = ops::sum_to(dv, dbias.shape());
+  } else {
+    onednn::convolution_backward_weights(geometry(a, x.shape(), dweight.shape(), dv.shape()), x, dv, dweight, dbias);
+  }
 }
 
 int64_t convolution_macs(const FusedConvAttributes& a, const Shape& x, const Shape& weight, const Shape& y) {
@@ -210,14 +236,26 @@ Specs FusedConv::infer(std::span<const Spec> x) const {
   return {{DType::float32, y}};
 }
 
+void FusedConv::convolve(const Tensor& x, const Folded& by, Tensor& y) const {
+  const FusedConvAttributes& a = attributes;
+  if (a.linear)
+    onednn::gemm({.rows = y.size(0), .columns = y.size(1), .depth = x.size(1), .transpose_b = true}, x.data<float>(),
+                 by.weight.data<float>(), y.mutable_data<float>());
+  else if (a.transposed)
+    onednn::convolution_backward_data(transposed_geometry(a, x.shape(), by.weight.shape(), y.shape()), x,
+                                      rotated(by.weight), y, false);
+  else
+    return onednn::convolution_forward(geometry(a, x.shape(), by.weight.shape(), y.shape()), x, by.weight, by.bias, y,
+                                       !a.batch_norm);
+  ops::broadcast_map(y, by.bias, y, [](float v, float b) { return v + b; });
+}
+
 void FusedConv::forward(Inputs x, Outputs y, Context& context) const {
   Folded folded{x[1], x[2]};
   if (attributes.batch_norm) folded = fold_batch_norm(x[1], x[2], x[3], x[4], x[5], x[6], attributes.eps);
   context.keep(x[0]);
   context.keep(folded.weight);
-  if (y[0].elements() > 0)
-    onednn::convolution_forward(geometry(attributes, x[0].shape(), x[1].shape(), y[0].shape()),
-                                spread(attributes, x[0]), folded.weight, folded.bias, y[0], !attributes.batch_norm);
+  if (y[0].elements() > 0) convolve(x[0], folded, y[0]);
   float* out = y[0].mutable_data<float>();
   const float* skip = x.size() > skip_at() ? x.back().data<float>() : nullptr;
   const Activation kind = activation();
@@ -248,18 +286,13 @@ void FusedConv::backward(const Context& context, Outputs dy, Gradients& dx) cons
       for (int64_t i = begin; i < end; ++i) to[i] = out[i] > 0 && out[i] < top ? g[i] : 0;
     });
   }
-  const auto c = geometry(attributes, x.shape(), weight.shape(), y.shape());
   if (dx.wanted(1) || dx.wanted(2)) {
-    Tensor dweight = Tensor::empty(weight.shape()), dbias = Tensor::empty({c.out});
-    onednn::convolution_backward_weights(c, spread(attributes, x), dv, dweight, dbias);
+    Tensor dweight = Tensor::empty(weight.shape()), dbias = Tensor::empty({weight.size(0)});
+    weight_gradient(attributes, x, dv, dweight, dbias);
     if (dx.wanted(1)) dx.set(1, dweight);
     if (dx.wanted(2)) dx.set(2, dbias);
   }
-  if (dx.wanted(0)) {
-    Tensor dspread = Tensor::empty(spread_shape(attributes, x.shape()));
-    onednn::convolution_backward_data(c, dv, weight, dspread);
-    dx.set(0, gathered(attributes, dspread, x.shape()));
-  }
+  if (dx.wanted(0)) dx.set(0, data_gradient(attributes, dv, weight, x.shape()));
   if (dx.size() == 4 && dx.wanted(3)) dx.set(3, std::move(dv));
 }
 

@@ -25,13 +25,18 @@ SINTER_FIELDS(FusedConvAttributes, stride, padding, dilation, groups, linear, tr
 
 namespace quant {
 
+/// Weights and bias with a batch normalisation in them.
+struct Folded {
+  Tensor weight, bias;
+};
+
 /// What a BPU runs as one layer: activation(batch_norm(conv2d or linear(x, weight) + bias) (+ skip)). Inputs x, weight,
 /// bias [O], with batch_norm gamma, beta, running mean and variance [O], and perhaps skip, of the output's shape.
 /// Runs in evaluation behaviour; a batch normalisation that trains is several operations (prepare.cc).
 ///
-/// A transposed convolution is a convolution of stride 1 over `spread(x)`, whose weight is ops::ConvTranspose2d's
-/// rotated by half a turn (`rotated`): w[o,i,j,c] = W[o,KH-1-i,KW-1-j,c]. What its kernel pads is
-/// dilation (kernel - 1) - padding, which must not be negative.
+/// The weight of a transposed convolution is ops::ConvTranspose2d's rotated by half a turn (`rotated`):
+/// w[o,i,j,c] = W[o,KH-1-i,KW-1-j,c]. It is that of a convolution of stride 1 over x with its values `stride` apart
+/// and zeros between them, padded by dilation (kernel - 1) - padding, which must not be negative.
 struct FusedConv final : OpWith<FusedConvAttributes> {
   using OpWith::OpWith;
   std::string_view name() const override {
@@ -45,6 +50,9 @@ struct FusedConv final : OpWith<FusedConvAttributes> {
   Activation activation() const { return activation_named(attributes.activation); }
   /// Where skip is among the inputs, if there is one.
   size_t skip_at() const { return attributes.batch_norm ? 7 : 3; }
+
+ private:
+  void convolve(const Tensor& x, const Folded& by, Tensor& y) const;
 };
 
 /// The fused convolution that a node is, or null.
@@ -56,10 +64,7 @@ const Node* other_reader(const Graph& graph, const Node& node, const Operand& pa
 /// What a fused convolution adds, or null.
 const Operand* skip_of(const Node& node);
 
-/// Batch normalisation by running statistics, in weights and bias: computed in double.
-struct Folded {
-  Tensor weight, bias;
-};
+/// By running statistics, computed in double.
 Folded fold_batch_norm(const Tensor& weight, const Tensor& bias, const Tensor& gamma, const Tensor& beta,
                        const Tensor& mean, const Tensor& var, double eps);
 
@@ -81,13 +86,18 @@ struct FoldBatchNorm final : Op {
 /// Weights [O,KH,KW,I] with both axes of the kernel reversed.
 Tensor rotated(const Tensor& weight);
 
-/// What a convolution's kernel slides over: x itself, or, for a transposed one, x [N,H,W,C] (float32, int8 or int16)
+/// The gradients of conv(x, weight) + bias by that of its result, all float32.
+Tensor data_gradient(const FusedConvAttributes& a, const Tensor& dv, const Tensor& weight, const Shape& x,
+                     bool keep = true);
+void weight_gradient(const FusedConvAttributes& a, const Tensor& x, const Tensor& dv, Tensor& dweight, Tensor& dbias);
+
+/// Whether the integers of a transposed convolution are computed as columns (integer/conv.h).
+bool as_columns(const FusedConvAttributes& a);
+/// What an integer convolution reads: x itself, or, for a transposed one of several groups, x [N,H,W,C] (int8 or int16)
 /// with its values `stride` apart, zeros between them and `output_padding` zeros behind.
 Tensor spread(const FusedConvAttributes& a, const Tensor& x);
-/// The gradient of x from that of spread(x).
-Tensor gathered(const FusedConvAttributes& a, const Tensor& dspread, const Shape& x);
-
-/// The geometry of a fused convolution over spread(x); a linear layer is a 1x1 convolution of 1x1 images.
+/// The geometry of a fused convolution over spread(x), or, where it is computed as columns, of the one whose gradient
+/// it is; a linear layer is a 1x1 convolution of 1x1 images.
 onednn::Convolution geometry(const FusedConvAttributes& a, const Shape& x, const Shape& weight, const Shape& y);
 
 /// Multiply-accumulates of x to y; those with the zeros of a spread image do not count.

@@ -10,6 +10,10 @@ namespace sinter::quant {
 
 namespace {
 
+const FusedConvAttributes& conv_of(const Instruction& instruction) {
+  return static_cast<const FusedConv&>(*instruction.op).attributes;
+}
+
 // What a convolution needs besides its inputs, made once.
 struct Step {
   IntegerWeights weights;
@@ -37,7 +41,7 @@ struct Runner::Prepared {
       for (const int input : instruction.inputs) ++readers[input];
       if (instruction.opcode != Opcode::conv) continue;
       const Grid x = program.values[instruction.inputs[0]].grid();
-      step.weights = integer_weights(instruction.weight, x, true, y.name.c_str());
+      step.weights = integer_weights(instruction.weight, x, true, y.name.c_str(), as_columns(conv_of(instruction)));
       const auto bias = instruction.bias.values<int32_t>();
       step.requantize = {{bias.begin(), bias.end()}, instruction.rescale, y.grid().bounds, program.march.rounding};
     }
@@ -57,8 +61,8 @@ struct Runner::Prepared {
     if (instruction.opcode == Opcode::reshape) return work;
     work.bytes = sinter::detail::bytes_of(inputs) + sinter::detail::bytes_of(output);
     if (instruction.opcode == Opcode::conv)
-      work.flops = 2 * convolution_macs(static_cast<const FusedConv&>(*instruction.op).attributes, x[0].shape(),
-                                        instruction.weight.shape(), output[0].shape);
+      work.flops =
+          2 * convolution_macs(conv_of(instruction), x[0].shape(), instruction.weight.shape(), output[0].shape);
     return work;
   }
 
@@ -66,7 +70,7 @@ struct Runner::Prepared {
     const Instruction& instruction = program.instructions[i];
     const Value& y = program.values[instruction.output];
     const Grid grid = program.values[instruction.inputs[0]].grid();
-    const auto& attributes = static_cast<const FusedConv&>(*instruction.op).attributes;
+    const auto& attributes = conv_of(instruction);
     const auto c = geometry(attributes, x[0].shape(), instruction.weight.shape(), shape);
     const Tensor source = spread(attributes, x[0]);
     Tensor result = Tensor::empty(shape, y.dtype);

@@ -53,6 +53,13 @@ onednn::Convolution geometry(const ConvAttributes& a, const Shape& x, const Shap
   return c;
 }
 
+onednn::Convolution transposed_geometry(const ConvAttributes& a, const Shape& x, const Shape& weight, const Shape& y) {
+  onednn::Convolution c = geometry(a, y, weight, x);
+  c.out = x[3];
+  c.transposed_weight = true;
+  return c;
+}
+
 Specs Conv2d::infer(std::span<const Spec> x) const {
   check(x.size() == 2 || x.size() == 3, "conv2d: got ", x.size(), " inputs, expected input, weight and perhaps bias");
   expect_float("conv2d", x, x.size());

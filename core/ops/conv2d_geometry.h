@@ -10,5 +10,7 @@ namespace sinter::ops {
 void check_convolution(std::string_view op, const ConvAttributes& a, const Shape& x, const Shape& weight);
 
 onednn::Convolution geometry(const ConvAttributes& a, const Shape& x, const Shape& weight, const Shape& y);
+/// Of a transposed convolution from x to y: that of the convolution from y to x whose gradient it is.
+onednn::Convolution transposed_geometry(const ConvAttributes& a, const Shape& x, const Shape& weight, const Shape& y);
 
 }  // namespace sinter::ops

@@ -34,10 +34,7 @@ Shape output_shape(const ConvTransposeAttributes& a, const Shape& x, const Shape
 }
 
 onednn::Convolution mirrored(const ConvTransposeAttributes& a, const Shape& x, const Shape& weight, const Shape& y) {
-  onednn::Convolution c = geometry(mirror(a), y, weight, x);
-  c.out = x[3];
-  c.transposed_weight = true;
-  return c;
+  return transposed_geometry(mirror(a), x, weight, y);
 }
 
 }  // namespace

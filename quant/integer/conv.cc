@@ -8,6 +8,7 @@
 #include "../../core/kernel/elementwise.h"
 #include "../../core/kernel/isa.h"
 #include "../../core/parallel.h"
+#include "strided.h"
 
 namespace sinter::quant {
 
@@ -60,32 +61,64 @@ Tensor to_float(const Tensor& x) {
   return result;
 }
 
-std::vector<int64_t> accumulator_reach(const Tensor& weight, const Grid& x, const char* what) {
-  const int64_t outputs = weight.size(0), each = weight.elements() / outputs, reach = reach_of(x.bounds);
+namespace {
+
+// Of every output channel.
+std::vector<int64_t> sums_of_abs(const Tensor& weight) {
+  const int64_t outputs = weight.size(0), each = weight.elements() / outputs;
   const int8_t* w = weight.data<int8_t>();
   std::vector<int64_t> sums(outputs);
   const auto& kernels = kernel::elementwise_kernels();
   parallel_for(outputs, weight_grain(each), [&](int64_t begin, int64_t end) {
-    for (int64_t o = begin; o < end; ++o) sums[o] = kernels.sum_abs(w + o * each, each) * reach;
+    for (int64_t o = begin; o < end; ++o) sums[o] = kernels.sum_abs(w + o * each, each);
   });
-  for (int64_t o = 0; o < outputs; ++o)
-    check(sums[o] <= kAccumulatorLimit, what, ": the accumulator of output channel ", o, " may reach ", sums[o],
-          ", expected at most ", kAccumulatorLimit, " so that 32 bits hold it with its bias");
   return sums;
 }
 
-IntegerWeights integer_weights(const Tensor& weight, const Grid& x, bool keep, const char* what) {
+// Rotated weights [O,KH,KW,I] as those of columns.
+Tensor column_weights(const Tensor& weight) {
+  const Shape& from = weight.shape();
+  Tensor result = Tensor::empty({from[1] * from[2] * from[0], 1, 1, from[3]}, DType::int8);
+  const int64_t step = from[0] * from[3];
+  copy_strided({.sizes = {from[1], from[2], from[0], from[3]},
+                .from_strides = {-from[2] * from[3], -from[3], weight.elements() / from[0], 1},
+                .to_strides = {from[2] * step, step, from[3], 1},
+                .from = (from[1] * from[2] - 1) * from[3]},
+               weight, result);
+  return result;
+}
+
+}  // namespace
+
+std::vector<int64_t> accumulator_reach(const Tensor& weight, const Grid& x, const char* what) {
+  std::vector<int64_t> sums = sums_of_abs(weight);
+  for (size_t o = 0; o < sums.size(); ++o) {
+    sums[o] *= reach_of(x.bounds);
+    check(sums[o] <= kAccumulatorLimit, what, ": the accumulator of output channel ", o, " may reach ", sums[o],
+          ", expected at most ", kAccumulatorLimit, " so that 32 bits hold it with its bias");
+  }
+  return sums;
+}
+
+IntegerWeights integer_weights(const Tensor& given, const Grid& x, bool keep, const char* what, bool columns) {
   IntegerWeights result{{}, 0, keep};
-  const int64_t outputs = weight.size(0), each = weight.elements() / outputs, reach = reach_of(x.bounds);
+  const int64_t reach = reach_of(x.bounds);
   const int64_t at_once = x.dtype == DType::int16 ? 255 : reach;  // of what one convolution reads
-  const int8_t* w = weight.data<int8_t>();
-  const auto& kernels = kernel::elementwise_kernels();
-  const std::vector<int64_t> sums = accumulator_reach(weight, x, what);
-  result.reach = *std::max_element(sums.begin(), sums.end());
-  if (result.reach / std::max<int64_t>(reach, 1) * at_once < kExact) {
+  const std::vector<int64_t> reaches = accumulator_reach(given, x, what);
+  result.reach = *std::max_element(reaches.begin(), reaches.end());
+  const Tensor weight = columns ? column_weights(given) : given;
+  int64_t most = result.reach / std::max<int64_t>(reach, 1);  // the largest sum
+  if (columns) {
+    const std::vector<int64_t> sums = sums_of_abs(weight);
+    most = *std::max_element(sums.begin(), sums.end());
+  }
+  if (most * at_once < kExact) {
     result.parts.push_back(weight);
     return result;
   }
+  const int64_t outputs = weight.size(0), each = weight.elements() / outputs;
+  const int8_t* w = weight.data<int8_t>();
+  const auto& kernels = kernel::elementwise_kernels();
   // Greedily: a part takes each channel's weights until its sum would reach the limit.
   std::vector<int64_t> next(outputs, 0);
   while (std::any_of(next.begin(), next.end(), [&](int64_t i) { return i < each; })) {
@@ -148,11 +181,93 @@ void convolve_halves(const onednn::Convolution& c, const Tensor& x, const Intege
   });
 }
 
+// The 1x1 convolution from x to the columns of a transposed one.
+onednn::Convolution columns_of(const onednn::Convolution& t) {
+  onednn::Convolution c;
+  c.batch = t.batch;
+  c.height = c.out_height = t.out_height;
+  c.width = c.out_width = t.out_width;
+  c.in = t.out;
+  c.out = t.kernel_h * t.kernel_w * t.in;
+  return c;
+}
+
+// acc [W,O] = the sum of an image's columns [H,W,KH,KW,O] along one row of the output of a transposed convolution.
+void add_columns(const onednn::Convolution& t, const int32_t* columns, int64_t row, int32_t* acc) {
+  const int64_t out = t.in, taps = t.kernel_w * out, pixel = t.kernel_h * taps;
+  std::fill_n(acc, t.width * out, 0);
+  for (int64_t i = 0; i < t.kernel_h; ++i) {
+    const int64_t at = row + t.padding_h - i * t.dilation_h, y = at / t.stride_h;
+    if (at < 0 || at % t.stride_h != 0 || y >= t.out_height) continue;
+    const int32_t* from = columns + y * t.out_width * pixel + i * taps;
+    for (int64_t x = 0; x < t.out_width; ++x, from += pixel) {
+      const int64_t first = x * t.stride_w - t.padding_w;
+      if (t.dilation_w == 1) {  // side by side
+        const int64_t begin = std::max<int64_t>(0, -first), end = std::min(t.kernel_w, t.width - first);
+        if (begin < end) add(from + begin * out, (end - begin) * out, acc + (first + begin) * out);
+        continue;
+      }
+      for (int64_t j = 0; j < t.kernel_w; ++j) {
+        const int64_t to = first + j * t.dilation_w;
+        if (to >= 0 && to < t.width) add(from + j * out, out, acc + to * out);
+      }
+    }
+  }
+}
+
+// f(first value of the result, count, their accumulators) for a few images at a time, on all threads; false where int8
+// cannot be summed so.
+template <class F>
+bool in_slices(const onednn::Convolution& c, const Tensor& x, const Grid& grid, const IntegerWeights& weights,
+               const F& f) {
+  if (!onednn::has_vnni() || x.dtype() == DType::int16) return false;
+  const bool transposed = c.transposed_weight;
+  const onednn::Convolution plain = transposed ? columns_of(c) : c;
+  using Slices = onednn::ConvolutionSlices;
+  std::vector<Slices> parts;
+  for (const Tensor& part : weights.parts)
+    parts.emplace_back(is_unsigned(grid.bounds) ? onednn::Kind::uint8_forward : onednn::Kind::int8_forward, plain, part,
+                       Slices::Options{.keep = weights.keep});
+  const auto* in = x.data<int8_t>();
+  parts[0].for_each([&](int64_t slice, int64_t image) {
+    const int64_t images = parts[0].images(slice), count = images * plain.out_image();
+    Tensor sums = Tensor::empty({count}, DType::int32);
+    auto* acc = sums.mutable_data<int32_t>();
+    parts[0].forward(slice, in + image * plain.image(), acc);
+    for (size_t p = 1; p < parts.size(); ++p) {
+      Tensor more = Tensor::empty({count}, DType::int32);
+      parts[p].forward(slice, in + image * plain.image(), more.mutable_data<int32_t>());
+      add(more.data<int32_t>(), count, acc);
+    }
+    if (!transposed) return f(image * c.out_image(), count, acc);
+    Tensor added = Tensor::empty({images * c.image()}, DType::int32);
+    auto* out = added.mutable_data<int32_t>();
+    for (int64_t row = 0; row < images * c.height; ++row)
+      add_columns(c, acc + row / c.height * plain.out_image(), row % c.height, out + row * c.width * c.in);
+    f(image * c.image(), images * c.image(), out);
+  });
+  return true;
+}
+
 }  // namespace
 
 void integer_convolution(const onednn::Convolution& c, const Tensor& x, const Grid& grid, const IntegerWeights& weights,
                          Tensor& acc) {
   if (acc.elements() == 0) return;
+  if (c.transposed_weight) {
+    auto* out = acc.mutable_data<int32_t>();
+    if (in_slices(c, x, grid, weights,
+                  [&](int64_t first, int64_t count, const int32_t* sums) { std::copy_n(sums, count, out + first); }))
+      return;
+    const auto plain = columns_of(c);
+    Tensor columns = Tensor::empty({plain.batch, plain.height, plain.width, plain.out}, DType::int32);
+    integer_convolution(plain, x, grid, weights, columns);
+    const auto* from = columns.data<int32_t>();
+    return parallel_for(c.batch * c.height, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row)
+        add_columns(c, from + row / c.height * plain.out_image(), row % c.height, out + row * c.width * c.in);
+    });
+  }
   if (x.dtype() == DType::int16) return convolve_halves(c, x, weights, acc);
   const bool as_unsigned = onednn::has_vnni() && is_unsigned(grid.bounds);
   convolve_parts(
@@ -163,35 +278,19 @@ void integer_convolution(const onednn::Convolution& c, const Tensor& x, const Gr
 void integer_layer(const onednn::Convolution& c, const Tensor& x, const Grid& grid, const IntegerWeights& weights,
                    const Tensor& skip, const Requantization& r, Tensor& y) {
   if (y.elements() == 0) return;
-  using Slices = onednn::ConvolutionSlices;
-  std::vector<Slices> parts;
-  const bool wide =
-      x.dtype() == DType::int16 || y.dtype() == DType::int16 || (skip.defined() && skip.dtype() == DType::int16);
-  if (onednn::has_vnni() && !wide)
-    for (const Tensor& part : weights.parts)
-      parts.emplace_back(is_unsigned(grid.bounds) ? onednn::Kind::uint8_forward : onednn::Kind::int8_forward, c, part,
-                         Slices::Options{.keep = weights.keep});
-  if (parts.empty()) {
-    Tensor acc = Tensor::empty(y.shape(), DType::int32);
-    integer_convolution(c, x, grid, weights, acc);
-    return requantize(acc, skip, r, y);
+  if (y.dtype() == DType::int8 && (!skip.defined() || skip.dtype() == DType::int8)) {
+    const Requantizer requantizer(r);
+    const int8_t* added = skip.defined() ? skip.data<int8_t>() : nullptr;
+    auto* out = y.mutable_data<int8_t>();
+    const int64_t channels = y.size(-1);
+    if (in_slices(c, x, grid, weights, [&](int64_t first, int64_t count, const int32_t* acc) {
+          requantizer.rows(count / channels, acc, added == nullptr ? nullptr : added + first, out + first);
+        }))
+      return;
   }
-  const Requantizer requantizer(r);
-  const auto* in = x.data<int8_t>();
-  const int8_t* added = skip.defined() ? skip.data<int8_t>() : nullptr;
-  auto* out = y.mutable_data<int8_t>();
-  parts[0].for_each([&](int64_t slice, int64_t image) {
-    const int64_t count = parts[0].images(slice) * c.out_image(), first = image * c.out_image();
-    Tensor sums = Tensor::empty({count}, DType::int32);
-    auto* acc = sums.mutable_data<int32_t>();
-    parts[0].forward(slice, in + image * c.image(), acc);
-    for (size_t p = 1; p < parts.size(); ++p) {
-      Tensor more = Tensor::empty({count}, DType::int32);
-      parts[p].forward(slice, in + image * c.image(), more.mutable_data<int32_t>());
-      add(more.data<int32_t>(), count, acc);
-    }
-    requantizer.rows(count / c.out, acc, added == nullptr ? nullptr : added + first, out + first);
-  });
+  Tensor acc = Tensor::empty(y.shape(), DType::int32);
+  integer_convolution(c, x, grid, weights, acc);
+  requantize(acc, skip, r, y);
 }
 
 }  // namespace sinter::quant

@@ -9,13 +9,17 @@
 
 namespace sinter::quant {
 
+/// A transposed convolution of one group is given by the geometry of the convolution whose gradient it is
+/// (`transposed_weight`), and computed as columns: every pixel of x times all its weights [KH,KW,O], by a 1x1
+/// convolution, and these added up where they overlap.
+
 /// Quantised weights [O,...] (int8) that one convolution uses, cut into parts that oneDNN sums exactly: for every
 /// output channel sum |w| * max |x| < 2^24 in each part (SPEC.md, "Exact accumulators"). The parts have the shape of
 /// the whole, with zeros elsewhere, and add up to it.
 struct IntegerWeights {
-  std::vector<Tensor> parts;
-  int64_t reach = 0;  ///< largest sum |w| * max |x| of a channel
-  bool keep = false;  ///< the weights stay the same over many calls: their reordered form is worth keeping
+  std::vector<Tensor> parts;  ///< of [KH,KW,O,I] where they are for columns
+  int64_t reach = 0;          ///< largest sum |w| * max |x| of a channel
+  bool keep = false;          ///< the weights stay the same over many calls: their reordered form is worth keeping
 };
 
 /// int8 or uint8 values as float32.
@@ -25,8 +29,9 @@ Tensor to_float(const Tensor& x);
 /// (bias included, as |qb| <= 2^30).
 std::vector<int64_t> accumulator_reach(const Tensor& weight, const Grid& x, const char* what);
 
-/// Throws Error as `accumulator_reach` does.
-IntegerWeights integer_weights(const Tensor& weight, const Grid& x, bool keep, const char* what);
+/// Throws Error as `accumulator_reach` does. With `columns`, they are a transposed convolution's: rotated, as in
+/// quant/fused_conv.h.
+IntegerWeights integer_weights(const Tensor& weight, const Grid& x, bool keep, const char* what, bool columns = false);
 
 /// acc = conv(x, weight), exact in int32. x is int8 or int16 within the grid's bounds ([0,127] after a ReLU is faster
 /// than signed); acc [N,OH,OW,O] int32. 16 bits are 256 hi + lo, two convolutions.

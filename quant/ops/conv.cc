@@ -4,9 +4,13 @@
 #include <optional>
 
 #include "../../core/convolution_slices.h"
+#include "../../core/gemm.h"
 #include "../../core/kernel/elementwise.h"
+#include "../../core/ops/broadcast.h"
 #include "../../core/parallel.h"
 #include "../integer/conv.h"
+#include "../integer/strided.h"
+#include "../integer/values.h"
 
 namespace sinter::quant {
 
@@ -30,14 +34,14 @@ Tensor by_channel(const Tensor& weight, const std::vector<float>& factors, bool 
   return result;
 }
 
-// The values that integer weights [O,...] stand for.
-Tensor real_weights(const Tensor& weight, const Tensor& scales) {
-  Tensor result = Tensor::empty(weight.shape());
-  const int64_t outputs = weight.size(0), each = weight.elements() / outputs;
-  const auto* q = weight.data<int8_t>();
-  const float* s = scales.data<float>();
+// The values that integer weights [O,...] stand for, of some of their output channels.
+Tensor real_weights(const Tensor& weight, const Tensor& scales, int64_t first, int64_t count) {
+  Tensor result = Tensor::empty(weight.shape().with(0, count));
+  const int64_t each = weight.elements() / weight.size(0);
+  const auto* q = weight.data<int8_t>() + first * each;
+  const float* s = scales.data<float>() + first;
   float* out = result.mutable_data<float>();
-  parallel_for(outputs, std::max<int64_t>(1, (1 << 14) / each), [&](int64_t begin, int64_t end) {
+  parallel_for(count, std::max<int64_t>(1, (1 << 14) / each), [&](int64_t begin, int64_t end) {
     for (int64_t o = begin; o < end; ++o)
       for (int64_t i = o * each; i < (o + 1) * each; ++i) out[i] = static_cast<float>(q[i]) * s[o];
   });
@@ -90,7 +94,7 @@ void QuantizedConv::forward(Inputs inputs, Outputs y, Context& context) const {
   if (pass->training) weights->train(weight);
   const QuantizedWeights quantized = weights->quantize(*pass->march, weight, bias, x.scale);
   const auto geometry_here = geometry(conv, inputs[0].shape(), weight.shape(), y[0].shape());
-  const IntegerWeights integers = integer_weights(quantized.values, x, false, node.c_str());
+  const IntegerWeights integers = integer_weights(quantized.values, x, false, node.c_str(), as_columns(conv));
   Tensor acc = Tensor::empty(y[0].shape(), DType::int32);
   integer_convolution(geometry_here, spread(conv, inputs[0]), x, integers, acc);
 
@@ -111,14 +115,9 @@ void QuantizedConv::forward(Inputs inputs, Outputs y, Context& context) const {
                      .activation = activation_named(conv.activation)},
                     *output, y[0], context);
   } else {
-    const auto* sums = acc.data<int32_t>();
-    const float* added = inputs[2].data<float>();
-    float* out = y[0].mutable_data<float>();
-    for (int64_t i = 0; i < acc.elements(); ++i) {
-      const int64_t o = i % channels;
-      out[i] = factors.empty() ? dequantize(sums[i] + quantized.bias[o], x.scale, scales[o])
-                               : dequantize(sums[i], x.scale, scales[o]) + added[o];
-    }
+    dequantize(acc, factors.empty() ? quantized.bias : std::vector<int32_t>(channels, 0),
+               accumulator_units(scales, x.scale), y[0]);
+    if (!factors.empty()) ops::broadcast_map(y[0], inputs[2], y[0], [](float v, float b) { return v + b; });
   }
   if (weights_learning) {
     context.keep(weight);
@@ -129,9 +128,9 @@ void QuantizedConv::forward(Inputs inputs, Outputs y, Context& context) const {
 
 void QuantizedConv::backward(const Context& context, Outputs dy, Gradients& dx) const {
   if (dy[0].elements() == 0) return zero_gradients(context, dx);
-  const Tensor qx = spread(conv, context.kept(0)), qw = context.kept(1), scales = context.kept(2);
+  const Tensor qw = context.kept(1);
   size_t next = 3;  // of what is kept where it is there
-  const Tensor mask = output == nullptr ? Tensor() : context.kept(next++);
+  if (output != nullptr) ++next;
   size_t input = adds ? 4 : 3;
   if (output_learning) {
     if (dx.wanted(input)) dx.set(input, learned_gradient(context, next, output_learning, dy[0]));
@@ -139,36 +138,90 @@ void QuantizedConv::backward(const Context& context, Outputs dy, Gradients& dx) 
     ++input;
   }
   const bool learning = weights_learning && dx.wanted(input);
-  const bool wants_weight = dx.wanted(1) || dx.wanted(2) || learning, skips = adds && dx.wanted(3);
-  const Shape& x_shape = context.input(0).shape;
-  const auto c = geometry(conv, x_shape, qw.shape(), dy[0].shape());
-  using Slices = onednn::ConvolutionSlices;
-  const Tensor w = dx.wanted(0) ? real_weights(qw, scales) : Tensor();
-  std::optional<const Slices> data;
-  if (dx.wanted(0)) data.emplace(onednn::Kind::backward_data, c, w, Slices::Options{.keep = false});
-  Slices weight_slices(onednn::Kind::backward_weights, c, qw, {.bias = true});
+  Wanted wanted{.x = dx.wanted(0), .weight = dx.wanted(1) || dx.wanted(2) || learning, .skip = adds && dx.wanted(3)};
+  Found found =
+      conv.linear || conv.transposed ? gradients(context, dy[0], wanted) : sliced_gradients(context, dy[0], wanted);
+  if (wanted.weight) {
+    if (weights_learning) {
+      const auto used = context.kept(next + 1).values<float>();
+      if (learning)
+        dx.set(input, learned_gradient(weights_learning, context.kept(next), {used.begin(), used.end()}, rounding,
+                                       factors.empty() ? found.weight : by_channel(found.weight, factors, true)));
+      next += 2;
+    }
+    if (context.kept_count() > next) found.weight = through_mask(context, next, found.weight);
+    if (dx.wanted(1)) dx.set(1, found.weight);
+    if (dx.wanted(2)) dx.set(2, found.bias);
+  }
+  if (wanted.skip) dx.set(3, std::move(found.skip));
+  if (wanted.x) dx.set(0, std::move(found.x));
+}
 
-  // Slice by slice, so that the masked gradient and the float copy of the integers stay in cache.
+// Few large products, of whole tensors.
+QuantizedConv::Found QuantizedConv::gradients(const Context& context, Tensor& dy, const Wanted& wanted) const {
+  const Tensor qx = context.kept(0), qw = context.kept(1), scales = context.kept(2);
+  Found found;
+  const Tensor dv = output == nullptr ? dy : through_mask(context, 3, dy);
+  if (wanted.weight) {
+    found.weight = Tensor::empty(qw.shape());
+    found.bias = Tensor::empty({qw.size(0)});
+    weight_gradient(conv, dequantize(qx, x.scale), dv, found.weight, found.bias);
+  }
+  if (wanted.x && conv.linear) {
+    // Some rows of the weights at a time, so that their float copy stays in cache.
+    found.x = Tensor::empty(qx.shape());
+    const int64_t outputs = qw.size(0), each = qw.size(1), rows = std::max<int64_t>(16, (1 << 18) / each);
+    for (int64_t first = 0; first < outputs; first += rows) {
+      const int64_t count = std::min(rows, outputs - first);
+      const Tensor w = real_weights(qw, scales, first, count);
+      Tensor part = dv;
+      if (count < outputs) {
+        part = Tensor::empty({dv.size(0), count});
+        copy_strided(
+            {.sizes = {dv.size(0), count}, .from_strides = {outputs, 1}, .to_strides = {count, 1}, .from = first}, dv,
+            part);
+      }
+      onednn::gemm({.rows = qx.size(0), .columns = each, .depth = count, .accumulate = first > 0}, part.data<float>(),
+                   w.data<float>(), found.x.mutable_data<float>());
+    }
+  } else if (wanted.x) {
+    found.x = data_gradient(conv, dv, real_weights(qw, scales, 0, qw.size(0)), qx.shape(), false);
+  }
+  if (wanted.skip) found.skip = dv;
+  return found;
+}
+
+// Slice by slice, so that the masked gradient and the float copy of the integers stay in cache.
+QuantizedConv::Found QuantizedConv::sliced_gradients(const Context& context, Tensor& dy, const Wanted& wanted) const {
+  const Tensor qx = context.kept(0), qw = context.kept(1), scales = context.kept(2);
+  const Tensor mask = output == nullptr ? Tensor() : context.kept(3);
+  const auto c = geometry(conv, qx.shape(), qw.shape(), dy.shape());
+  using Slices = onednn::ConvolutionSlices;
+  const Tensor w = wanted.x ? real_weights(qw, scales, 0, c.out) : Tensor();
+  std::optional<const Slices> data;
+  if (wanted.x) data.emplace(onednn::Kind::backward_data, c, w, Slices::Options{.keep = false});
+  Slices weight_slices(onednn::Kind::backward_weights, c, qw, {.bias = true});
   const int64_t image_rows = c.out_height * c.out_width;
   const auto* in = qx.dtype() == DType::int8 ? qx.data<int8_t>() : nullptr;
   const auto* words = qx.dtype() == DType::int16 ? qx.data<int16_t>() : nullptr;
-  const float* g = dy[0].data<float>();
-  Tensor dskip = skips ? reuse_or_empty(dy[0]) : Tensor();
-  float* to_skip = skips ? dskip.mutable_data<float>() : nullptr;
-  Tensor dspread = dx.wanted(0) ? Tensor::empty(qx.shape()) : Tensor();
-  float* to = dx.wanted(0) ? dspread.mutable_data<float>() : nullptr;
+  const float* g = dy.data<float>();
+  Found found;
+  if (wanted.skip) found.skip = reuse_or_empty(dy);
+  float* to_skip = wanted.skip ? found.skip.mutable_data<float>() : nullptr;
+  if (wanted.x) found.x = Tensor::empty(qx.shape());
+  float* to = wanted.x ? found.x.mutable_data<float>() : nullptr;
   const auto& kernels = kernel::elementwise_kernels();
   weight_slices.for_each([&](int64_t slice, int64_t image) {
     const int64_t images = weight_slices.images(slice);
     Tensor masked_here, real;
     const float* dv = g + image * c.out_image();
     if (mask.defined()) {
-      if (!skips) masked_here = Tensor::empty({images * c.out_image()});
-      float* out = skips ? to_skip + image * c.out_image() : masked_here.mutable_data<float>();
+      if (!wanted.skip) masked_here = Tensor::empty({images * c.out_image()});
+      float* out = wanted.skip ? to_skip + image * c.out_image() : masked_here.mutable_data<float>();
       masked(mask, image * image_rows, (image + images) * image_rows, c.out, dv, out);
       dv = out;
     }
-    if (wants_weight) {
+    if (wanted.weight) {
       real = Tensor::empty({images * c.image()});
       float* values = real.mutable_data<float>();
       if (words == nullptr)
@@ -179,27 +232,17 @@ void QuantizedConv::backward(const Context& context, Outputs dy, Gradients& dx) 
     }
     if (to != nullptr) data->backward_data(slice, dv, to + image * c.image());
   });
-  if (wants_weight) {
+  if (wanted.weight) {
     // The gradient is that of the integers; their scale comes after, on the few weights.
-    Tensor dweight = Tensor::empty(qw.shape()), dbias = Tensor::empty({c.out});
-    weight_slices.finish(dweight, dbias);
-    float* out = dweight.mutable_data<float>();
-    parallel_for(dweight.elements(), 1 << 14, [&](int64_t begin, int64_t end) {
+    found.weight = Tensor::empty(qw.shape());
+    found.bias = Tensor::empty({c.out});
+    weight_slices.finish(found.weight, found.bias);
+    float* out = found.weight.mutable_data<float>();
+    parallel_for(found.weight.elements(), 1 << 14, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) out[i] *= x.scale;
     });
-    if (weights_learning) {
-      const auto used = context.kept(next + 1).values<float>();
-      if (learning)
-        dx.set(input, learned_gradient(weights_learning, context.kept(next), {used.begin(), used.end()}, rounding,
-                                       factors.empty() ? dweight : by_channel(dweight, factors, true)));
-      next += 2;
-    }
-    if (context.kept_count() > next) dweight = through_mask(context, next, dweight);
-    if (dx.wanted(1)) dx.set(1, dweight);
-    if (dx.wanted(2)) dx.set(2, dbias);
   }
-  if (skips) dx.set(3, std::move(dskip));
-  if (dx.wanted(0)) dx.set(0, gathered(conv, dspread, x_shape));
+  return found;
 }
 
 }  // namespace sinter::quant

@@ -29,6 +29,16 @@ struct QuantizedConv final : Op {
   void forward(Inputs inputs, Outputs y, Context& context) const override;
   void backward(const Context& context, Outputs dy, Gradients& dx) const override;
   int64_t macs(std::span<const Spec> inputs) const override;
+
+ private:
+  struct Wanted {
+    bool x = false, weight = false, skip = false;
+  };
+  struct Found {
+    Tensor x, weight, bias, skip;
+  };
+  Found gradients(const Context& context, Tensor& dy, const Wanted& wanted) const;
+  Found sliced_gradients(const Context& context, Tensor& dy, const Wanted& wanted) const;
 };
 
 /// The units of a convolution's accumulators: s_x s_w[c].

@@ -5,7 +5,6 @@
 #include <numbers>
 #include <numeric>
 
-#include "../../core/onednn.h"
 #include "../../core/ops/arithmetic.h"
 #include "../../core/parallel.h"
 #include "../../core/random.h"
@@ -162,8 +161,7 @@ Tensor error_gradient(const LayerData& layer, const Tensor& weight, double power
     }
   });
   Tensor dweight = Tensor::empty(weight.shape()), dbias = Tensor::empty({outputs});
-  onednn::convolution_backward_weights(geometry(layer.attributes, layer.x.shape(), weight.shape(), dv.shape()),
-                                       spread(layer.attributes, layer.x), dv, dweight, dbias);
+  weight_gradient(layer.attributes, layer.x, dv, dweight, dbias);
   return dweight;
 }
 

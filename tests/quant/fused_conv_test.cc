@@ -97,8 +97,8 @@ TEST_CASE("a fused transposed convolution is a transposed convolution, and so ar
     }
 }
 
-TEST_CASE("a spread image has its values apart, of any type, and its gradient gathers them") {
-  const FusedConvAttributes a{.stride = {2, 3}, .transposed = true, .output_padding = {1, 2}};
+TEST_CASE("a spread image has its values apart, of any type") {
+  const FusedConvAttributes a{.stride = {2, 3}, .groups = 2, .transposed = true, .output_padding = {1, 2}};
   const Tensor x = Tensor::from({1, 2, 2, 1}, {1, 2, 3, 4});
   const Tensor expected = Tensor::from({1, 4, 6, 1}, {1, 0, 0, 2, 0, 0,  //
                                                       0, 0, 0, 0, 0, 0,  //
@@ -106,7 +106,6 @@ TEST_CASE("a spread image has its values apart, of any type, and its gradient ga
                                                       0, 0, 0, 0, 0, 0});
   CHECK_SAME(spread(a, x), expected);
   for (const DType type : {DType::int8, DType::int16}) CHECK_SAME(spread(a, x.to(type)), expected.to(type));
-  CHECK_SAME(gathered(a, expected, x.shape()), x);
   CHECK_SAME(rotated(Tensor::from({1, 2, 2, 1}, {1, 2, 3, 4})), Tensor::from({1, 2, 2, 1}, {4, 3, 2, 1}));
 }
 

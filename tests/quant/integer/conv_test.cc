@@ -93,6 +93,28 @@ Tensor plain_convolution(const onednn::Convolution& c, const Tensor& x, const Te
   return acc;
 }
 
+// Every value of x adds its multiple of the kernel, which is rotated, to the output.
+Tensor plain_transposed(const onednn::Convolution& t, const Tensor& x, const Tensor& weight) {
+  std::vector<int64_t> sums(static_cast<size_t>(t.batch * t.height * t.width * t.in));
+  const int8_t* w = weight.data<int8_t>();
+  for (int64_t n = 0; n < t.batch; ++n)
+    for (int64_t h = 0; h < t.out_height; ++h)
+      for (int64_t v = 0; v < t.out_width; ++v)
+        for (int64_t kh = 0; kh < t.kernel_h; ++kh)
+          for (int64_t kw = 0; kw < t.kernel_w; ++kw) {
+            const int64_t oh = h * t.stride_h - t.padding_h + kh * t.dilation_h;
+            const int64_t ow = v * t.stride_w - t.padding_w + kw * t.dilation_w;
+            if (oh < 0 || ow < 0 || oh >= t.height || ow >= t.width) continue;
+            for (int64_t o = 0; o < t.in; ++o)
+              for (int64_t i = 0; i < t.out; ++i)
+                sums[static_cast<size_t>(((n * t.height + oh) * t.width + ow) * t.in + o)] +=
+                    at(x, ((n * t.out_height + h) * t.out_width + v) * t.out + i) *
+                    w[((o * t.kernel_h + t.kernel_h - 1 - kh) * t.kernel_w + t.kernel_w - 1 - kw) * t.out + i];
+          }
+  for (const int64_t sum : sums) REQUIRE(sum == static_cast<int32_t>(sum));
+  return Tensor::from({t.batch, t.height, t.width, t.in}, std::vector<int32_t>(sums.begin(), sums.end()));
+}
+
 Tensor weights_of(std::initializer_list<int8_t> values) {
   return Tensor::from<int8_t>({1, static_cast<int64_t>(values.size())}, std::vector<int8_t>(values));
 }
@@ -125,6 +147,66 @@ TEST_SUITE("exact") {
             integer_convolution(geometry, x, Grid{1, bounds}, integer_weights(weight, Grid{1, bounds}, false, "test"),
                                 acc);
             CHECK_SAME(acc, expected);
+          }
+          set_threads(before);
+        }
+  }
+
+  TEST_CASE("transposed convolutions have no rounding, of any type, kernel, stride and padding") {
+    struct Transposed {
+      std::string name;
+      Pair size;
+      int64_t in, out;
+      Pair kernel;
+      ConvAttributes conv;
+      Pair added{0};
+    };
+    const Transposed cases[] = {
+        {"stride 1", {5, 4}, 16, 16, {3, 3}, {.padding = 1}},
+        {"4x4, stride 2", {4, 5}, 16, 32, {4, 4}, {.stride = 2, .padding = 1}},
+        {"2x2, stride 2", {3, 3}, 19, 7, {2, 2}, {.stride = 2}},
+        {"3x3, stride 2, added", {4, 3}, 8, 5, {3, 3}, {.stride = 2, .padding = 1}, {1, 1}},
+        {"gaps", {3, 4}, 5, 3, {1, 2}, {.stride = {3, 4}}, {2, 0}},
+        {"dilated", {4, 3}, 6, 9, {3, 2}, {.stride = {2, 3}, .padding = {1, 2}, .dilation = {2, 3}}},
+        {"a column", {1, 6}, 98, 4, {49, 1}, {}},
+        {"cut", {5, 5}, 8, 8, {3, 3}, {.stride = 1, .padding = 2}},
+        {"parts", {2, 2}, 1100, 3, {2, 1}, {.stride = 2}},
+    };
+    const int before = threads();
+    for (const Transposed& c : cases)
+      for (const Bounds bounds : {Bounds{-128, 127}, Bounds{0, 127}, Bounds{-32768, 32767}})
+        for (const Fill fill : {Fill::random, Fill::high, Fill::mixed}) {
+          if (bounds.high > 127 && c.in * c.kernel.h * c.kernel.w > 256) continue;  // beyond 32 bits
+          CAPTURE(c.name);
+          CAPTURE(bounds.low);
+          CAPTURE(static_cast<int>(fill));
+          Random random(static_cast<uint64_t>(fill) + 3, stream_of(c.name));
+          const Tensor x = filled({3, c.size.h, c.size.w, c.in}, bounds, fill, random);
+          const Tensor weight = filled({c.out, c.kernel.h, c.kernel.w, c.in}, {-127, 127}, fill, random);
+          const auto size = [](int64_t n, int64_t k, int64_t s, int64_t p, int64_t d, int64_t more) {
+            return (n - 1) * s - 2 * p + d * (k - 1) + more + 1;
+          };
+          const ConvAttributes& a = c.conv;
+          const Shape shape{3, size(c.size.h, c.kernel.h, a.stride.h, a.padding.h, a.dilation.h, c.added.h),
+                            size(c.size.w, c.kernel.w, a.stride.w, a.padding.w, a.dilation.w, c.added.w), c.out};
+          const auto geometry = ops::transposed_geometry(a, x.shape(), weight.shape(), shape);
+          const Tensor expected = plain_transposed(geometry, x, weight);
+          const IntegerWeights weights = integer_weights(weight, grid(bounds), false, "test", true);
+          CHECK((weights.parts.size() > 1) == (c.name == "parts" && fill != Fill::random));
+          const Requantization r{std::vector<int32_t>(static_cast<size_t>(c.out), 3),
+                                 std::vector<Multiplier>(static_cast<size_t>(c.out), {12345, 27, 1 << 26}),
+                                 {},
+                                 Rounding::half_to_even};
+          const Tensor skip = filled(shape, {-128, 127}, fill, random);
+          Tensor layer = Tensor::empty(shape, DType::int8);
+          requantize(expected, skip, r, layer);
+          for (const int count : {1, 2}) {
+            set_threads(count);
+            Tensor acc = Tensor::empty(shape, DType::int32), y = Tensor::empty(shape, DType::int8);
+            integer_convolution(geometry, x, grid(bounds), weights, acc);
+            CHECK_SAME(acc, expected);
+            integer_layer(geometry, x, grid(bounds), weights, skip, r, y);
+            CHECK_SAME(y, layer);
           }
           set_threads(before);
         }
