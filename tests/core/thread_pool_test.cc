@@ -1,8 +1,5 @@
 #include "../../core/thread_pool.h"
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <cfenv>
 #include <numeric>
@@ -10,7 +7,6 @@
 #include <thread>
 
 #include "../../core/error.h"
-#include "../../core/parallel.h"
 #include "../support.h"
 
 using namespace sinter;
@@ -87,25 +83,4 @@ TEST_CASE("all parts round as the caller does") {
     });
   std::fesetround(FE_TONEAREST);
   CHECK(upward == 150);
-}
-
-TEST_CASE("a forked child has a pool of its own") {
-  const auto work = [] {
-    std::atomic<int64_t> sum = 0;
-    parallel_for(1000, 1, [&](int64_t begin, int64_t end) { sum += end - begin; });
-    return sum == 1000;
-  };
-  const int before = threads();
-  set_threads(2);
-  CHECK(work());
-  const pid_t child = fork();
-  if (child == 0) {
-    alarm(60);
-    _exit(work() && work() ? 0 : 1);
-  }
-  int status = -1;
-  CHECK(waitpid(child, &status, 0) == child);
-  CHECK(status == 0);
-  CHECK(work());
-  set_threads(before);
 }
