@@ -97,7 +97,7 @@ TEST_CASE("the witness takes every table that is right, whatever the scales and 
       for (const DType type : {DType::int8, DType::int16})
         for (const float x_scale : scales)
           for (const float y_scale : scales) {
-            if (type == DType::int16 && (x_scale > 0.01f || y_scale < 0.25f)) continue;  // one in eight is enough
+            if (type == DType::int16 && (x_scale != 0.001f || (y_scale != 2 && y_scale != 0.3f))) continue;  // slower
             const bool wide = type == DType::int16;
             const int32_t high = wide ? 32767 : 127;
             bpu::Program p;
