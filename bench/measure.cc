@@ -2,7 +2,9 @@
 
 #include <benchmark/benchmark.h>
 
+#include <cstdio>
 #include <exception>
+#include <iostream>
 
 namespace sinter::bench {
 
@@ -42,4 +44,5 @@ int main(int argc, char** argv) {
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   sinter::bench::add_all();
   benchmark::RunSpecifiedBenchmarks();
+  return std::cout.flush() && std::fflush(stdout) == 0 ? 0 : 1;
 }

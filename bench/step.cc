@@ -128,6 +128,6 @@ int main() {
     } catch (const std::exception& error) {
       std::printf("error: %s: %s\n", name.c_str(), error.what());
     }
-    std::fflush(stdout);
+    if (std::fflush(stdout) != 0) return 1;
   }
 }

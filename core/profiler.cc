@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstdio>
 #include <deque>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -11,6 +10,7 @@
 #include <utility>
 
 #include "file.h"
+#include "format.h"
 #include "table.h"
 
 namespace sinter {
@@ -115,12 +115,7 @@ double giga_per_second(int64_t amount, double seconds) {
 }
 
 // Empty where there is nothing to say.
-std::string cell(double value, int decimals) {
-  if (value == 0) return "";
-  char buffer[64];
-  std::snprintf(buffer, sizeof buffer, "%.*f", decimals, value);
-  return buffer;
-}
+std::string cell(double value, int decimals) { return value == 0 ? "" : with_decimals(value, decimals); }
 
 std::string_view to_string(Profiler::Kind kind) {
   return kind == Profiler::Kind::scope ? "scope" : kind == Profiler::Kind::forward ? "forward" : "backward";

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <numeric>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -15,6 +16,8 @@
 namespace sinter::data {
 
 namespace {
+
+constexpr int64_t kMostWorkers = 1024;
 
 // One generator for each (seed, epoch, item): an item is an image, or kShuffle.
 constexpr uint64_t kShuffle = ~uint64_t{0};
@@ -87,9 +90,13 @@ class DataLoader::Run {
   Run& operator=(const Run&) = delete;
 
   void start() {
-    const int64_t workers = std::min(state_.options.workers, state_.batches - taken_);
-    slots_.resize(static_cast<size_t>(std::max(state_.options.prefetch, state_.options.workers)));
-    for (int64_t i = 0; i < workers; ++i) workers_.emplace_back([this] { work(); });
+    const int64_t left = state_.batches - taken_, workers = std::min(state_.options.workers, left);
+    slots_.resize(static_cast<size_t>(std::min(std::max(state_.options.prefetch, state_.options.workers), left)));
+    try {
+      for (int64_t i = 0; i < workers; ++i) workers_.emplace_back([this] { work(); });
+    } catch (const std::system_error& error) {
+      fail("DataLoader: of ", workers, " workers, ", workers_.size(), " could be started: ", error.what());
+    }
   }
 
   // To the next batch, or to none after the last.
@@ -164,7 +171,8 @@ DataLoader::DataLoader(const Dataset& dataset, const DataLoaderOptions& options)
   const int64_t size = dataset.size(), batch = options.batch;
   check(batch >= 1, "DataLoader: batch is ", batch, ", expected at least 1");
   check(options.batches >= 0, "DataLoader: batches is ", options.batches, ", expected 0 (no limit) or more");
-  check(options.workers >= 0, "DataLoader: workers is ", options.workers, ", expected 0 or more");
+  check(options.workers >= 0 && options.workers <= kMostWorkers, "DataLoader: workers is ", options.workers,
+        ", expected 0 to ", kMostWorkers);
   check(options.prefetch >= 0, "DataLoader: prefetch is ", options.prefetch, ", expected 0 or more");
   for (size_t i = 0; i < options.augment.size(); ++i)
     check(options.augment[i] != nullptr, "DataLoader: augment[", i, "] is empty");

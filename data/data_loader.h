@@ -23,7 +23,7 @@ struct DataLoaderOptions {
   uint64_t seed = 0;
   bool shuffle = true;
   int64_t batches = 0;     ///< an epoch ends after this many; 0: no limit
-  int64_t workers = 1;     ///< threads that prepare batches; 0: the loop's own thread does
+  int64_t workers = 1;     ///< threads that prepare batches, up to 1024; 0: the loop's own thread does
   int64_t prefetch = 2;    ///< batches prepared ahead of the loop, at least one a worker
   bool drop_last = false;  ///< leave out a last batch that is smaller than the others
   std::vector<Augmentation> augment{};

@@ -13,6 +13,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "common.h"
 #include "hostile.h"
 
 using namespace sinter;
@@ -308,7 +309,7 @@ int main(int argc, char** argv) {
     Table table(o);
     table.run();
     table.print();
-    return 0;
+    return sinter::examples::finished();
   } catch (const std::exception& error) {
     std::fprintf(stderr, "error: %s\n", error.what());
     return 1;

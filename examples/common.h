@@ -4,7 +4,9 @@
 #include <sinter/sinter.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 
 namespace sinter::examples {
@@ -14,6 +16,13 @@ struct Options {
   uint64_t seed = 0;
   std::string output = "examples.out";
 };
+
+/// What a program ends with: 1, and a message, where something that it printed did not arrive.
+inline int finished() {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return 0;
+  std::fprintf(stderr, "error: standard output: cannot be written: %s\n", std::strerror(errno));
+  return 1;
+}
 
 /// Fashion-MNIST and a ResNet-20.
 struct Bench {
@@ -89,7 +98,7 @@ int run(int argc, char** argv, const char* about, const Example& example) {
     bench.example = bench.test[0].image;
     train_float(bench);
     example(bench);
-    return 0;
+    return finished();
   } catch (const std::exception& error) {
     std::fprintf(stderr, "error: %s\n", error.what());
     return 1;

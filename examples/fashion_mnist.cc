@@ -12,6 +12,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "common.h"
+
 using namespace sinter;
 
 namespace {
@@ -261,7 +263,7 @@ int main(int argc, char** argv) {
     const Results results = run(options);
     print(results, options);
     write(results, options);
-    return results.comparison.differing == 0 ? 0 : 1;
+    return results.comparison.differing == 0 ? examples::finished() : 1;
   } catch (const Stopped&) {
     std::fprintf(stderr, "stopped; the same command with --resume goes on from %s\n", options.output.c_str());
     return 130;

@@ -5,9 +5,9 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
-#include <cstdio>
 #include <memory>
 
+#include "../core/format.h"
 #include "../core/fuse.h"
 #include "../core/ops/cross_entropy.h"
 #include "../data/data_loader.h"
@@ -25,13 +25,6 @@ std::atomic<bool> stop_flag{false};
 static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler sets it");
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-template <class... Values>
-std::string format(const char* pattern, Values... values) {
-  char buffer[64];
-  std::snprintf(buffer, sizeof buffer, pattern, values...);
-  return buffer;
-}
 
 // Sums over the images of one pass. Plain numbers, so that a checkpoint can hold them.
 struct Sums {
@@ -222,9 +215,9 @@ ProgressLine::Fields Training::fields() const {
   const int64_t left = options_.epochs * batches - steps_done();
   return {text("epoch ", run_.epoch + 1, "/", options_.epochs),
           text("step ", run_.batch, "/", batches),
-          format("loss %.4f", run_.sums.mean_loss()),
-          format("accuracy %.2f %%", run_.sums.accuracy()),
-          format("%.0f images/s", static_cast<double>(epoch_images_) / epoch_elapsed),
+          text("loss ", with_decimals(run_.sums.mean_loss(), 4)),
+          text("accuracy ", with_decimals(run_.sums.accuracy(), 2), " %"),
+          text(with_decimals(static_cast<double>(epoch_images_) / epoch_elapsed, 0), " images/s"),
           "ETA " + to_time(static_cast<double>(left) * elapsed / static_cast<double>(session_steps_))};
 }
 
@@ -239,10 +232,11 @@ void Training::end_epoch() {
     report.validation =
         detail::evaluate(options_.validation->image_shape() == dataset_.image_shape() ? forward_ : untraced(model_),
                          *options_.validation, {.workers = options_.workers});
-  ProgressLine::Fields line{text("epoch ", run_.epoch + 1, "/", options_.epochs), format("loss %.4f", report.loss),
-                            format("accuracy %.2f %%", report.accuracy)};
-  if (report.validation) line.push_back(format("validation %.2f %%", report.validation->accuracy));
-  line.push_back(format("%.0f images/s", static_cast<double>(report.images) / report.seconds));
+  ProgressLine::Fields line{text("epoch ", run_.epoch + 1, "/", options_.epochs),
+                            text("loss ", with_decimals(report.loss, 4)),
+                            text("accuracy ", with_decimals(report.accuracy, 2), " %")};
+  if (report.validation) line.push_back(text("validation ", with_decimals(report.validation->accuracy, 2), " %"));
+  line.push_back(text(with_decimals(static_cast<double>(report.images) / report.seconds, 0), " images/s"));
   line.push_back(to_time(report.seconds));
   progress_.finish(line);
   run_.epochs.push_back(report);

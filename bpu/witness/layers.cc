@@ -353,8 +353,9 @@ std::vector<int64_t> table_of(const Instruction& step, const Value& x, const Val
   const int64_t half = x.dtype == DType::int16 ? 1 << 15 : 1 << 7;
   std::vector<int64_t> table;
   for (int64_t q = -half; q < half; ++q) {
-    // What bends smoothly has no ties but at 0, and better than double gives the same; the others are as they are
-    // specified, in double, as their ties are frequent.
+    // Tables are specified in double. What bends smoothly depends on the last bits of a library's functions there: near
+    // a tie, as where a sigmoid of nearly 1 is 1 in double, either neighbour is right. The others are products and
+    // quotients, the same everywhere.
     const double v = static_cast<double>(q) * static_cast<double>(x.scale);
     const long double e = std::exp(-static_cast<long double>(v));
     const double hinge = v < -3 ? 0 : v > 3 ? 6 : v + 3;
@@ -367,8 +368,13 @@ std::vector<int64_t> table_of(const Instruction& step, const Value& x, const Val
     if (op == "leaky_relu") f = v < 0 ? v * slope : v;
     const bool smooth = op == "sigmoid" || op == "silu" || op == "tanh";
     const long double real = smooth ? f / y.scale : static_cast<double>(f) / static_cast<double>(y.scale);
-    const long double limited = std::clamp<long double>(real, y.low, y.high);
-    table.push_back(rounded(limited, half_up));
+    const auto entry = [&](long double value) {
+      return rounded(std::clamp<long double>(value, y.low, y.high), half_up);
+    };
+    const long double doubt = smooth ? std::fabs(real) * 0x1p-50L : 0;  // eight units in the last place of a double
+    const auto at = static_cast<size_t>(q + half);
+    const int64_t found = y.dtype == DType::int16 ? step.table.values<int16_t>()[at] : step.table.values<int8_t>()[at];
+    table.push_back(found >= entry(real - doubt) && found <= entry(real + doubt) ? found : entry(real));
   }
   return table;
 }

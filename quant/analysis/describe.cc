@@ -1,8 +1,8 @@
 #include "describe.h"
 
 #include <algorithm>
-#include <cstdio>
 
+#include "../../core/format.h"
 #include "../../core/table.h"
 #include "../fused_conv.h"
 #include "../layers.h"
@@ -120,28 +120,23 @@ class Description {
   std::vector<TensorDescription> rows_, inputs_, nodes_;
 };
 
-std::string number(double value) {
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, "%.4g", value);
-  return buffer;
-}
-
 std::vector<std::string> cells(const TensorDescription& row) {
   const bool integer = row.dtype != "float32" && row.dtype != "int32", weight = row.operation == "weight";
   const auto where = [](bool known, const std::string& cell) { return known ? cell : std::string("-"); };
-  const std::string scale =
-      row.scale_min == row.scale_max ? number(row.scale_min) : text(number(row.scale_min), "..", number(row.scale_max));
+  const std::string scale = row.scale_min == row.scale_max
+                                ? with_digits(row.scale_min, 4)
+                                : text(with_digits(row.scale_min, 4), "..", with_digits(row.scale_max, 4));
   return {row.name,
           row.operation,
           row.dtype,
           where(!row.observer.empty(), row.observer),
           where(!row.observer.empty(), row.fake_quant),
           where(!row.source.empty(), row.source),
-          where(!row.observer.empty() && !weight, number(row.averaging_constant)),
+          where(!row.observer.empty() && !weight, with_digits(row.averaging_constant, 4)),
           where(!row.observer.empty() && !weight, text(row.batches)),
           where(row.scale_max > 0, scale),
           where(integer, text(row.bounds.low, "..", row.bounds.high)),
-          where(weight || row.batches > 0, text(number(row.range.min), "..", number(row.range.max)))};
+          where(weight || row.batches > 0, text(with_digits(row.range.min, 4), "..", with_digits(row.range.max, 4)))};
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 #include "bias_correction.h"
 
 #include <cmath>
-#include <cstdio>
 
+#include "../../core/format.h"
 #include "../../core/table.h"
 #include "../../data/data_loader.h"
 #include "../fused_conv.h"
@@ -160,17 +160,12 @@ void check_rounded_to_nearest(const PreparedModel& model) {
             "leave no bias to correct; use the one or the other on a calibrated model");
 }
 
-std::string number(double value) {
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, "%.3g", value);
-  return buffer;
-}
-
 }  // namespace
 
 std::string to_string(const std::vector<CorrectedLayer>& report) {
   std::vector<std::vector<std::string>> rows{{"layer", "shift", "of values"}};
-  for (const CorrectedLayer& layer : report) rows.push_back({layer.name, number(layer.shift), number(layer.magnitude)});
+  for (const CorrectedLayer& layer : report)
+    rows.push_back({layer.name, with_digits(layer.shift, 3), with_digits(layer.magnitude, 3)});
   return sinter::detail::table(rows, 1);
 }
 

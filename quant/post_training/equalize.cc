@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
+#include "../../core/format.h"
 #include "../../core/table.h"
 #include "../fused_conv.h"
 #include "../layers.h"
@@ -201,20 +201,14 @@ bool has_relu6(const Graph& graph, const Node& node) {
   return layer == Layer::clamp && node.op->name() == "relu6";
 }
 
-std::string number(double value) {
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, "%.4g", value);
-  return buffer;
-}
-
 }  // namespace
 
 std::string to_string(const EqualizeReport& report) {
   std::vector<std::vector<std::string>> rows{
       {"layer", "outputs: before", "after", "inputs: before", "after", "scaled", "of", "  not scaled for"}};
   for (const EqualizedLayer& layer : report.layers)
-    rows.push_back({layer.name, number(layer.output_ratio_before), number(layer.output_ratio),
-                    number(layer.input_ratio_before), number(layer.input_ratio), text(layer.scaled),
+    rows.push_back({layer.name, with_digits(layer.output_ratio_before, 4), with_digits(layer.output_ratio, 4),
+                    with_digits(layer.input_ratio_before, 4), with_digits(layer.input_ratio, 4), text(layer.scaled),
                     text(layer.outputs), "  " + layer.skipped});
   std::string out = "largest range of a channel's weights over the smallest\n" + sinter::detail::table(rows, 1);
   if (!report.replaced_relu6.empty()) out += text("ReLU6 became ReLU: ", joined(report.replaced_relu6), "\n");

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
+#include "../../core/format.h"
 #include "../../core/table.h"
 #include "../../data/data_loader.h"
 #include "../node_config.h"
@@ -227,26 +227,22 @@ class Search {
   Measurement measurement_;
 };
 
-std::string number(const char* format, double value) {
-  if (std::isnan(value)) return "-";
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, format, value);
-  return buffer;
-}
+std::string number(double value, int decimals) { return std::isnan(value) ? "-" : with_decimals(value, decimals); }
+std::string noise(double value) { return std::isnan(value) ? "-" : with_digits(value, 3); }
 
 }  // namespace
 
 std::string to_string(const MixedPrecision& report) {
   std::vector<std::vector<std::string>> rows{{"raised", "noise low", "high", "network: SQNR dB", "loss", "accuracy %"}};
   const auto row = [&](const std::string& name, const std::string& low, const std::string& high, const Outcome& o) {
-    rows.push_back({name, low, high, number("%.1f", o.sqnr()), number("%.4f", o.loss), number("%.2f", o.accuracy)});
+    rows.push_back({name, low, high, number(o.sqnr(), 1), number(o.loss, 4), number(o.accuracy, 2)});
   };
   row("(float)", "", "", report.in_float);
   row("(nothing)", "", "", report.low);
   std::string others, unable;
   for (const MixedNode& node : report.nodes) {
     if (node.raised)
-      row(node.name, number("%.3g", node.noise_low), number("%.3g", node.noise_high), node.outcome);
+      row(node.name, noise(node.noise_low), noise(node.noise_high), node.outcome);
     else if (node.reason.empty())
       others += (others.empty() ? "" : ", ") + node.name;
     else
@@ -256,7 +252,7 @@ std::string to_string(const MixedPrecision& report) {
   std::string out = sinter::detail::table(rows, 1);
   if (!others.empty()) out += "left in low precision: " + others + "\n";
   out += unable;
-  out += text(number("%.2f", report.weight_bits), " bits a weight, ", number("%.2f", report.activation_bits),
+  out += text(number(report.weight_bits, 2), " bits a weight, ", number(report.activation_bits, 2),
               " bits an activation; ", report.target, " allowed to cost ", report.allowed,
               report.reached ? ", reached\n" : ", not reached\n");
   return out;

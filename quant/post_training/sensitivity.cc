@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
+#include "../../core/format.h"
 #include "../../core/table.h"
 #include "measurement.h"
 #include "partly_quantized.h"
@@ -12,12 +12,7 @@ namespace sinter::quant {
 
 namespace {
 
-std::string number(double value, int decimals) {
-  if (std::isnan(value)) return "-";
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, "%.*f", decimals, value);
-  return buffer;
-}
+std::string number(double value, int decimals) { return std::isnan(value) ? "-" : with_decimals(value, decimals); }
 
 }  // namespace
 

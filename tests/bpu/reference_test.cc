@@ -2,7 +2,9 @@
 
 #include "../../bpu/compare.h"
 #include "../../bpu/compile.h"
+#include "../../bpu/witness/expected.h"
 #include "../../data/dataset.h"
+#include "../../quant/tables.h"
 #include "nets.h"
 
 using namespace sinter;
@@ -78,6 +80,53 @@ TEST_CASE("the witness refuses integers that are not what the scales ask for") {
   refused([](auto& p) { --p.instructions[0].rescale[2].shift; }, "stem, channel 2: ");
   refused([](auto& p) { p.values[3].low = -1; }, "block.conv1: its bounds are -1..127, expected 0..127");
   refused([](auto& p) { p.values[2].scale *= 2; }, ": its scale is");
+}
+
+TEST_CASE("the witness takes every table that is right, whatever the scales and the rounding, and no other") {
+  const std::vector<std::pair<std::string, std::shared_ptr<const Op>>> functions{
+      {"sigmoid", std::make_shared<ops::Sigmoid>()},
+      {"silu", std::make_shared<ops::Silu>()},
+      {"tanh", std::make_shared<ops::Tanh>()},
+      {"hardsigmoid", std::make_shared<ops::Hardsigmoid>()},
+      {"hardswish", std::make_shared<ops::Hardswish>()},
+      {"leaky_relu", std::make_shared<ops::LeakyRelu>(LeakyReluAttributes{.negative_slope = 0.1})}};
+  std::vector<float> scales{0.3f, 1e-3f, 0.1f, 3, 5, 0.7f, 1.0f / 3};
+  for (int k = -12; k <= 6; ++k) scales.push_back(std::ldexp(1.0f, k));
+  for (const auto& [name, op] : functions)
+    for (const auto* march : {&quant::March::bayes, &quant::March::bernoulli2})
+      for (const DType type : {DType::int8, DType::int16})
+        for (const float x_scale : scales)
+          for (const float y_scale : scales) {
+            if (type == DType::int16 && (x_scale != 0.001f || (y_scale != 2 && y_scale != 0.3f))) continue;  // slower
+            const bool wide = type == DType::int16;
+            const int32_t high = wide ? 32767 : 127;
+            bpu::Program p;
+            p.march = *march;
+            for (const bool out : {false, true}) {
+              bpu::Value value{.name = out ? "y" : "x", .shape = {1, 4}, .dtype = type};
+              value.scale = out ? y_scale : x_scale;
+              value.low = -high - 1;
+              value.high = high;
+              value.bits = wide ? 16 : 8;
+              p.values.push_back(value);
+            }
+            bpu::Instruction step;
+            step.opcode = bpu::Opcode::table;
+            step.inputs = {0};
+            step.output = 1;
+            step.op = op;
+            step.table = quant::make_table(*op, p.values[0].grid(), p.values[1].grid(), march->rounding);
+            CAPTURE(name);
+            CAPTURE(x_scale);
+            CAPTURE(y_scale);
+            CAPTURE(march->name);
+            REQUIRE(bpu::witness::wrong_integers(p, step) == "");
+            // Two more is wrong everywhere.
+            const int64_t at = wide ? 40000 : 140;
+            const auto altered = [&](auto* entries) { entries[at] += entries[at] > 0 ? -2 : 2; };
+            wide ? altered(step.table.mutable_data<int16_t>()) : altered(step.table.mutable_data<int8_t>());
+            REQUIRE(bpu::witness::wrong_integers(p, step) != "");
+          }
 }
 
 TEST_CASE("comparing counts what differs and says where") {

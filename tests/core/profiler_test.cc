@@ -14,6 +14,7 @@
 #include "../../core/ops/reshape.h"
 #include "../../nn/layers/conv2d.h"
 #include "../../nn/layers/linear.h"
+#include "../comma_locale.h"
 #include "../support.h"
 
 using namespace sinter;
@@ -111,6 +112,14 @@ TEST_CASE("backward counts the gradients that are wanted: of the weights alone, 
   CHECK(alone.backward.bytes == results + (images + weight) + weight);  // what came, what was kept, what was made
   CHECK(both.backward.flops == 2 * kStemFlops);
   CHECK(both.backward.bytes == alone.backward.bytes + images);
+}
+
+TEST_CASE("a trace is JSON, whatever the locale") {
+  const Profiler profiler;
+  relu(Tensor::ones({100}));
+  const test::CommaLocale german;
+  CHECK(trace_of(profiler).at(0).at("args").at("bytes") == 800);
+  CHECK(to_string(profiler).find(',') == to_string(profiler).find(", "));  // of a shape or a list alone
 }
 
 TEST_CASE("a view moves no bytes, and multiplies nothing") {

@@ -173,7 +173,8 @@ TEST_CASE("DataLoader gives the same bits with any number of workers and any pre
   CHECK(expected[0].indices == first_numbers(13));
   CHECK(sorted(expected[1].all_labels()) == first_numbers(203));
   for (const int64_t workers : {0, 1, 2, 3, 20})
-    for (const int64_t prefetch : {0, 1, 2, 5, 40}) CHECK(epochs(workers, prefetch) == expected);
+    for (const int64_t prefetch : {int64_t{0}, int64_t{1}, int64_t{2}, int64_t{5}, int64_t{40}, int64_t{1} << 40})
+      CHECK(epochs(workers, prefetch) == expected);
 }
 
 TEST_CASE("DataLoader's augmentation depends on the seed, the epoch and the image, not on the batch") {
@@ -340,7 +341,8 @@ TEST_CASE("DataLoader says which option is wrong") {
   const auto make = [&](const DataLoaderOptions& options) { DataLoader(dataset, options); };
   CHECK_THROWS_WITH_AS(make({.batch = 0}), "DataLoader: batch is 0, expected at least 1", Error);
   CHECK_THROWS_WITH_AS(make({.batches = -1}), "DataLoader: batches is -1, expected 0 (no limit) or more", Error);
-  CHECK_THROWS_WITH_AS(make({.workers = -1}), "DataLoader: workers is -1, expected 0 or more", Error);
+  CHECK_THROWS_WITH_AS(make({.workers = -1}), "DataLoader: workers is -1, expected 0 to 1024", Error);
+  CHECK_THROWS_WITH_AS(make({.workers = 1025}), "DataLoader: workers is 1025, expected 0 to 1024", Error);
   CHECK_THROWS_WITH_AS(make({.prefetch = -1}), "DataLoader: prefetch is -1, expected 0 or more", Error);
   CHECK_THROWS_WITH_AS(make({.batch = 11, .drop_last = true}),
                        "DataLoader: drop_last leaves no batch: batch is 11, the dataset has 10 images", Error);

@@ -1,6 +1,8 @@
 #include "../../../quant/analysis/html.h"
 
 #include "../../../core/file.h"
+#include "../../../quant/analysis/report.h"
+#include "../../comma_locale.h"
 #include "../../data/files.h"
 #include "reports.h"
 
@@ -78,6 +80,16 @@ TEST_CASE("a page shows every node, escaped") {
   CHECK(count(page, "data-sort=\"0.125\">12.5 %<") == 1);
   // All heights of the histogram: 1 and 499 of 500 values.
   CHECK(count(page, "d=\"M0 100L0 89H1L1 2H2L2 2H3L3 89H4V100Z\"") == 3);
+}
+
+TEST_CASE("pages and tables have points in their numbers, whatever the locale") {
+  const Comparison report = test::small_report();
+  const std::string page = to_html(report, kFindings), csv = to_csv(report), table = to_string(report);
+  const test::CommaLocale german;
+  if (!german.complete()) MESSAGE("there is no locale with a decimal comma here for C's functions");
+  CHECK(to_html(report, kFindings) == page);
+  CHECK(to_csv(report) == csv);
+  CHECK(to_string(report) == table);
 }
 
 TEST_CASE("a page is written whole or not at all") {
