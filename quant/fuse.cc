@@ -18,6 +18,7 @@ class Fuser : Rewriter {
     for (size_t i = 0; i < graph.nodes.size(); ++i) drop(static_cast<int>(i));
     for (size_t i = 0; i < graph.nodes.size(); ++i) convert(static_cast<int>(i));
     for (size_t i = 0; i < graph.nodes.size(); ++i) fold(static_cast<int>(i));
+    for (size_t i = 0; i < graph.nodes.size(); ++i) freeze(static_cast<int>(i));
     for (size_t i = 0; i < graph.nodes.size(); ++i) share(static_cast<int>(i));
     for (size_t i = 0; i < graph.nodes.size(); ++i) fuse_add(static_cast<int>(i));
     for (size_t i = 0; i < graph.nodes.size(); ++i) fuse_activation(static_cast<int>(i));
@@ -126,6 +127,23 @@ class Fuser : Rewriter {
     const auto [first, fresh] = layers_.emplace(key, index);
     if (fresh) return;
     for (const size_t i : {1, 2}) graph.nodes[index].inputs[i] = graph.nodes[first->second].inputs[i];
+  }
+
+  // What was made of frozen parameters alone is frozen; a bias that the layer does not have goes with the weight.
+  void freeze(int index) {
+    const auto origin = origins_.find(index);
+    if (origin == origins_.end()) return;
+    const auto frozen = [&](const Operand& operand) {
+      return operand.kind == Operand::Kind::parameter && graph.parameters[operand.index].value.trained() &&
+             !parameter(operand).requires_grad();
+    };
+    const auto trained = [&](const Operand& operand) {
+      return operand.kind == Operand::Kind::parameter && parameter(operand).requires_grad();
+    };
+    const std::vector<Operand>& from = origin->second;
+    const bool any = std::any_of(from.begin(), from.end(), frozen);
+    if (any && std::none_of(from.begin(), from.end(), trained))
+      for (const size_t i : {1, 2}) parameter(graph.nodes[index].inputs[i]).set_requires_grad(false);
   }
 
   void fuse_add(int index) {
