@@ -112,8 +112,8 @@ Shape result_shape(const Program& p, const Instruction& step) {
     check(next < step.inputs.size(), "has ", step.inputs.size(), " inputs, fewer than its operation");
     specs.push_back({DType::float32, p.values[step.inputs[next++]].shape});
   }
-  check(next == step.inputs.size() || (step.constants.empty() && step.opcode != Opcode::cpu), "has ", step.inputs.size(),
-        " inputs, but its operation reads ", next, " of them");
+  check(next == step.inputs.size() || (step.constants.empty() && step.opcode != Opcode::cpu), "has ",
+        step.inputs.size(), " inputs, but its operation reads ", next, " of them");
   for (; next < step.inputs.size(); ++next) specs.push_back({DType::float32, p.values[step.inputs[next]].shape});
   const Specs results = step.op->infer(specs);
   check(results.size() == 1 && results[0].dtype == DType::float32, "has an operation with other results");

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <queue>
 #include <unordered_map>
+#include <utility>
 
 #include "op_work.h"
 #include "parallel.h"
@@ -38,7 +39,7 @@ Context Access::context(const Op& op, bool training, bool recording, Specs input
 }
 
 void Access::seal(Context& context) {
-  for (auto& kept : context.kept_) kept.version = kept.storage->version();
+  for (auto& kept : context.kept_) kept.stamp = kept.storage->stamp();
 }
 
 Specs Access::kept(const Context& context) {
@@ -55,6 +56,31 @@ Gradients Access::gradients(const TapeNode& node) {
   gradients.inputs_ = &node.context.inputs_;
   gradients.op_ = node.op->name();
   return gradients;
+}
+
+namespace {
+thread_local ParameterUse* parameter_use = nullptr;
+}
+
+ParameterUseScope::ParameterUseScope(ParameterUse* use) : before_(std::exchange(parameter_use, use)) {}
+ParameterUseScope::~ParameterUseScope() { parameter_use = before_; }
+
+void note_parameters(std::span<const Tensor> inputs, std::string_view op) {
+  if (parameter_use == nullptr) return;
+  // Who switched gradients off inside of a network (a teacher's, in distillation) trains nothing there.
+  if (parameter_use->recording && !grad_enabled()) return;
+  for (const Tensor& x : inputs) {
+    const auto& autograd = Access::autograd(x);
+    if (autograd == nullptr || !autograd->parameter || !autograd->requires_grad) continue;
+    if (autograd->listed_by.load(std::memory_order_relaxed) == parameter_use->network) continue;
+    parameter_use->check_listed(x, op);
+    autograd->listed_by.store(parameter_use->network, std::memory_order_relaxed);
+  }
+}
+
+void fail_unlisted(const Tensor& parameter, std::string_view op) {
+  fail("parameter of shape ", parameter.shape(), " used in ", op,
+       " but not in the module tree: list it in SINTER_CHILDREN");
 }
 
 void record_on_tape(std::shared_ptr<const Op> op, Context context, const std::vector<Tensor>& inputs,
@@ -111,7 +137,7 @@ void accumulate(Tensor& sum, Tensor term) {
   Tensor result = Access::storage(sum).use_count() == 1 ? sum : Tensor::empty(sum.shape());
   const float* a = sum.data<float>();
   const float* b = term.data<float>();
-  float* out = result.mutable_data<float>();
+  float* out = Access::write<float>(result);
   sinter::parallel_for(sum.elements(), 1 << 14, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) out[i] = a[i] + b[i];
   });
@@ -147,7 +173,10 @@ void run_backward(const std::shared_ptr<TapeNode>& root, int output, Tensor seed
     pending.erase(found);
     for (size_t i = 0; i < dy.size(); ++i)
       if (!dy[i].defined()) dy[i] = Tensor::zeros(node->outputs[i].shape);
-    node->op->backward(node->context, dy, dx);
+    {
+      const OwnWrites own;
+      node->op->backward(node->context, dy, dx);
+    }
     dy.clear();
     if (!retain) {
       Access::release(node->context);

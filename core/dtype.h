@@ -15,7 +15,10 @@ std::string_view to_string(DType dtype);
 
 /// The DType of a C++ element type; a type that has none does not compile.
 template <class T>
-struct DTypeOf;
+struct DTypeOf {
+  static_assert(sizeof(T) == 0, "a tensor's elements are float, int8_t, uint8_t, int16_t, int32_t or int64_t");
+  static constexpr DType value = DType::float32;
+};
 template <>
 struct DTypeOf<float> {
   static constexpr DType value = DType::float32;

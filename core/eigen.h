@@ -40,8 +40,7 @@ template <class T = float>
 View<const Matrix<T>> matrix(const Tensor& x) {
   return detail::view<const Matrix<T>>(x.data<T>(), x.shape());
 }
-/// The same for writing: autograd notices, as with `Tensor::mutable_data`, at this call; what is written through the
-/// view later, it does not see.
+/// The same for writing, as with `Tensor::mutable_data`: what is written through the view later is noticed, too.
 template <class T = float>
 View<Matrix<T>> mutable_matrix(Tensor& x) {
   return detail::view<Matrix<T>>(x.mutable_data<T>(), x.shape());

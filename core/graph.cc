@@ -69,7 +69,8 @@ std::vector<Tensor> Graph::run(std::vector<Tensor> x, const NodeHook& hook) cons
 }
 
 Tensor Graph::operator()(const Tensor& x) const {
-  check(outputs.size() == 1, "graph: it has ", outputs.size(), " outputs; call run");
+  check(outputs.size() == 1, "graph: it has ", outputs.size(),
+        " outputs, expected one; call run({x}), which gives all");
   return std::move(run({x})[0]);
 }
 

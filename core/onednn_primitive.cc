@@ -24,7 +24,7 @@ using WeightKey = std::pair<uint64_t, PrimitiveKey>;  // storage
 
 struct ReorderedWeight {
   std::weak_ptr<const Storage> storage;
-  uint64_t version;
+  Storage::Stamp stamp;
   Tensor values;
 };
 
@@ -239,10 +239,10 @@ Tensor prepared_weight(const Primitive& p, const PrimitiveKey& key, const Tensor
   if (!keep) return reorder_weight(p, key, weight, false);
   const auto& storage = detail::Access::storage(weight);
   const WeightKey weight_key{storage->id(), key};
+  const Storage::Stamp stamp = storage->stamp();
   Library& lib = library();
   const std::lock_guard lock(lib.mutex);
-  if (const auto* found = lib.weights.find(weight_key); found != nullptr && found->version == storage->version())
-    return found->values;
+  if (const auto* found = lib.weights.find(weight_key); found != nullptr && found->stamp == stamp) return found->values;
   lib.weights.erase(weight_key);  // first, so that the new values may take the old ones' memory
   // Nobody tells of a storage that dies, and computed weights are new ones in every step.
   if (lib.weights.total_cost() > 2 * lib.live_weights) {
@@ -250,7 +250,7 @@ Tensor prepared_weight(const Primitive& p, const PrimitiveKey& key, const Tensor
     lib.live_weights = lib.weights.total_cost();
   }
   const Tensor values = reorder_weight(p, key, weight, true);
-  return lib.weights.insert(weight_key, {storage, storage->version(), values}, values.bytes()).values;
+  return lib.weights.insert(weight_key, {storage, stamp, values}, values.bytes()).values;
 }
 
 void reorder_gradient(const Primitive& p, const float* from, float* to) {

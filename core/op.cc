@@ -87,12 +87,12 @@ std::string_view next_name(std::string_view& names) {
 }  // namespace detail
 
 void Context::keep(const Tensor& tensor) {
-  if (recording_) kept_.push_back({Access::storage(tensor), tensor.spec(), 0});
+  if (recording_) kept_.push_back({Access::storage(tensor), tensor.spec(), {}});
 }
 
 Tensor Context::kept(size_t i) const {
   const Kept& kept = kept_.at(i);
-  check(kept.storage->version() == kept.version, "backward: ", op_, " needs a ", kept.spec,
+  check(kept.storage->stamp() == kept.stamp, "backward: ", op_, " needs a ", kept.spec,
         " that was overwritten after the forward pass");
   return Access::make(kept.storage, kept.spec);
 }
@@ -131,9 +131,17 @@ std::vector<Tensor> run(std::shared_ptr<const Op> op, std::vector<Tensor> inputs
     check(inputs[i].defined(), op->name(), ": input ", i, " is an undefined tensor");
     specs.push_back(inputs[i].spec());
   }
-  const Specs results = op->infer(specs);
+  const Specs results = [&] {
+    try {
+      return op->infer(specs);
+    } catch (const NoSuchElement& error) {
+      fail(op->name(), ": got ", error.size, error.size == 1 ? " input" : " inputs", ", expected at least ",
+           error.index + 1);
+    }
+  }();
   if (detail::tracing()) return detail::record(std::move(op), inputs, results);
 
+  detail::note_parameters(inputs, op->name());
   bool recording = false;
   if (grad_enabled() && op->differentiable())
     for (const Tensor& x : inputs) recording = recording || x.requires_grad();
@@ -148,7 +156,10 @@ std::vector<Tensor> run(std::shared_ptr<const Op> op, std::vector<Tensor> inputs
     outputs[i] = shared ? Access::make(Access::storage(inputs[0]), results[i])
                         : Tensor::empty(results[i].shape, results[i].dtype);
   }
-  op->forward(inputs, outputs, context);
+  {
+    const detail::OwnWrites own;
+    op->forward(inputs, outputs, context);
+  }
   if (recording) detail::record_on_tape(std::move(op), std::move(context), inputs, outputs);
   return outputs;
 }

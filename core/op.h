@@ -47,7 +47,7 @@ class Context {
   struct Kept {
     std::shared_ptr<Storage> storage;
     Spec spec;
-    uint64_t version;
+    Storage::Stamp stamp;
   };
   bool training_ = false;
   bool recording_ = false;

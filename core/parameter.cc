@@ -2,11 +2,16 @@
 
 #include <cmath>
 
+#include "autograd.h"
+
 namespace sinter {
 
 namespace {
 Tensor leaf(Tensor value, bool trained) {
-  if (value.defined() && trained) value.set_requires_grad(true);
+  if (value.defined() && trained) {
+    value.set_requires_grad(true);
+    detail::Access::autograd(value)->parameter = true;
+  }
   return value;
 }
 }  // namespace
@@ -17,14 +22,19 @@ Parameter::Parameter(const Parameter& other)
     : value_(leaf(other.value_.clone(), other.trained_)),
       trained_(other.trained_),
       weight_decay_(other.weight_decay_),
-      minimum_(other.minimum_) {}
+      minimum_(other.minimum_) {
+  if (trained_ && defined()) value_.set_requires_grad(other.value_.requires_grad());
+}
 
 Parameter& Parameter::operator=(const Parameter& other) {
   if (this == &other) return *this;
-  if (value_.defined() && other.value_.defined() && value_.spec() == other.value_.spec() && trained_ == other.trained_)
+  if (value_.defined() && other.value_.defined() && value_.spec() == other.value_.spec() &&
+      trained_ == other.trained_) {
     value_.copy_from(other.value_);
-  else
+    if (trained_) value_.set_requires_grad(other.value_.requires_grad());
+  } else {
     *this = Parameter(other);
+  }
   weight_decay_ = other.weight_decay_;
   minimum_ = other.minimum_;
   return *this;

@@ -9,7 +9,8 @@
 namespace sinter {
 
 /// A tensor that a module or graph owns: trained, or a buffer (running statistics). Copying clones the values; moving
-/// keeps the storage; `share()` is another owner of the same elements.
+/// keeps the storage; `share()` is another owner of the same elements. What is frozen, by
+/// `tensor().set_requires_grad(false)`, is frozen in copies, graphs and prepared models, too; optimisers pass it over.
 class Parameter {
  public:
   Parameter() = default;

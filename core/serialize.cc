@@ -7,6 +7,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include "autograd.h"
 #include "file.h"
 #include "within.h"
 
@@ -81,7 +82,7 @@ std::span<const std::byte> payload_of(const Archive::Value& value) {
 Tensor tensor_from(DType dtype, const Shape& shape, std::span<const std::byte> payload) {
   const auto make = [&]<class T>(T) {
     Tensor tensor = Tensor::empty(shape, dtype);
-    if (!payload.empty()) std::memcpy(tensor.mutable_data<T>(), payload.data(), payload.size());
+    if (!payload.empty()) std::memcpy(detail::Access::write<T>(tensor), payload.data(), payload.size());
     return tensor;
   };
   switch (dtype) {

@@ -3,9 +3,11 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <bit>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <mutex>
 #include <vector>
@@ -122,6 +124,26 @@ Storage::Storage(int64_t bytes, bool kept)
       bytes_(bytes),
       id_(allocator().next_id++) {}
 Storage::~Storage() { allocator().free(data_, bytes_, part_); }
+
+// Words of 64 bits in lanes that do not wait for each other. A step is one-to-one in the word and in what came before,
+// so that one changed word always shows; the rotation carries a word's highest bits (signs) into the product.
+uint64_t Storage::hash() const {
+  constexpr int64_t kLanes = 8, kWord = sizeof(uint64_t);
+  constexpr uint64_t kOdd = 0x9E3779B97F4A7C15;
+  const auto mix = [](uint64_t hash, uint64_t word) { return std::rotl(hash ^ word, 29) * kOdd; };
+  std::array<uint64_t, kLanes> lanes{1, 2, 3, 4, 5, 6, 7, 8};
+  int64_t at = 0;
+  for (; at + kLanes * kWord <= bytes_; at += kLanes * kWord) {
+    std::array<uint64_t, kLanes> words;
+    std::memcpy(words.data(), data_ + at, sizeof words);
+    for (size_t i = 0; i < kLanes; ++i) lanes[i] = mix(lanes[i], words[i]);
+  }
+  std::array<uint64_t, kLanes> rest{};
+  if (at < bytes_) std::memcpy(rest.data(), data_ + at, static_cast<size_t>(bytes_ - at));
+  uint64_t hash = 0;
+  for (size_t i = 0; i < kLanes; ++i) hash = mix(hash, mix(lanes[i], rest[i]));
+  return hash;
+}
 
 AllocatorStats allocator_stats() {
   const std::lock_guard lock(allocator().mutex);

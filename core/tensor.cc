@@ -1,5 +1,7 @@
 #include "tensor.h"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -16,6 +18,7 @@ namespace {
 
 thread_local bool grad_on = true;
 thread_local bool training_on = false;
+thread_local bool own_writes = false;
 
 constexpr int64_t kGrain = 1 << 15;
 
@@ -59,6 +62,12 @@ To convert(From value) {
 
 }  // namespace
 
+NoSuchElement::NoSuchElement(size_t at, size_t elements)
+    : Error(text("element ", at, " was asked for, where there ", elements == 1 ? "is " : "are ", elements)),
+      index(at),
+      size(elements) {}
+void detail::no_such_element(size_t index, size_t size) { throw NoSuchElement(index, size); }
+
 std::string to_string(const Spec& spec) { return text(spec.dtype, " ", spec.shape); }
 
 Tensor Tensor::empty(const Shape& shape, DType dtype) {
@@ -82,7 +91,7 @@ Tensor Tensor::full(const Shape& shape, double value, DType dtype) {
       check(value == std::floor(value) && value >= static_cast<double>(std::numeric_limits<T>::min()) &&
                 value < std::ldexp(1.0, std::numeric_limits<T>::digits),
             "full: ", value, " is no ", dtype);
-    T* out = tensor.mutable_data<T>();
+    T* out = Access::write<T>(tensor);
     const T fill = static_cast<T>(value);
     parallel_for(tensor.elements(), kGrain,
                  [&](int64_t begin, int64_t end) { std::fill_n(out + begin, end - begin, fill); });
@@ -94,7 +103,7 @@ Tensor Tensor::arange(int64_t count, DType dtype) {
   Tensor tensor = empty({count}, dtype);
   dispatch(dtype, [&](auto zero) {
     using T = decltype(zero);
-    T* out = tensor.mutable_data<T>();
+    T* out = Access::write<T>(tensor);
     for (int64_t i = 0; i < count; ++i) {
       check(convert<T>(i) == static_cast<T>(i) && static_cast<int64_t>(static_cast<T>(i)) == i, "arange: ", count,
             " values do not fit ", dtype);
@@ -104,30 +113,22 @@ Tensor Tensor::arange(int64_t count, DType dtype) {
   return tensor;
 }
 
-template <class T>
-Tensor Tensor::from(const Shape& shape, std::span<const T> values) {
-  check(static_cast<int64_t>(values.size()) == shape.elements(), "from: ", values.size(), " values for shape ", shape,
-        ", expected ", shape.elements());
-  Tensor tensor = empty(shape, DTypeOf<T>::value);
-  if (!values.empty()) std::memcpy(tensor.mutable_data<T>(), values.data(), values.size_bytes());
+Tensor Tensor::from(const Shape& shape, DType dtype, const void* values, int64_t count) {
+  check(count == shape.elements(), "from: ", count, " values for shape ", shape, ", expected ", shape.elements());
+  Tensor tensor = empty(shape, dtype);
+  if (count > 0) std::memcpy(tensor.storage_->data(), values, static_cast<size_t>(tensor.bytes()));
   return tensor;
 }
-template Tensor Tensor::from(const Shape&, std::span<const float>);
-template Tensor Tensor::from(const Shape&, std::span<const int8_t>);
-template Tensor Tensor::from(const Shape&, std::span<const uint8_t>);
-template Tensor Tensor::from(const Shape&, std::span<const int16_t>);
-template Tensor Tensor::from(const Shape&, std::span<const int32_t>);
-template Tensor Tensor::from(const Shape&, std::span<const int64_t>);
 
 Tensor Tensor::normal(const Shape& shape, Random& random, double std) {
   Tensor tensor = empty(shape);
-  fill_normal({tensor.mutable_data<float>(), static_cast<size_t>(tensor.elements())}, random, std);
+  fill_normal({Access::write<float>(tensor), static_cast<size_t>(tensor.elements())}, random, std);
   return tensor;
 }
 
 Tensor Tensor::uniform(const Shape& shape, Random& random, double low, double high) {
   Tensor tensor = empty(shape);
-  fill_uniform({tensor.mutable_data<float>(), static_cast<size_t>(tensor.elements())}, random, low, high);
+  fill_uniform({Access::write<float>(tensor), static_cast<size_t>(tensor.elements())}, random, low, high);
   return tensor;
 }
 
@@ -137,6 +138,13 @@ const void* Tensor::checked_data(DType dtype) const {
   check(storage_ != nullptr, "the values of an undefined tensor were read");
   check(dtype == spec_.dtype, "tensor is ", spec_, ", read as ", dtype);
   return storage_->data();
+}
+
+void* Tensor::writable_data(DType dtype) {
+  const void* data = checked_data(dtype);
+  storage_->bump();
+  if (!own_writes) storage_->expose();
+  return const_cast<void*>(data);
 }
 
 int64_t Tensor::offset_of(std::span<const int64_t> index) const {
@@ -174,7 +182,7 @@ Tensor Tensor::to(DType dtype) const {
         check(!std::isnan(in[i]), "to: element ", i, " is NaN, which no ", dtype, " represents");
     dispatch(dtype, [&](auto to_zero) {
       using To = decltype(to_zero);
-      To* out = result.mutable_data<To>();
+      To* out = Access::write<To>(result);
       parallel_for(elements(), kGrain, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) out[i] = convert<To>(in[i]);
       });
@@ -193,6 +201,19 @@ void Tensor::copy_from(const Tensor& values) {
                [&](int64_t begin, int64_t end) { std::memcpy(out + begin, in + begin, end - begin); });
 }
 
+bool all_finite(const Tensor& tensor) {
+  if (tensor.dtype() != DType::float32) return true;
+  // x * 0 is 0 or NaN, and a sum of zeros shows one NaN; lanes, so that the loop is a vector's.
+  const float* x = tensor.data<float>();
+  constexpr int64_t kLanes = 16;
+  std::array<float, kLanes> zeros{};
+  int64_t i = 0;
+  for (; i + kLanes <= tensor.elements(); i += kLanes)
+    for (int64_t lane = 0; lane < kLanes; ++lane) zeros[static_cast<size_t>(lane)] += x[i + lane] * 0;
+  for (; i < tensor.elements(); ++i) zeros[0] += x[i] * 0;
+  return std::all_of(zeros.begin(), zeros.end(), [](float zero) { return zero == 0; });
+}
+
 NoGrad::NoGrad() : before_(grad_on) { grad_on = false; }
 NoGrad::~NoGrad() { grad_on = before_; }
 bool grad_enabled() { return grad_on; }
@@ -200,6 +221,9 @@ bool grad_enabled() { return grad_on; }
 TrainingMode::TrainingMode(bool training) : before_(training_on) { training_on = training; }
 TrainingMode::~TrainingMode() { training_on = before_; }
 bool training_mode() { return training_on; }
+
+detail::OwnWrites::OwnWrites() : before_(own_writes) { own_writes = true; }
+detail::OwnWrites::~OwnWrites() { own_writes = before_; }
 
 namespace {
 

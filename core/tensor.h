@@ -46,7 +46,9 @@ class Tensor {
   static Tensor arange(int64_t count, DType dtype = DType::float32);
   /// Throws Error unless there are exactly as many values as elements.
   template <class T>
-  static Tensor from(const Shape& shape, std::span<const T> values);
+  static Tensor from(const Shape& shape, std::span<const T> values) {
+    return from(shape, DTypeOf<T>::value, values.data(), static_cast<int64_t>(values.size()));
+  }
   template <class T>
   static Tensor from(const Shape& shape, const std::vector<T>& values) {
     return from(shape, std::span<const T>(values));
@@ -73,12 +75,12 @@ class Tensor {
   const T* data() const {
     return static_cast<const T*>(checked_data(DTypeOf<T>::value));
   }
-  /// The elements for writing: autograd notices the write, and refuses a backward that needed the old values.
+  /// The elements for writing, now and as long as the tensor lives: what was made of the old values is made anew, and
+  /// autograd refuses a backward that needed them. (That costs a look at the elements wherever they are used from now
+  /// on: fill a tensor by `copy_from` where its pointer is not needed.)
   template <class T>
   T* mutable_data() {
-    const void* data = checked_data(DTypeOf<T>::value);
-    storage_->bump();
-    return static_cast<T*>(const_cast<void*>(data));
+    return static_cast<T*>(writable_data(DTypeOf<T>::value));
   }
   template <class T>
   std::span<const T> values() const {
@@ -121,7 +123,9 @@ class Tensor {
 
  private:
   friend struct detail::Access;
+  static Tensor from(const Shape& shape, DType dtype, const void* values, int64_t count);
   const void* checked_data(DType dtype) const;
+  void* writable_data(DType dtype);
   int64_t offset_of(std::span<const int64_t> index) const;
   int64_t offset_of(std::initializer_list<int64_t> index) const {
     return offset_of(std::span<const int64_t>(index.begin(), index.size()));
@@ -132,6 +136,9 @@ class Tensor {
   std::shared_ptr<detail::Autograd> autograd_;
   std::shared_ptr<const detail::Symbol> symbol_;
 };
+
+/// Whether no element is infinite or NaN; integers are finite.
+bool all_finite(const Tensor& tensor);
 
 /// Type, shape and values, long axes abbreviated.
 std::string to_string(const Tensor& tensor);
@@ -164,3 +171,5 @@ class TrainingMode {
 bool training_mode();
 
 }  // namespace sinter
+
+#include "checked_span.h"

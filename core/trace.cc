@@ -101,8 +101,7 @@ Operand operand_of(Tracer& tracer, const Tensor& tensor, std::string_view op) {
       found != tracer.known_parameters.end() &&
       tensor.spec() == tracer.graph.parameters[found->second].value.tensor().spec())
     return {Operand::Kind::parameter, found->second};
-  check(!tensor.requires_grad(), "parameter of shape ", tensor.shape(), " used in ", op,
-        " but not in the module tree: list it in SINTER_CHILDREN");
+  if (tensor.requires_grad()) fail_unlisted(tensor, op);
   const auto [found, fresh] = tracer.known_constants.emplace(storage, static_cast<int>(tracer.graph.constants.size()));
   if (fresh) tracer.graph.constants.push_back(tensor);
   check(tracer.graph.constants[found->second].spec() == tensor.spec(), op, ": one constant is used as ",

@@ -7,10 +7,12 @@
 #include <mutex>
 #include <numeric>
 #include <optional>
+#include <string_view>
 #include <system_error>
 #include <thread>
 #include <utility>
 
+#include "../core/autograd.h"
 #include "../core/profiler.h"
 
 namespace sinter::data {
@@ -18,12 +20,12 @@ namespace sinter::data {
 namespace {
 
 constexpr int64_t kMostWorkers = 1024;
+constexpr std::string_view kPurpose = "data_loader";
 
 // One generator for each (seed, epoch, item): an item is an image, or kShuffle.
 constexpr uint64_t kShuffle = ~uint64_t{0};
-Random random_for(uint64_t seed, int64_t epoch, uint64_t item) {
-  static const uint64_t purpose = stream_of("data_loader");
-  const auto words = philox(seed ^ purpose, static_cast<uint64_t>(epoch), item);
+Random random_for(std::string_view purpose, uint64_t seed, int64_t epoch, uint64_t item) {
+  const auto words = philox(seed ^ stream_of(purpose), static_cast<uint64_t>(epoch), item);
   return Random(uint64_t{words[0]} << 32 | words[1], uint64_t{words[2]} << 32 | words[3]);
 }
 
@@ -52,19 +54,35 @@ struct DataLoader::State {
   Batch make(int64_t epoch, int64_t index, const std::vector<int64_t>& order) const;
 };
 
+namespace {
+
+// Gives the thread its `default_random()` back.
+struct DefaultRandom {
+  Random before = default_random();
+  DefaultRandom() = default;
+  ~DefaultRandom() { default_random() = before; }
+  DefaultRandom(const DefaultRandom&) = delete;
+  DefaultRandom& operator=(const DefaultRandom&) = delete;
+};
+
+}  // namespace
+
 Batch DataLoader::State::make(int64_t epoch, int64_t index, const std::vector<int64_t>& order) const {
   const int64_t first = index * options.batch, count = std::min(options.batch, images - first);
   const int64_t height = image_shape[0], width = image_shape[1], channels = image_shape[2];
   const int64_t elements = image_shape.elements();
-  Batch batch{Tensor::empty({count, height, width, channels}), Tensor::empty({count}, DType::int64), index};
-  auto* values = batch.images.mutable_data<float>();
-  auto* labels = batch.labels.mutable_data<int64_t>();
+  Batch batch{Tensor::empty({count, height, width, channels}), Tensor::empty({count}, DType::int64), index, {}};
+  const DefaultRandom restored;
+  auto* values = sinter::detail::Access::write<float>(batch.images);
+  auto* labels = sinter::detail::Access::write<int64_t>(batch.labels);
   for (int64_t i = 0; i < count; ++i, values += elements) {
     const int64_t sample = options.shuffle ? order[static_cast<size_t>(first + i)] : first + i;
+    batch.samples.push_back(sample);
+    default_random() = random_for("dataset", options.seed, epoch, static_cast<uint64_t>(sample));
     dataset->read(sample, {values, static_cast<size_t>(elements)});
     labels[i] = dataset->label(sample);
     if (options.augment.empty()) continue;
-    Random random = random_for(options.seed, epoch, static_cast<uint64_t>(sample));
+    Random random = random_for(kPurpose, options.seed, epoch, static_cast<uint64_t>(sample));
     for (const auto& augmentation : options.augment)
       augmentation({values, height, width, channels, black.data()}, random);
   }
@@ -76,7 +94,7 @@ class DataLoader::Run {
  public:
   Run(State& state, int64_t epoch, int64_t first) : state_(state), epoch_(epoch), claimed_(first), taken_(first) {
     if (state.options.shuffle)
-      order_ = shuffled(state.dataset->size(), state.images, random_for(state.options.seed, epoch, kShuffle));
+      order_ = shuffled(state.dataset->size(), state.images, random_for(kPurpose, state.options.seed, epoch, kShuffle));
   }
   ~Run() {
     {

@@ -13,9 +13,10 @@ namespace sinter::data {
 
 /// Images with their labels. It may be kept: the loader does not touch it again.
 struct Batch {
-  Tensor images;      ///< float32 [N,H,W,C]
-  Tensor labels;      ///< int64 [N]
-  int64_t index = 0;  ///< within the epoch
+  Tensor images;                   ///< float32 [N,H,W,C]
+  Tensor labels;                   ///< int64 [N]
+  int64_t index = 0;               ///< within the epoch
+  std::vector<int64_t> samples{};  ///< which images of the dataset these are, [N]
 };
 
 struct DataLoaderOptions {
@@ -31,7 +32,9 @@ struct DataLoaderOptions {
 
 /// Batches of a dataset, which outlives it: `for (const auto& batch : loader)` runs over one epoch, the next loop over
 /// the next, shuffled anew. What a batch holds depends on seed, epoch and index alone, not on threads or on the
-/// batches before it. An exception in a worker comes out of the loop; a loop may be left at any time.
+/// batches before it; so does what `Dataset::read` and augmentations draw from `default_random()`, which is another
+/// generator for each image of each epoch, and the thread's own again in the loop. An exception in a worker comes out
+/// of the loop; a loop may be left at any time.
 class DataLoader {
  public:
   class Iterator;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "../core/autograd.h"
+
 namespace sinter::data {
 
 namespace {
@@ -34,7 +36,7 @@ Sample Dataset::operator[](int64_t index) const {
   check(index >= 0 && index < size(), "dataset: image ", index, " was asked for, there are ", size());
   const Shape shape = image_shape();
   Sample sample{Tensor::empty({1, shape[0], shape[1], shape[2]}), label(index)};
-  read(index, {sample.image.mutable_data<float>(), static_cast<size_t>(sample.image.elements())});
+  read(index, {sinter::detail::Access::write<float>(sample.image), static_cast<size_t>(sample.image.elements())});
   return sample;
 }
 

@@ -69,10 +69,11 @@ bool parse(int argc, char** argv, Options& o, int& status) {
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-// The first Ctrl-C asks training to stop and leave its checkpoint, the second ends the process.
-void on_interrupt(int) {
+// The first Ctrl-C (or SIGTERM, as batch systems send it) asks training to stop and leave its checkpoint, the second
+// ends the process.
+void on_interrupt(int signal) {
   nn::request_stop();
-  std::signal(SIGINT, SIG_DFL);
+  std::signal(signal, SIG_DFL);
 }
 
 struct Stopped {};
@@ -259,7 +260,7 @@ int main(int argc, char** argv) {
     if (options.threads > 0) set_threads(options.threads);
     std::filesystem::create_directories(options.output);
     std::filesystem::remove(options.output + "/results.json");  // of an earlier run
-    std::signal(SIGINT, on_interrupt);
+    for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, on_interrupt);
     const Results results = run(options);
     print(results, options);
     write(results, options);

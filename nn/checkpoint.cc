@@ -65,10 +65,21 @@ void load_model(Module& model, const Archive& archive) {
   std::vector<NamedParameter> state;
   for (const std::string& section : archive.names(kState))
     state.push_back({section.substr(kState.size()), Parameter(archive.tensor(section), false)});
-  // First, as it refuses files that do not fit: then the values stay as they are, too.
-  for (const auto& [path, module] : model.modules())
-    const_cast<Module&>(*module).load_extra(archive, kExtra + path + "/");  // a part of `model`, which is not const
-  model.load_state(state);
+  // The parameters go last, all or none; what modules add goes back to what it was where anything is refused.
+  const auto modules = model.modules();
+  const auto load_extra = [&](const Archive& from) {
+    for (const auto& [path, module] : modules)
+      const_cast<Module&>(*module).load_extra(from, kExtra + path + "/");  // a part of `model`, which is not const
+  };
+  Archive before(kCheckpoint);
+  for (const auto& [path, module] : modules) module->save_extra(before, kExtra + path + "/");
+  try {
+    load_extra(archive);
+    model.load_state(state);
+  } catch (...) {
+    load_extra(before);
+    throw;
+  }
 }
 
 void save_random(Archive& archive) {
@@ -78,11 +89,11 @@ void save_random(Archive& archive) {
   archive.set("random/position", random.position());
 }
 
-void load_random(const Archive& archive) {
+Random saved_random(const Archive& archive) {
   const auto word = [&](const char* name) { return static_cast<uint64_t>(archive.integer(name)); };
   Random random(word("random/seed"), word("random/stream"));
   random.skip(word("random/position"));
-  default_random() = random;
+  return random;
 }
 
 }  // namespace detail

@@ -5,17 +5,18 @@
 #include <utility>
 #include <vector>
 
+#include "../core/random.h"
 #include "../core/serialize.h"
 #include "module.h"
 #include "optim/optimizer.h"
 
 namespace sinter::nn {
 
-/// Writes a model's parameters and buffers, and what its modules add, to a file.
+/// Writes a model's parameters and buffers, and what its modules add, to a file: as they are, finite or not.
 void save(const Module& model, const std::string& path);
 
-/// Reads them back, also from a checkpoint of `fit`. Throws Error, saying what differs, for a file that is damaged or
-/// of another model, which leaves the model as it was.
+/// Reads them back, also from a checkpoint of `fit`; what is frozen stays so. Throws Error, saying what differs, for a
+/// file that is damaged or of another model, which leaves the model as it was.
 void load(Module& model, const std::string& path);
 
 namespace detail {
@@ -34,7 +35,7 @@ void load_model(Module& model, const Archive& archive);
 
 /// The calling thread's `default_random()`.
 void save_random(Archive& archive);
-void load_random(const Archive& archive);
+Random saved_random(const Archive& archive);
 
 }  // namespace detail
 

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -21,8 +22,9 @@ namespace sinter::nn {
 
 namespace {
 
-std::atomic<bool> stop_flag{false};
-static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler sets it");
+// Requests to stop so far, and those that a run has followed.
+std::atomic<uint64_t> requests{0}, followed{0};
+static_assert(std::atomic<uint64_t>::is_always_lock_free, "a signal handler counts");
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
@@ -103,6 +105,8 @@ void Run::load(const Archive& archive) {
   }
 }
 
+bool requires_grad(const NamedParameter& parameter) { return parameter.value.tensor().requires_grad(); }
+
 using Forward = std::function<Tensor(const Tensor&)>;
 
 Forward untraced(const Module& model) {
@@ -113,6 +117,9 @@ Forward untraced(const Module& model) {
 Forward forward_of(const Module& model, const Spec& batch) {
   if (!model.traceable()) return untraced(model);
   auto graph = std::make_shared<const Graph>(fuse_batch_norm(trace(model, Specs{batch})));
+  check(graph->outputs.size() == 1, model.title(), ": it has ", graph->outputs.size(),
+        " outputs, but fit and evaluate expect one, the logits [N,classes]; wrap it in a module that returns them, or "
+        "train it in a loop of your own, where model({x}) gives all");
   return [graph = std::move(graph)](const Tensor& x) { return (*graph)(x); };
 }
 
@@ -126,8 +133,12 @@ class Training {
   int64_t steps_done() const { return run_.epoch * loader_.batches() + run_.batch; }
   void make_forward();
   void end_epoch();
-  void save(bool always);
+  bool checkpoint_due() const;
+  void save();
   void resume();
+  bool stopping() const { return requests != followed_; }
+  void check_usable() const;
+  std::string place() const;
   detail::Settings settings() const;
   ProgressLine::Fields fields() const;
 
@@ -136,7 +147,10 @@ class Training {
   const data::Dataset& dataset_;
   data::DataLoader loader_;
   std::vector<NamedParameter> parameters_;
-  Frozen frozen_;  // while `forward_` was made
+  std::vector<NamedParameter> finite_;  // parameters and buffers that were so when the run began
+  const uint64_t followed_ = followed;
+  data::Batch last_;  // that a step was made with
+  Frozen frozen_;     // while `forward_` was made
   Forward forward_;
   optim::AnyOptimizer optimizer_;
   ProgressLine progress_;
@@ -168,14 +182,69 @@ Training::Training(Module& model, const data::Dataset& dataset, const FitOptions
                         .seed = options.seed,
                         .batches = options.batches,
                         .workers = options.workers,
+                        .drop_last = options.drop_last,
                         .augment = options.augment}),
       parameters_(model.parameters()),
       optimizer_(options.optimizer),
       progress_(options.progress) {
   for (const auto& [path, module] : model.modules()) module->check_trainable();
   check(!parameters_.empty(), "fit: the model has no parameters to train");
+  check(std::any_of(parameters_.begin(), parameters_.end(), requires_grad),
+        "fit: every parameter of the model is frozen (requires_grad is false)");
   check_freeze_options(options, model);
+  optimizer_->check_rules(parameters_);
   make_forward();
+}
+
+std::string Training::place() const { return text("in epoch ", run_.epoch + 1, ", step ", run_.batch); }
+
+namespace {
+
+// The first of them that has a value that is not finite, or null.
+const NamedParameter* not_finite(const std::vector<NamedParameter>& state) {
+  const auto found =
+      std::find_if(state.begin(), state.end(), [](const NamedParameter& p) { return !all_finite(p.value.tensor()); });
+  return found == state.end() ? nullptr : &*found;
+}
+
+// Which image of a batch is not finite, or nothing.
+std::string bad_image(const data::Batch& batch) {
+  if (!batch.images.defined() || all_finite(batch.images)) return "";
+  const auto values = batch.images.values<float>();
+  const auto bad = std::find_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
+  const int64_t each = batch.images.elements() / batch.images.size(0);
+  const int64_t image = (bad - values.begin()) / each;
+  return text("image ", batch.samples[static_cast<size_t>(image)], " of the dataset has ", std::abs(*bad),
+              " among its values, as it is read and augmented");
+}
+
+const char* const kAdvice = ": training has diverged; a lower learning rate, a warm-up or clip_norm may help";
+
+}  // namespace
+
+// A run that goes on from here must be able to: what is finite may still be too large for its next loss to be.
+void Training::check_usable() const {
+  if (const NamedParameter* bad = not_finite(finite_))
+    fail("fit: ", bad->name, " is no longer finite ", place(), kAdvice);
+  if (const std::string bad = optimizer_->not_finite(); !bad.empty())
+    fail("fit: the optimiser's state of ", bad, " is no longer finite ", place(), kAdvice);
+  // Without a file, the next step tells.
+  const bool last = run_.epoch + 1 == options_.epochs && run_.batch == loader_.batches();
+  if (!last_.images.defined() || (options_.checkpoint.empty() && !last)) return;
+  const NoGrad no_grad;
+  const ModeOverride module_mode(false);
+  const TrainingMode graph_mode(false);
+  const float loss = cross_entropy(forward_(last_.images), last_.labels).item();
+  if (std::isfinite(loss)) return;
+  const auto largest = [](const NamedParameter& p) {
+    float most = 0;
+    for (const float v : p.value.tensor().values<float>()) most = std::max(most, std::abs(v));
+    return most;
+  };
+  const auto worst = std::max_element(parameters_.begin(), parameters_.end(),
+                                      [&](const auto& a, const auto& b) { return largest(a) < largest(b); });
+  fail("fit: the loss is ", std::abs(loss), " on the batch that was just trained on, ", place(), ", where ",
+       worst->name, " has values up to ", largest(*worst), kAdvice);
 }
 
 void Training::make_forward() {
@@ -197,8 +266,13 @@ void Training::step(const data::Batch& batch) {
   }
   const Tensor logits = forward_(batch.images);
   const Tensor loss = cross_entropy(logits, batch.labels, {.label_smoothing = options_.label_smoothing});
-  check(std::isfinite(loss.item()), "fit: the loss is ", loss.item(), " in epoch ", run_.epoch + 1, ", step ",
-        run_.batch + 1, ": training has diverged; a lower learning rate, a warm-up or clip_norm may help");
+  if (!std::isfinite(loss.item())) {
+    ++run_.batch;  // the step that failed
+    if (const std::string bad = bad_image(batch); !bad.empty()) fail("fit: ", bad, " (", place(), ")");
+    const NamedParameter* bad = not_finite(finite_);
+    fail("fit: the loss is ", std::abs(loss.item()), " ", place(),
+         bad == nullptr ? std::string() : text(" and ", bad->name, " is no longer finite"), kAdvice);
+  }
   run_.sums.add(loss.item(), logits, batch.labels);
   loss.backward();
   if (options_.clip_value > 0) optim::clip_gradient_value(parameters_, options_.clip_value);
@@ -207,6 +281,7 @@ void Training::step(const data::Batch& batch) {
   optimizer_->step(parameters_);
   optim::zero_grad(parameters_);
   ++run_.batch;
+  last_ = batch;
 }
 
 ProgressLine::Fields Training::fields() const {
@@ -222,6 +297,7 @@ ProgressLine::Fields Training::fields() const {
 }
 
 void Training::end_epoch() {
+  check_usable();
   EpochReport report{.epoch = run_.epoch,
                      .loss = run_.sums.mean_loss(),
                      .accuracy = run_.sums.accuracy(),
@@ -232,6 +308,9 @@ void Training::end_epoch() {
     report.validation =
         detail::evaluate(options_.validation->image_shape() == dataset_.image_shape() ? forward_ : untraced(model_),
                          *options_.validation, {.workers = options_.workers});
+  check(!report.validation || std::isfinite(report.validation->loss), "fit: the validation loss is ",
+        report.validation ? std::abs(report.validation->loss) : 0, " after epoch ", run_.epoch + 1,
+        ", where that of training is ", report.loss, ": are all values of the validation's images finite?");
   ProgressLine::Fields line{text("epoch ", run_.epoch + 1, "/", options_.epochs),
                             text("loss ", with_decimals(report.loss, 4)),
                             text("accuracy ", with_decimals(report.accuracy, 2), " %")};
@@ -263,6 +342,7 @@ detail::Settings Training::settings() const {
       {"images", text(dataset_.size())},
       {"image shape", to_string(dataset_.image_shape())},
   };
+  if (options_.drop_last) all.emplace_back("drop_last", "true");
   for (const FreezeOption& option : freeze_options())
     all.emplace_back(option.name, option.after(options_) ? text(*option.after(options_)) : "never");
   for (const auto& [path, module] : model_.modules()) all.emplace_back("module " + path, module->title());
@@ -273,16 +353,19 @@ detail::Settings Training::settings() const {
       continue;
     }
     const auto [lr, decay] = options_.optimizer->settings(parameter);
-    all.emplace_back("parameter " + parameter.name, text(spec, ", lr ", lr, ", weight decay ", decay));
+    all.emplace_back("parameter " + parameter.name,
+                     text(spec, ", lr ", lr, ", weight decay ", decay, requires_grad(parameter) ? "" : ", frozen"));
   }
   return all;
 }
 
-void Training::save(bool always) {
+bool Training::checkpoint_due() const {
+  return (options_.checkpoint_steps > 0 && unsaved_steps_ >= options_.checkpoint_steps) ||
+         (options_.checkpoint_seconds > 0 && now() - saved_at_ >= options_.checkpoint_seconds);
+}
+
+void Training::save() {
   if (options_.checkpoint.empty()) return;
-  const bool due = (options_.checkpoint_steps > 0 && unsaved_steps_ >= options_.checkpoint_steps) ||
-                   (options_.checkpoint_seconds > 0 && now() - saved_at_ >= options_.checkpoint_seconds);
-  if (!always && !due) return;
   Archive archive(detail::kCheckpoint);
   detail::save_settings(settings(), archive);
   detail::save_model(model_, archive);
@@ -302,9 +385,13 @@ void Training::resume() {
   run.load(archive);
   check(run.epoch >= 0 && run.batch >= 0 && run.batch <= loader_.batches(), options_.checkpoint, ": stands at epoch ",
         run.epoch, ", batch ", run.batch, ", but an epoch has ", loader_.batches());
-  optimizer_->load(archive, "optimizer");
+  // All is read before anything is changed.
+  optim::AnyOptimizer optimizer = optimizer_;
+  optimizer->load(archive, "optimizer");
+  const Random random = detail::saved_random(archive);
   detail::load_model(model_, archive);
-  detail::load_random(archive);
+  optimizer_ = std::move(optimizer);
+  default_random() = random;
   run_ = std::move(run);
 }
 
@@ -312,34 +399,48 @@ History Training::run() {
   const ModeOverride module_mode(true);
   const TrainingMode graph_mode(true);
   resume();
+  for (NamedParameter& state : model_.named_state())
+    if (all_finite(state.value.tensor())) finite_.push_back(std::move(state));
   session_began_ = saved_at_ = now();
-  while (run_.epoch < options_.epochs) {
+  while (run_.epoch < options_.epochs && !stopping()) {
     epoch_began_ = now();
     epoch_images_ = 0;
     const double seconds_before = run_.seconds;
     for (const auto& batch : loader_.epoch(run_.epoch, run_.batch)) {
-      if (stop_requested()) break;
+      if (stopping()) break;
       step(batch);
       run_.seconds = seconds_before + now() - epoch_began_;
       ++session_steps_;
       ++unsaved_steps_;
       epoch_images_ += batch.labels.size(0);
       progress_.update([this] { return fields(); });
-      save(false);
+      if (checkpoint_due()) {
+        check_usable();
+        save();
+      }
     }
-    if (stop_requested()) break;
+    if (stopping()) break;
     end_epoch();
-    save(true);
+    save();
   }
-  const bool stopped = run_.epoch < options_.epochs;
-  if (stopped) save(true);
+  if (run_.epoch < options_.epochs) {
+    check_usable();
+    save();
+  }
+  const bool stopped = stopping();
+  if (stopped) followed = requests.load();
   return {std::move(run_.epochs), stopped};
 }
 
 }  // namespace
 
-void request_stop(bool stop) noexcept { stop_flag = stop; }
-bool stop_requested() noexcept { return stop_flag; }
+void request_stop(bool stop) noexcept {
+  if (stop)
+    ++requests;
+  else
+    requests = followed.load();
+}
+bool stop_requested() noexcept { return requests != followed; }
 
 History fit(Module& model, const data::Dataset& dataset, const FitOptions& options) {
   return Training(model, dataset, options).run();

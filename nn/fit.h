@@ -60,7 +60,7 @@ struct EpochReport {
 
 struct History {
   std::vector<EpochReport> epochs;
-  bool stopped = false;  ///< by request_stop, before the end
+  bool stopped = false;  ///< request_stop was called while it ran
 };
 
 struct FitOptions {
@@ -74,6 +74,7 @@ struct FitOptions {
   std::vector<data::Augmentation> augment{};
   uint64_t seed = 0;                          ///< of order and augmentation
   int64_t workers = 1;                        ///< threads that prepare batches: changes no result
+  bool drop_last = false;                     ///< leave out a last batch that is smaller than the others
   int64_t batches = 0;                        ///< an epoch ends after this many; 0: after the whole dataset
   const data::Dataset* validation = nullptr;  ///< evaluated after every epoch
   std::string checkpoint{};                   ///< file that is replaced after every epoch and when training is stopped
@@ -91,13 +92,17 @@ struct FitOptions {
 
 /// Trains a model in place with cross-entropy, in training behaviour whatever the modules' flags say (they stay as
 /// they are). A run that is resumed ends with the same bits as one that was never interrupted.
+/// A checkpoint is written only where a run can go on from it: with finite values, which give a finite loss on the
+/// batch before; else the last one that was good stays.
 /// Throws Error for a parameter that is used but not listed in SINTER_CHILDREN, for an option that freezes what the
-/// model has not, when the loss is no longer finite, and for a checkpoint that is damaged or of another run.
+/// model has not, when loss, parameters, buffers or the optimiser's state are no longer finite, and for a checkpoint
+/// that is damaged or of another run.
 History fit(Module& model, const data::Dataset& dataset, const FitOptions& options = {});
 
-/// Asks every `fit` to stop: it finishes its step, writes its checkpoint and returns. May be called by signal
-/// handlers. The request stays until it is taken back with `request_stop(false)`.
+/// Asks every `fit` that runs, or else the next one, to stop: it finishes its step, writes its checkpoint and returns,
+/// and what runs after it is not asked. May be called by signal handlers; `request_stop(false)` takes it back.
 void request_stop(bool stop = true) noexcept;
+/// Whether a request is there that no `fit` has followed.
 bool stop_requested() noexcept;
 
 }  // namespace sinter::nn

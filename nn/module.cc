@@ -2,9 +2,11 @@
 
 #include <cxxabi.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <memory>
+#include <optional>
 #include <unordered_set>
 
 #include "../core/autograd.h"
@@ -12,6 +14,8 @@
 namespace sinter::nn {
 
 namespace {
+
+constexpr size_t kListedProblems = 5;
 
 // The name of a class without the namespaces and functions around it.
 std::string class_name(const std::type_info& type) {
@@ -108,9 +112,42 @@ std::string innermost_path(const Calls& stack) {
   return "";
 }
 
+// The parameters that the outermost module under way lists.
+class Listed final : public sinter::detail::ParameterUse {
+ public:
+  explicit Listed(const Module& root) : root_(root) {
+    network = &root;
+    recording = grad_enabled();
+  }
+  void check_listed(const Tensor& parameter, std::string_view op) override {
+    if (storages_.empty())
+      for (const NamedParameter& own : Walk(root_).state)
+        storages_.insert(sinter::detail::Access::storage(own.value.tensor()).get());
+    if (!storages_.contains(sinter::detail::Access::storage(parameter).get()))
+      sinter::detail::fail_unlisted(parameter, op);
+  }
+
+ private:
+  const Module& root_;
+  std::unordered_set<const Storage*> storages_;
+};
+
+std::vector<Tensor> run_all(const Module& module, std::span<const Tensor> x) {
+  try {
+    return module.forward_all(x);
+  } catch (const NoSuchElement& error) {
+    if (error.size != x.size()) throw;
+    fail(module.title(), ": it reads input ", error.index, " (the first is 0), but the call gave ", x.size(),
+         x.size() == 1 ? " input" : " inputs");
+  }
+}
+
 template <class Forward>
 auto call_module(const Module& module, const Forward& forward) {
   const Call call(module);
+  std::optional<Listed> listed;
+  std::optional<sinter::detail::ParameterUseScope> scope_of_use;
+  if (calls.size() == 1) scope_of_use.emplace(&listed.emplace(module));
   failed.clear();  // whatever failed before was dealt with
   try {
     check_members_listed(module);
@@ -138,7 +175,7 @@ Tensor Module::forward(const Tensor& x) const {
     const Module* before;
     ~Restore() { forwarding = before; }
   } restore{before};
-  std::vector<Tensor> y = forward_all({&x, 1});
+  std::vector<Tensor> y = run_all(*this, {&x, 1});
   check(y.size() == 1, title(), ": it has ", y.size(), " outputs, expected one; call it with {x}");
   return std::move(y[0]);
 }
@@ -159,8 +196,13 @@ Tensor Module::operator()(const Tensor& x) const {
   return call_module(*this, [&] { return forward(x); });
 }
 
-std::vector<Tensor> Module::operator()(std::span<const Tensor> x) const {
-  return call_module(*this, [&] { return forward_all(x); });
+Results Module::operator()(std::span<const Tensor> x) const {
+  return {call_module(*this, [&] { return run_all(*this, x); }), typeid(*this)};
+}
+
+void Results::check_index(size_t i) const {
+  check(i < size(), class_name(*module_), ": output ", i, " (the first is 0) was asked for, but it gave ", size(),
+        size() == 1 ? " output" : " outputs");
 }
 
 void Module::train(bool training) {
@@ -183,31 +225,34 @@ std::vector<NamedParameter> Module::named_state() const { return checked_walk(*t
 void Module::load_state(const std::vector<NamedParameter>& state) {
   std::vector<NamedParameter> own = named_state();
   std::map<std::string_view, const Tensor*> given;
-  std::string problems;
+  std::vector<std::string> problems;
   for (const NamedParameter& parameter : state)
     if (!given.emplace(parameter.name, &parameter.value.tensor()).second)
-      problems += text("\n  ", parameter.name, " is there twice");
+      problems.push_back(parameter.name + " is there twice");
 
   std::vector<std::pair<Tensor*, const Tensor*>> copies;
   for (NamedParameter& parameter : own) {
     const auto found = given.find(parameter.name);
     if (found == given.end()) {
-      problems += text("\n  ", parameter.name, " is missing");
+      problems.push_back(parameter.name + " is missing");
       continue;
     }
     Tensor& to = parameter.value.tensor();
     const Tensor& from = *found->second;
     given.erase(found);
     if (!from.defined())
-      problems += text("\n  ", parameter.name, " is undefined");
+      problems.push_back(parameter.name + " is undefined");
     else if (!(from.spec() == to.spec()))
-      problems += text("\n  ", parameter.name, " is ", from.spec(), ", expected ", to.spec());
+      problems.push_back(text(parameter.name, " is ", from.spec(), ", expected ", to.spec()));
     else
       copies.emplace_back(&to, &from);
   }
   for (const NamedParameter& parameter : state)
-    if (given.erase(parameter.name) > 0) problems += text("\n  ", parameter.name, " is not in the module");
-  check(problems.empty(), "load_state: the state does not fit ", title(), ":", problems);
+    if (given.erase(parameter.name) > 0) problems.push_back(parameter.name + " is not in the module");
+  std::string list;
+  for (size_t i = 0; i < std::min(problems.size(), kListedProblems); ++i) list += "\n  " + problems[i];
+  if (problems.size() > kListedProblems) list += text("\n  and ", problems.size() - kListedProblems, " more");
+  check(problems.empty(), "load_state: the state does not fit ", title(), ":", list);
   for (const auto& [to, from] : copies) to->copy_from(*from);
 }
 

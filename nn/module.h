@@ -2,6 +2,7 @@
 
 #include <array>
 #include <concepts>
+#include <cstddef>
 #include <initializer_list>
 #include <span>
 #include <string>
@@ -32,6 +33,25 @@ class MemberVisitor {
   virtual void module(const std::string& name, const Module& module) = 0;
 };
 
+/// What a module gave: a vector, whose index beyond the last is an Error.
+class Results : public std::vector<Tensor> {
+ public:
+  Results(std::vector<Tensor> outputs, const std::type_info& module)
+      : std::vector<Tensor>(std::move(outputs)), module_(&module) {}
+  Tensor& operator[](size_t i) {
+    check_index(i);
+    return std::vector<Tensor>::operator[](i);
+  }
+  const Tensor& operator[](size_t i) const {
+    check_index(i);
+    return std::vector<Tensor>::operator[](i);
+  }
+
+ private:
+  void check_index(size_t i) const;
+  const std::type_info* module_;
+};
+
 /// A piece of a network. A user's module is a struct with layers as members, one SINTER_CHILDREN line that lists them,
 /// and a `forward`. It copies (parameters are cloned), moves (parameters stay the same), and needs no destructor.
 ///
@@ -49,7 +69,7 @@ class Module {
 
   /// One input, one output. Override this or forward_all.
   virtual Tensor forward(const Tensor& x) const;
-  /// Several inputs or outputs.
+  /// Several inputs or outputs. Reading more inputs than the call gave is an Error that says so.
   virtual std::vector<Tensor> forward_all(std::span<const Tensor> x) const;
 
   /// What SINTER_CHILDREN defines: it does not compile without.
@@ -60,10 +80,11 @@ class Module {
   virtual std::string title() const;
 
   /// Runs `forward` in the module's mode. An Error thrown below ends with the path of the module that it came from:
-  /// `... (in body.3.conv1)`.
+  /// `... (in body.3.conv1)`. Throws Error for a parameter that is used but not listed in SINTER_CHILDREN, which
+  /// would be neither trained nor saved; one that is frozen may be.
   Tensor operator()(const Tensor& x) const;
-  std::vector<Tensor> operator()(std::span<const Tensor> x) const;
-  std::vector<Tensor> operator()(std::initializer_list<Tensor> x) const {
+  Results operator()(std::span<const Tensor> x) const;
+  Results operator()(std::initializer_list<Tensor> x) const {
     return (*this)(std::span<const Tensor>(x.begin(), x.size()));
   }
 
@@ -78,8 +99,8 @@ class Module {
   std::vector<NamedParameter> parameters() const;
   /// What is trained and the buffers (running statistics), in the order of the members.
   std::vector<NamedParameter> named_state() const;
-  /// Copies values by name. Throws Error listing all names missing on either side and all shapes that differ; then
-  /// nothing is changed.
+  /// Copies values by name. Throws Error with the first names missing on either side and shapes that differ, and how
+  /// many there are; then nothing is changed.
   void load_state(const std::vector<NamedParameter>& state);
   /// This module (with path "") and all modules below, outer before inner.
   std::vector<std::pair<std::string, const Module*>> modules() const;
@@ -122,30 +143,34 @@ class ModeOverride {
 
 namespace detail {
 
-inline void visit_member(MemberVisitor& v, const std::string& name, const Parameter& p) { v.parameter(name, p); }
-inline void visit_member(MemberVisitor& v, const std::string& name, const Module& m) { v.module(name, m); }
 template <class M>
-requires requires(const M& m) {
+inline constexpr bool kList = false;
+template <class M>
+inline constexpr bool kList<std::vector<M>> = true;
+template <class M, size_t N>
+inline constexpr bool kList<std::array<M, N>> = true;
+
+template <class M>
+inline constexpr bool kPointer = requires(const M& m) {  // unique_ptr, shared_ptr, optional
   static_cast<bool>(m);
   { *m } -> std::convertible_to<const Module&>;
-}
-void visit_member(MemberVisitor& v, const std::string& name, const M& pointer) {  // unique_ptr, shared_ptr, optional
-  if (pointer) v.module(name, *pointer);
-}
-template <class List>
-void visit_list(MemberVisitor& v, const std::string& name, const List& list);
+};
+
 template <class M>
-void visit_member(MemberVisitor& v, const std::string& name, const std::vector<M>& list) {
-  visit_list(v, name, list);
-}
-template <class M, size_t N>
-void visit_member(MemberVisitor& v, const std::string& name, const std::array<M, N>& list) {
-  visit_list(v, name, list);
-}
-template <class List>
-void visit_list(MemberVisitor& v, const std::string& name, const List& list) {
-  size_t i = 0;
-  for (const auto& member : list) visit_member(v, name + "." + std::to_string(i++), member);
+void visit_member(MemberVisitor& v, const std::string& name, const M& member) {
+  if constexpr (std::is_base_of_v<Parameter, M>) {
+    v.parameter(name, member);
+  } else if constexpr (std::is_base_of_v<Module, M>) {
+    v.module(name, member);
+  } else if constexpr (kList<M>) {
+    size_t i = 0;
+    for (const auto& item : member) visit_member(v, name + "." + std::to_string(i++), item);
+  } else if constexpr (kPointer<M>) {
+    if (member) v.module(name, *member);
+  } else {
+    static_assert(sizeof(M) == 0,
+                  "SINTER_CHILDREN lists modules and parameters, and vectors, arrays, optionals and pointers of them");
+  }
 }
 
 template <class... Members>

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "../core/autograd.h"
 #include "fuse.h"
 #include "layers.h"
 #include "observer_state.h"
@@ -46,6 +47,7 @@ std::vector<Tensor> CalibrationModel::forward_all(std::span<const Tensor> x) con
   check(!sinter::detail::tracing(), "a model that is being calibrated is no part of another; give it to prepare_qat");
   check_inputs("calibration", graph_, input_names_, x);
   const NoGrad no_grad;
+  const sinter::detail::ParameterUseScope unlisted(nullptr);  // its parameters are not for training
   return calibrate(graph_, x, [&](const Operand& operand) -> const ActivationQuantizer* {
     if (operand.kind == Operand::Kind::input) return &inputs_[operand.index];
     return graph_.nodes[operand.index].outputs[0].dtype == DType::float32 ? &nodes_[operand.index] : nullptr;

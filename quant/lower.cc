@@ -1,5 +1,6 @@
 #include "lower.h"
 
+#include "../core/autograd.h"
 #include "../core/ops/view.h"
 #include "fused_conv.h"
 #include "layers.h"
@@ -124,7 +125,7 @@ class Lowering {
     for (const Operand& operand : node.inputs) {
       step.constants.push_back(operand.kind == Operand::Kind::parameter
                                    ? graph_.parameters[operand.index].value.tensor().clone()
-                               : operand.kind == Operand::Kind::constant ? graph_.constants[operand.index]
+                               : operand.kind == Operand::Kind::constant ? graph_.constants[operand.index].clone()
                                                                          : Tensor());
       if (operand.is_activation()) step.inputs.push_back(real_of(operand));
     }
@@ -194,6 +195,9 @@ class Lowering {
 
 }  // namespace
 
-IntegerProgram lower(const PreparedModel& model) { return Lowering(model).run(); }
+IntegerProgram lower(const PreparedModel& model) {
+  const sinter::detail::OwnWrites own;
+  return Lowering(model).run();
+}
 
 }  // namespace sinter::quant

@@ -4,6 +4,7 @@
 #include <set>
 #include <tuple>
 
+#include "../core/nearest.h"
 #include "fused_conv.h"
 
 namespace sinter::quant {
@@ -21,21 +22,6 @@ std::pair<std::string, std::string> split_path(const std::string& path) {
     if (path.ends_with(std::string(".") + tensor))
       return {path.substr(0, path.size() - std::string(tensor).size() - 1), tensor};
   return {path, ""};
-}
-
-int64_t edits(const std::string& a, const std::string& b) {
-  std::vector<int64_t> row(b.size() + 1);
-  for (size_t j = 0; j < row.size(); ++j) row[j] = static_cast<int64_t>(j);
-  for (size_t i = 1; i <= a.size(); ++i) {
-    int64_t diagonal = row[0];
-    row[0] = static_cast<int64_t>(i);
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const int64_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row.back();
 }
 
 // Every path that names something: nodes, aliases and the modules around them.
@@ -87,7 +73,7 @@ Choice choice_of(const Graph& graph, const std::vector<std::string>& input_names
   if (choice.find(graph, input_names)) return choice;
   std::tie(choice.name, choice.tensor) = split_path(path);
   check(!choice.tensor.empty() && choice.find(graph, input_names), "prepare_qat: by_path '", path,
-        "' names no module and no node; did you mean '", nearest_name(path, known_paths(graph, input_names)), "'?");
+        "' names no module and no node", did_you_mean(path, known_paths(graph, input_names)));
   check(!qconfig.run_in_float, "prepare_qat: by_path '", path,
         "' is one tensor, but run_in_float is for an operation; leave '.", choice.tensor, "' out");
   const bool weights = std::any_of(choice.nodes.begin(), choice.nodes.end(),
@@ -109,11 +95,6 @@ Choice choice_of(const Graph& graph, const std::vector<std::string>& input_names
 bool covers(const std::string& path, const std::string& name) {
   if (path.ends_with("#1")) return name == path.substr(0, path.size() - 2);
   return name.starts_with(path) && (name.size() == path.size() || name[path.size()] == '.' || name[path.size()] == '#');
-}
-
-std::string nearest_name(const std::string& name, const std::vector<std::string>& names) {
-  return *std::min_element(names.begin(), names.end(),
-                           [&](const std::string& a, const std::string& b) { return edits(name, a) < edits(name, b); });
 }
 
 NodeConfigs node_configs(const Graph& graph, const std::vector<std::string>& input_names, const QConfig& whole,

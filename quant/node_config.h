@@ -30,7 +30,4 @@ NodeConfigs node_configs(const Graph& graph, const std::vector<std::string>& inp
 /// Whether `path` is the name itself, or a module that the name lies in; `path#1` is the first call alone.
 bool covers(const std::string& path, const std::string& name);
 
-/// The one of `names` that is fewest edits away.
-std::string nearest_name(const std::string& name, const std::vector<std::string>& names);
-
 }  // namespace sinter::quant

@@ -53,11 +53,11 @@ std::string to_string(FakeQuantState state) {
   return "unknown";
 }
 
-// The program of the model as it was when these elements had these versions.
+// The program of the model as it was when these elements had these stamps.
 struct PreparedModel::Lowered {
-  using Versions = std::vector<std::pair<uint64_t, uint64_t>>;  // of a storage: its id and version
+  using Stamps = std::vector<std::pair<uint64_t, Storage::Stamp>>;  // of a storage: its id and stamp
   std::mutex mutex;
-  Versions versions;
+  Stamps stamps;
   std::shared_ptr<const Runner> runner;
 };
 
@@ -201,16 +201,18 @@ void PreparedModel::check_observed(const char* what) const {
 }
 
 std::shared_ptr<const Runner> PreparedModel::runner() const {
-  Lowered::Versions versions;
-  for (const NamedParameter& state : named_state()) {
-    const auto& storage = sinter::detail::Access::storage(state.value.tensor());
-    versions.emplace_back(storage->id(), storage->version());
-  }
+  Lowered::Stamps stamps;
+  const auto stamp = [&](const Tensor& tensor) {
+    const auto& storage = sinter::detail::Access::storage(tensor);
+    stamps.emplace_back(storage->id(), storage->stamp());
+  };
+  for (const NamedParameter& state : named_state()) stamp(state.value.tensor());
+  for (const Tensor& constant : graph_.constants) stamp(constant);
   const std::lock_guard lock(lowered_->mutex);
-  if (lowered_->runner == nullptr || lowered_->versions != versions) {
+  if (lowered_->runner == nullptr || lowered_->stamps != stamps) {
     lowered_->runner = nullptr;  // its memory serves the next
     lowered_->runner = std::make_shared<const Runner>(lower(*this));
-    lowered_->versions = std::move(versions);
+    lowered_->stamps = std::move(stamps);
   }
   return lowered_->runner;
 }

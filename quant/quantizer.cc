@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "../core/autograd.h"
 #include "../core/parallel.h"
 #include "integer/values.h"
 #include "observer_state.h"
@@ -100,8 +101,8 @@ void ActivationQuantizer::observe(const Samples& batch) const {
   }
   // The buffers are state behind a const forward: written through another handle.
   Tensor range = range_state.tensor(), counts = seen_state.tensor();
-  float* running = range.mutable_data<float>();
-  auto* count = counts.mutable_data<int64_t>();
+  float* running = sinter::detail::Access::write<float>(range);
+  auto* count = sinter::detail::Access::write<int64_t>(counts);
   if (count[0] > 0) seen = averaged({running[0], running[1]}, seen, config_.averaging_constant);
   running[0] = seen.min;
   running[1] = seen.max;
@@ -110,7 +111,7 @@ void ActivationQuantizer::observe(const Samples& batch) const {
   count[1] += batch.count();
   if (learned.defined()) {
     Tensor number = learned.tensor();
-    number.mutable_data<float>()[0] = 0;
+    sinter::detail::Access::write<float>(number)[0] = 0;
   }
 }
 
@@ -138,7 +139,7 @@ void ActivationQuantizer::train(const Samples& batch, bool observing) const {
   if (number.at({0}) != 0) return;
   const float first = start(&batch);
   if (batches() == 0 && observing) observe(batch);  // so that what is printed of it is known
-  number.mutable_data<float>()[0] = first;
+  sinter::detail::Access::write<float>(number)[0] = first;
 }
 
 void ActivationQuantizer::continue_from(const ActivationQuantizer& from) const {
@@ -251,7 +252,7 @@ void WeightQuantizer::train(const Tensor& weight) const {
   Tensor numbers = learned.tensor();
   const auto current = numbers.values<float>();
   if (std::none_of(current.begin(), current.end(), [](float v) { return v == 0; })) return;
-  float* out = numbers.mutable_data<float>();
+  float* out = sinter::detail::Access::write<float>(numbers);
   for (int64_t o = 0; o < weight.size(0); ++o) try {
       if (out[o] == 0) out[o] = start(Samples::channel(weight, o));
     } catch (const Error& error) {

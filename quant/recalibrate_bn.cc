@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "../core/autograd.h"
 #include "../core/ops/batch_norm_probe.h"
 #include "../data/data_loader.h"
 
@@ -87,7 +88,8 @@ void recalibrate_bn(nn::Module& model, const data::Dataset& dataset, const Recal
     result(pool.running_mean, std::move(mean));
     result(pool.running_var, std::move(var));
   }
-  for (auto& [buffer, values] : results) std::copy(values.begin(), values.end(), buffer.mutable_data<float>());
+  for (auto& [buffer, values] : results)
+    std::copy(values.begin(), values.end(), sinter::detail::Access::write<float>(buffer));
 }
 
 }  // namespace sinter::quant

@@ -1,5 +1,6 @@
 #include "runner.h"
 
+#include "../core/autograd.h"
 #include "../core/op_work.h"
 #include "fused_conv.h"
 #include "integer/conv.h"
@@ -35,6 +36,7 @@ struct Runner::Prepared {
   std::vector<int> readers;  // of every value, the results included
 
   explicit Prepared(IntegerProgram p) : program(std::move(p)), readers(program.values.size(), 0) {
+    const sinter::detail::OwnWrites own;
     for (const Instruction& instruction : program.instructions) {
       Step& step = steps.emplace_back();
       const Value& y = program.values[instruction.output];

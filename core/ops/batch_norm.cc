@@ -1,6 +1,7 @@
 #include "batch_norm.h"
 
 #include "batch_norm_parts.h"
+#include "channels_last.h"
 #include "elementwise.h"
 
 namespace sinter::ops {
@@ -20,8 +21,9 @@ Specs BatchNorm::infer(std::span<const Spec> x) const {
   check(shape.rank() >= 2, "batch_norm: input is ", shape, ", expected [...,C]");
   constexpr const char* kNames[] = {"", "weight", "bias", "running mean", "running variance"};
   for (int i = kWeight; i <= kVar; ++i)
-    check(x[i].shape == Shape{shape[-1]}, "batch_norm: ", kNames[i], " is ", x[i].shape, ", input has ", shape[-1],
-          " channels, expected [", shape[-1], "]");
+    check(x[i].shape == Shape{shape[-1]}, "batch_norm: ", kNames[i], " is ", x[i].shape, ", input ", shape, " has ",
+          shape[-1], " channels, expected [", shape[-1], "]",
+          x[i].shape.rank() == 1 ? nchw_hint(shape, x[i].shape[0]) : std::string());
   if (x.size() == 6)
     check(x[kSkip].shape == shape, "batch_norm: tensor to add is ", x[kSkip].shape, ", input is ", shape);
   return {x[kX]};

@@ -44,7 +44,8 @@ bool probed(const Context& context) {
 
 void check_batch(const Shape& shape) {
   check(shape.elements() > shape[-1], "batch_norm: training on ", shape,
-        " would divide by zero, expected more than one value a channel");
+        " would divide by zero, expected more than one value a channel; where it is the last batch of an epoch, "
+        ".drop_last = true (of fit and DataLoader) leaves it out");
 }
 
 std::vector<double> doubles(const Tensor& t) {

@@ -1,10 +1,22 @@
 #include "conv2d.h"
 
 #include "../onednn.h"
+#include "channels_last.h"
 #include "conv2d_geometry.h"
 #include "elementwise.h"
 
 namespace sinter::ops {
+
+namespace {
+// What the shapes look like where they do not fit.
+std::string order_hint(const Shape& x, const Shape& weight, int64_t groups) {
+  if (x[3] == weight[3] * groups) return "";
+  if (x[3] == weight[1] * groups) return "; is the weight [O,I,KH,KW]? It is [O,KH,KW,I] here";
+  if (x[1] == weight[1] * groups)
+    return "; are input and weight [N,C,H,W] and [O,I,KH,KW]? They are [N,H,W,C] and [O,KH,KW,I] here";
+  return nchw_hint(x, weight[3] * groups);
+}
+}  // namespace
 
 void check_convolution(std::string_view op, const ConvAttributes& a, const Shape& x, const Shape& weight) {
   check(x.rank() == 4, op, ": input is ", x, ", expected [N,H,W,C]");
@@ -13,10 +25,12 @@ void check_convolution(std::string_view op, const ConvAttributes& a, const Shape
   check(a.dilation.h >= 1 && a.dilation.w >= 1, op, ": dilation is ", a.dilation, ", expected at least 1");
   check(a.padding.h >= 0 && a.padding.w >= 0, op, ": padding is ", a.padding, ", expected at least 0");
   check(a.groups >= 1, op, ": groups is ", a.groups, ", expected at least 1");
+  const std::string hint = order_hint(x, weight, a.groups);
   check(x[3] % a.groups == 0 && weight[0] % a.groups == 0, op, ": ", a.groups, " groups do not divide ", x[3],
-        " input channels and ", weight[0], " output channels");
-  check(weight[3] * a.groups == x[3], op, ": weight is ", weight, " (OHWI), input has ", x[3], " channels, expected ",
-        weight[3] * a.groups, a.groups > 1 ? text(" (", a.groups, " groups)") : std::string());
+        " input channels and ", weight[0], " output channels", hint);
+  check(weight[3] * a.groups == x[3], op, ": weight is ", weight, " (OHWI), input ", x, " (NHWC) has ", x[3],
+        " channels, expected ", weight[3] * a.groups, a.groups > 1 ? text(" (", a.groups, " groups)") : std::string(),
+        hint);
   check(weight.elements() > 0, op, ": weight is ", weight, ", expected no empty axis");
 }
 

@@ -1,6 +1,7 @@
 #include "linear.h"
 
 #include "../gemm.h"
+#include "channels_last.h"
 #include "elementwise.h"
 #include "reduction.h"
 
@@ -14,7 +15,9 @@ Specs Linear::infer(std::span<const Spec> x) const {
   const Shape &input = x[0].shape, &weight = x[1].shape;
   check(weight.rank() == 2, "linear: weight is ", weight, ", expected [O,I]");
   check(input.rank() >= 1 && input[-1] == weight[1], "linear: input is ", input, ", expected ", weight[1],
-        " values on the last axis, as weight is ", weight, " ([O,I])");
+        " values on the last axis, as weight is ", weight, " ([O,I])",
+        input.rank() >= 1 && input[-1] == weight[0] ? "; is the weight [I,O]? It is [O,I] here" : "",
+        nchw_hint(input, weight[1]));
   if (x.size() == 3)
     check(x[2].shape == Shape({weight[0]}), "linear: bias is ", x[2].shape, ", expected [", weight[0], "]");
   return {{DType::float32, input.with(-1, weight[0])}};

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "channels_last.h"
 #include "elementwise.h"
 #include "reduction.h"
 
@@ -13,7 +14,7 @@ Specs Prelu::infer(std::span<const Spec> x) const {
   const Shape &input = x[0].shape, &weight = x[1].shape;
   check(input.rank() >= 1, "prelu: input is ", input, ", expected [...,C]");
   check(weight == Shape{input[-1]} || weight == Shape{1}, "prelu: weight is ", weight, ", expected [", input[-1],
-        "] or [1]");
+        "] or [1]", weight.rank() == 1 ? nchw_hint(input, weight[0]) : std::string());
   return {x[0]};
 }
 

@@ -5,11 +5,18 @@
 #include <cmath>
 #include <numeric>
 
+#include "../../core/autograd.h"
 #include "../../core/parallel.h"
 
 namespace sinter::optim {
 
 namespace {
+
+// Of what an optimiser's step changes: what is frozen may have an old one.
+Tensor gradient_of(const NamedParameter& parameter) {
+  const Tensor& value = parameter.value.tensor();
+  return value.requires_grad() ? value.grad() : Tensor();
+}
 
 constexpr int64_t kBlock = 4096;  // elements whose squares are summed in one go: fixes the order of the sum
 constexpr int64_t kGrain = 1 << 14;
@@ -36,9 +43,9 @@ double sum_of_squares(const Tensor& tensor) {
 template <class F>
 void change_gradients(const std::vector<NamedParameter>& parameters, const F& f) {
   for (const NamedParameter& parameter : parameters) {
-    Tensor gradient = parameter.value.tensor().grad();
+    Tensor gradient = gradient_of(parameter);
     if (!gradient.defined()) continue;
-    float* g = gradient.mutable_data<float>();
+    float* g = sinter::detail::Access::write<float>(gradient);
     parallel_for(gradient.elements(), kGrain, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) g[i] = f(g[i]);
     });
@@ -50,7 +57,7 @@ void change_gradients(const std::vector<NamedParameter>& parameters, const F& f)
 double gradient_norm(const std::vector<NamedParameter>& parameters) {
   double sum = 0;
   for (const NamedParameter& parameter : parameters)
-    if (const Tensor gradient = parameter.value.tensor().grad(); gradient.defined()) sum += sum_of_squares(gradient);
+    if (const Tensor gradient = gradient_of(parameter); gradient.defined()) sum += sum_of_squares(gradient);
   return std::sqrt(sum);
 }
 

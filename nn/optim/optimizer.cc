@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "../../core/autograd.h"
+#include "../../core/nearest.h"
 #include "../../core/parallel.h"
 #include "../../core/profiler.h"
 
@@ -45,8 +47,9 @@ std::string slot_section(const std::string& prefix, const std::string& slot, con
 
 }  // namespace
 
-Match::Match(std::string pattern)
-    : matches_([pattern = std::move(pattern)](const NamedParameter& p) { return glob(pattern, p.name); }) {}
+Match::Match(std::string text)
+    : pattern_(text),
+      matches_([pattern = std::move(text)](const NamedParameter& p) { return glob(pattern, p.name); }) {}
 
 bool is_vector(const NamedParameter& parameter) { return parameter.value.tensor().rank() <= 1; }
 
@@ -64,6 +67,16 @@ Optimizer::Optimizer(double lr, double weight_decay, std::vector<Rule> rules)
 void Optimizer::set_lr(double lr) {
   check_rate(lr);
   lr_ = lr;
+}
+
+void Optimizer::check_rules(const std::vector<NamedParameter>& parameters) const {
+  for (const Rule& rule : rules_) {
+    const std::string& pattern = rule.match.pattern();
+    if (pattern.empty() || std::any_of(parameters.begin(), parameters.end(), rule.match)) continue;
+    std::vector<std::string> names;
+    for (const NamedParameter& parameter : parameters) names.push_back(parameter.name);
+    fail("optimizer: a rule's match '", pattern, "' is the name of no parameter", did_you_mean(pattern, names));
+  }
 }
 
 const Rule* Optimizer::rule_for(const NamedParameter& parameter) const {
@@ -96,15 +109,16 @@ Optimizer::State& Optimizer::state_of(const NamedParameter& parameter) {
 
 void Optimizer::step(const std::vector<NamedParameter>& parameters) {
   const Profiler::Scope scope("optimizer step");
+  if (states_.empty()) check_rules(parameters);
   items_.clear();
   int64_t total = 0;
   for (const NamedParameter& parameter : parameters) {
-    if (!parameter.value.trained()) continue;
+    if (!parameter.value.trained() || !parameter.value.tensor().requires_grad()) continue;
     Tensor value = parameter.value.tensor();
     Tensor gradient = value.grad();
     if (!gradient.defined()) continue;
     State& state = state_of(parameter);
-    Item item{{.value = value.mutable_data<float>(),
+    Item item{{.value = sinter::detail::Access::write<float>(value),
                .gradient = gradient.data<float>(),
                .state = {},
                .count = value.elements(),
@@ -117,7 +131,7 @@ void Optimizer::step(const std::vector<NamedParameter>& parameters) {
     for (size_t i = 0; i < state.slots.size(); ++i) {
       check(state.slots[i].tensor().shape() == value.shape(), "optimizer: parameter ", parameter.name, " is ",
             value.shape(), ", its state from before is ", state.slots[i].tensor().shape());
-      item.whole.state[i] = state.slots[i].tensor().mutable_data<float>();
+      item.whole.state[i] = sinter::detail::Access::write<float>(state.slots[i].tensor());
     }
     total += item.whole.count;
     items_.push_back(std::move(item));
@@ -154,6 +168,13 @@ void Optimizer::save(Archive& archive, const std::string& prefix) const {
   }
 }
 
+std::string Optimizer::not_finite() const {
+  for (const auto& [parameter, state] : states_)
+    for (const Parameter& slot : state.slots)
+      if (!all_finite(slot.tensor())) return parameter;
+  return "";
+}
+
 void Optimizer::load(const Archive& archive, const std::string& prefix) {
   const std::vector<std::string> names = slots();
   std::unordered_map<std::string, State> states;
@@ -175,7 +196,7 @@ void Optimizer::load(const Archive& archive, const std::string& prefix) {
 void zero_grad(const std::vector<NamedParameter>& parameters) {
   for (const NamedParameter& parameter : parameters) {
     Tensor value = parameter.value.tensor();
-    if (value.requires_grad()) value.set_grad({});
+    if (value.grad().defined()) value.set_grad({});
   }
 }
 

@@ -22,13 +22,16 @@ namespace sinter::optim {
 class Match {
  public:
   Match(const char* pattern) : Match(std::string(pattern)) {}
-  Match(std::string pattern);
+  Match(std::string text);
   template <std::predicate<const NamedParameter&> Predicate>
   Match(Predicate predicate) : matches_(std::move(predicate)) {}
 
   bool operator()(const NamedParameter& parameter) const { return matches_(parameter); }
+  /// The pattern; of a predicate, empty.
+  const std::string& pattern() const { return pattern_; }
 
  private:
+  std::string pattern_;
   std::function<bool(const NamedParameter&)> matches_;
 };
 
@@ -69,19 +72,24 @@ class Optimizer {
   virtual std::vector<std::string> slots() const = 0;
   virtual void update(const Chunk& chunk) const = 0;
 
-  /// Updates every trained parameter that has a gradient. Throws Error when a parameter's shape is not the one that
-  /// its name had before.
+  /// Updates every trained parameter that has a gradient and is not frozen. Throws Error when a parameter's shape is
+  /// not the one that its name had before.
   void step(const std::vector<NamedParameter>& parameters);
 
   double lr() const { return lr_; }
   void set_lr(double lr);
   const std::vector<Rule>& rules() const { return rules_; }
+  /// Throws Error for a rule whose pattern is the name of none of these, with the nearest one; a predicate may match
+  /// nothing. The first step checks its parameters.
+  void check_rules(const std::vector<NamedParameter>& parameters) const;
   /// The rate and weight decay of one parameter under the rules.
   std::pair<double, double> settings(const NamedParameter& parameter) const;
 
   /// Writes and reads all state as sections below `prefix`. Loading throws Error when the file holds the state of
   /// other slots; then nothing is changed.
   void save(Archive& archive, const std::string& prefix) const;
+  /// A parameter whose state has a value that is not finite, or nothing.
+  std::string not_finite() const;
   void load(const Archive& archive, const std::string& prefix);
 
  protected:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "../../core/autograd.h"
 #include "../../core/ops/pad.h"
 #include "../fused_conv.h"
 #include "../integer/values.h"
@@ -88,7 +89,7 @@ class ProgramStage final : public Stage {
       const Shape& shape = step.weight.shape();
       const bool linear = static_cast<const FusedConv&>(*step.op).attributes.linear;
       Tensor weight = Tensor::empty(linear ? Shape{shape[0], shape[3]} : shape);
-      float* out = weight.mutable_data<float>();
+      float* out = sinter::detail::Access::write<float>(weight);
       const size_t each = integers.size() / scales.size();
       for (size_t i = 0; i < integers.size(); ++i) out[i] = static_cast<float>(integers[i]) * scales[i / each];
       show({.node = program_.values[step.output].name,

@@ -5,6 +5,7 @@
 #include <numbers>
 #include <numeric>
 
+#include "../../core/autograd.h"
 #include "../../core/ops/arithmetic.h"
 #include "../../core/parallel.h"
 #include "../../core/random.h"
@@ -231,7 +232,7 @@ class AdaRound {
   Tensor dequantized(size_t index) const {
     const QuantizedWeights q = quantized(index);
     Tensor weight = q.values.to(DType::float32);
-    float* w = weight.mutable_data<float>();
+    float* w = sinter::detail::Access::write<float>(weight);
     const int64_t each = weight.elements() / weight.size(0);
     for (int64_t k = 0; k < weight.elements(); ++k) w[k] *= q.scales[k / each];
     return weight;
@@ -261,7 +262,7 @@ class AdaRound {
     const float x_scale = scale_source(model_, node.inputs[0])->scale(model_.march());
     Tensor bias = Tensor::empty({static_cast<int64_t>(weights.scales.size())});
     for (size_t o = 0; o < weights.scales.size(); ++o)
-      bias.mutable_data<float>()[o] = dequantize(weights.bias[o], x_scale, weights.scales[o]);
+      sinter::detail::Access::write<float>(bias)[o] = dequantize(weights.bias[o], x_scale, weights.scales[o]);
     return {fused_conv(node)->attributes,
             joined(x),
             skip.empty() ? Tensor() : joined(skip),

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "../../core/autograd.h"
 #include "../../core/format.h"
 #include "../../core/table.h"
 #include "../../data/data_loader.h"
@@ -118,7 +119,7 @@ class Corrector {
     }
     Tensor corrected = parameter(node.inputs[2]);
     undo_.keep(corrected);
-    float* b = corrected.mutable_data<float>();
+    float* b = sinter::detail::Access::write<float>(corrected);
     for (size_t c = 0; c < shift.size(); ++c) b[c] = static_cast<float>(b[c] - shift[c]);
     return {node.name, root_mean_square(shift), root_mean_square(magnitude)};
   }
@@ -136,7 +137,7 @@ class Corrector {
     const QuantizedWeights q = model_.weight_quantizer(index)->quantize(model_.march(), parameter(node.inputs[1]),
                                                                         parameter(node.inputs[2]), x_scale);
     Tensor weight = q.values.to(DType::float32);
-    float* w = weight.mutable_data<float>();
+    float* w = sinter::detail::Access::write<float>(weight);
     const int64_t each = weight.elements() / weight.size(0);
     for (int64_t k = 0; k < weight.elements(); ++k) w[k] *= q.scales[k / each];
     return weight;

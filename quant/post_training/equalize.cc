@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "../../core/autograd.h"
 #include "../../core/format.h"
 #include "../../core/table.h"
 #include "../fused_conv.h"
@@ -90,7 +91,7 @@ class Equalizer {
 
   void write() {
     for (Pairs& p : layers_) {
-      float *w = p.weight.mutable_data<float>(), *b = p.bias.mutable_data<float>();
+      float *w = sinter::detail::Access::write<float>(p.weight), *b = sinter::detail::Access::write<float>(p.bias);
       const size_t each = static_cast<size_t>(p.weight.elements()) / p.made.size();
       for (size_t o = 0; o < p.made.size(); ++o) {
         const double divisor = divisors_[p.made[o]];

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "../../core/autograd.h"
 #include "../../core/ops/pad.h"
 #include "../../core/ops/resize.h"
 #include "../fused_conv.h"
@@ -71,7 +72,7 @@ void quantize_weights(const PreparedModel& model, size_t index, PartlyQuantized:
       model.weight_quantizer(index)->quantize(model.march(), folded.weight, folded.bias, x_scale);
   unit.weight = q.values.to(DType::float32);
   unit.bias = Tensor::empty(folded.bias.shape());
-  float *w = unit.weight.mutable_data<float>(), *b = unit.bias.mutable_data<float>();
+  float *w = sinter::detail::Access::write<float>(unit.weight), *b = sinter::detail::Access::write<float>(unit.bias);
   const auto outputs = static_cast<int64_t>(q.scales.size()), each = unit.weight.elements() / outputs;
   for (int64_t o = 0; o < outputs; ++o) {
     for (int64_t k = o * each; k < (o + 1) * each; ++k) w[k] *= q.scales[o];

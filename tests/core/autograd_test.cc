@@ -281,3 +281,16 @@ TEST_CASE("two threads run backward through one parameter's model, each on its o
   other.join();
   CHECK_SAME(gradients[1], gradients[0]);
 }
+
+TEST_CASE("a write through a pointer from before the forward pass is noticed, too") {
+  Tensor x = leaf({1, 2}), factor = leaf({3, 4});
+  float* early = factor.mutable_data<float>();
+  early[1] = 5;
+  Tensor y = sum(x * factor);
+  y.backward();
+  CHECK(x.grad().at({1}) == 5);
+
+  y = sum(x * factor);
+  early[0] = 9;
+  CHECK_ERROR(y.backward(), "backward: mul needs a float32 [2] that was overwritten after the forward pass");
+}

@@ -119,3 +119,24 @@ TEST_CASE("assignment writes into the elements that others share, when the shape
   q = none;
   CHECK(!q.defined());
 }
+
+TEST_CASE("what is frozen is frozen in copies, shares and assignments") {
+  Parameter p = ones();
+  p.tensor().set_requires_grad(false);
+  const auto frozen = [](const Parameter& q) { return q.trained() && !q.tensor().requires_grad(); };
+  CHECK(frozen(Parameter(p)));
+  CHECK(frozen(p.share()));
+  Parameter same = ones(), other(Tensor::ones({5}));
+  same = p;
+  other = p;
+  CHECK(frozen(same));
+  CHECK(frozen(other));
+  same = ones();
+  CHECK(same.tensor().requires_grad());
+  CHECK(frozen(std::vector<Parameter>(3, p)[2]));
+  // Whoever shares it thaws with it, as with a parameter that was never frozen.
+  Parameter copy = p;
+  Parameter shared = copy.share();
+  copy.tensor().set_requires_grad(true);
+  CHECK(shared.tensor().requires_grad());
+}

@@ -3,12 +3,15 @@
 #include <cstring>
 #include <optional>
 #include <thread>
+#include <utility>
 
+#include "../../core/autograd.h"
 #include "../../core/ops/arithmetic.h"
 #include "../../core/ops/linear.h"
 #include "../../core/ops/reduce.h"
 #include "../../core/ops/relu.h"
 #include "../../core/parallel.h"
+#include "../../core/random.h"
 #include "../support.h"
 
 using namespace sinter;
@@ -157,4 +160,43 @@ TEST_CASE("threads allocate and free side by side") {
   for (auto& thread : threads) thread.join();
   CHECK(wrong == std::vector<int>(4, 0));
   CHECK(allocator_stats().live_bytes == base);
+}
+
+TEST_CASE("a stamp follows the version, and the bytes where somebody may write them unseen") {
+  for (const int64_t elements : {1, 3, 16, 17, 1000}) {
+    CAPTURE(elements);
+    Tensor x = Tensor::zeros({elements});
+    const Storage& storage = *detail::Access::storage(x);
+    CHECK(!storage.exposed());
+    CHECK(storage.stamp() == storage.stamp());
+    const auto before = storage.stamp();
+    x.copy_from(Tensor::ones({elements}));
+    CHECK(!(storage.stamp() == before));
+    CHECK(!storage.exposed());
+
+    float* values = x.mutable_data<float>();
+    CHECK(storage.exposed());
+    for (int64_t i = 0; i < elements; ++i) {
+      const auto old = storage.stamp();
+      values[i] = -values[i];
+      CHECK(!(storage.stamp() == old));
+    }
+    // All signs of a channel, every second one, two values swapped.
+    const auto old = storage.stamp();
+    for (int64_t i = 0; i < elements; i += 2) values[i] = -values[i];
+    CHECK(!(storage.stamp() == old));
+    values[0] = 5;
+    const auto five = storage.stamp();
+    std::swap(values[0], values[elements - 1]);
+    CHECK((storage.stamp() == five) == (elements == 1));
+  }
+}
+
+TEST_CASE("what the library writes itself is exposed to nobody") {
+  Random random(1);
+  Tensor x = Tensor::normal({4, 4}, random).set_requires_grad(true);
+  const Tensor y = relu(linear(x, Tensor::ones({4, 4})) + 1.0);
+  sum(y).backward();
+  for (const Tensor& t : {x, y, x.grad(), x.clone(), Tensor::from({1}, {1}), Tensor::arange(3), x.to(DType::int8)})
+    CHECK(!detail::Access::storage(t)->exposed());
 }

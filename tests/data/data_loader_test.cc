@@ -364,3 +364,51 @@ TEST_CASE("DataLoader says which option is wrong") {
   CHECK_THROWS_WITH_AS(DataLoader(colourless, {}), "DataLoader: the dataset names 1 values of black for images [4,5,2]",
                        Error);
 }
+
+TEST_CASE("default_random() in read and in augmentations depends on seed, epoch and image alone") {
+  struct Noisy final : Dataset {
+    int64_t size() const override { return 10; }
+    Shape image_shape() const override { return {1, 1, 2}; }
+    void read(int64_t, std::span<float> image) const override {
+      for (float& v : image) v = static_cast<float>(default_random().uniform());
+    }
+    int64_t label(int64_t index) const override { return index; }
+  };
+  const Noisy dataset;
+  const auto epochs = [&](int64_t workers, uint64_t seed, int64_t first = 0) {
+    DataLoader loader(
+        dataset,
+        {.batch = 3, .seed = seed, .shuffle = false, .workers = workers, .augment = {[](const Image& image, Random&) {
+                                                                           image.values[0] += static_cast<float>(
+                                                                               default_random().uniform());
+                                                                         }}});
+    loader.epoch(first);
+    std::vector<Seen> all;
+    for (int64_t epoch = first; epoch < 3; ++epoch) all.push_back(run(loader));
+    return all;
+  };
+  manual_seed(1);
+  const auto expected = epochs(0, 7);
+  CHECK(default_random().position() == 0);  // the loop's own is as before
+  CHECK(!(expected[0] == expected[1]));
+  CHECK(!(expected[1] == expected[2]));
+  CHECK(expected[0].images[0] != expected[0].images[1]);
+  for (const int64_t workers : {0, 1, 3}) {
+    CAPTURE(workers);
+    manual_seed(static_cast<uint64_t>(workers) + 5);
+    CHECK(epochs(workers, 7) == expected);
+    CHECK(!(epochs(workers, 8) == expected));
+    const auto resumed = epochs(workers, 7, 1);
+    CHECK(resumed[0] == expected[1]);
+    CHECK(resumed[1] == expected[2]);
+  }
+}
+
+TEST_CASE("a batch says which images it has") {
+  const Numbered dataset(10);
+  DataLoader loader(dataset, {.batch = 4, .seed = 3, .workers = 2});
+  for (const auto& batch : loader) {
+    const auto labels = batch.labels.values<int64_t>();
+    CHECK(batch.samples == std::vector<int64_t>(labels.begin(), labels.end()));
+  }
+}

@@ -8,7 +8,9 @@
 #include "../../core/ops/arithmetic.h"
 #include "../../core/ops/reduce.h"
 #include "../../core/ops/relu.h"
+#include "../../core/ops/reshape.h"
 #include "../../core/random.h"
+#include "../../core/serialize.h"
 #include "../../nn/checkpoint.h"
 #include "../../nn/layers/batch_norm2d.h"
 #include "../../nn/layers/conv2d.h"
@@ -438,7 +440,7 @@ TEST_CASE("a model is saved and loaded, and a damaged or foreign file leaves it 
   nn::Linear other{{.in = 3, .out = 2}};
   const nn::Linear before = other;
   CHECK_ERROR(nn::load(other, file.path), file.path);
-  CHECK_ERROR(nn::load(other, file.path), "conv.weight");
+  CHECK_ERROR(nn::load(other, file.path), "bn.bias is not in the module");
   check_same(other, before);
 
   std::filesystem::resize_file(file.path, std::filesystem::file_size(file.path) - 5);
@@ -456,9 +458,223 @@ TEST_CASE("a profiler sees training by node, with the optimiser's steps and the 
   const auto entries = test::entries_of(profiler);
   for (const char* node : {"conv", "head"}) {
     CAPTURE(node);
-    CHECK(entries.at(node).forward.calls == 6);
+    CHECK(entries.at(node).forward.calls == 7);  // with that which shows that the last step was good
     CHECK(entries.at(node).backward.calls == 6);
   }
   CHECK(entries.at("optimizer step").forward.calls == 6);
   CHECK(entries.at("wait for data").forward.calls == 8);  // with that which ends an epoch
+}
+
+namespace {
+// Plain steps, of which one is far too large.
+struct Spike final : optim::Optimizer {
+  int64_t ruined;
+  float rate;
+  Spike(int64_t step, float by) : Optimizer(0.1, 0, {}), ruined(step), rate(by) {}
+  std::string describe() const override { return "Spike"; }
+  std::vector<std::string> slots() const override { return {}; }
+  void update(const optim::Chunk& c) const override {
+    for (int64_t i = 0; i < c.count; ++i) c.value[i] -= (c.steps == ruined ? rate : 0.01F) * c.gradient[i];
+  }
+};
+}  // namespace
+
+TEST_CASE("a run that diverges keeps its last good checkpoint, wherever the step was that ruined it") {
+  const auto train = stripes(32);
+  nn::FitOptions o = options(2);
+  o.optimizer = Spike(-1, 0);
+  Net good = fresh();
+  nn::fit(good, train, o);
+  for (const int64_t ruined : {1, 2, 3}) {  // of four steps, two an epoch; the last of the run, too
+    for (const float rate : {1e37F, 3e38F}) {
+      CAPTURE(ruined);
+      CAPTURE(rate);
+      const File file;
+      nn::FitOptions saved = o;
+      saved.checkpoint = file.path;
+      saved.checkpoint_steps = 1;
+      saved.optimizer = Spike(ruined, rate);
+      Net net = fresh();
+      CHECK_ERROR(nn::fit(net, train, saved), "training has diverged");
+      // Without the spike, it goes on from the file to where an untroubled run ends.
+      saved.optimizer = Spike(-1, 0);
+      saved.resume = true;
+      Net again = fresh();
+      nn::fit(again, train, saved);
+      check_same(again, good);
+    }
+  }
+}
+
+TEST_CASE("values that are not finite end the run with their name") {
+  const File file;
+  const auto train = stripes(32);
+  nn::FitOptions o = options(1);
+  o.checkpoint = file.path;
+  o.on_epoch = [](const nn::EpochReport&) { CHECK(false); };
+  o.optimizer = optim::SGD{{.lr = 1e38}};
+  Net net = fresh();
+  CHECK_ERROR(nn::fit(net, train, o), "training has diverged");
+  CHECK(!std::filesystem::exists(file.path));
+
+  // A buffer, which no loss of training shows.
+  struct Counting : Net {
+    Parameter seen{Tensor::ones({1}), false}, always{Tensor::full({1}, -INFINITY), false};
+    SINTER_CHILDREN(conv, bn, head, seen, always)
+    Tensor forward(const Tensor& x) const override { return Net::forward(x); }
+  };
+  Counting counting;
+  o = options(1);
+  o.progress = false;
+  CHECK_NOTHROW(nn::fit(counting, train, o));  // one that was infinite before may be
+  o.schedule = optim::cosine();
+  o.augment = {[&](const data::Image&, Random&) { counting.seen.tensor().mutable_data<float>()[0] = NAN; }};
+  o.workers = 0;
+  CHECK_ERROR(nn::fit(counting, train, o), "fit: seen is no longer finite in epoch 1, step 2");
+}
+
+namespace {
+// Stripes of which one image has a value of its own.
+struct Spoiled final : data::Dataset {
+  data::ImageDataset clean = stripes(40);
+  float value = NAN;
+  int64_t size() const override { return clean.size(); }
+  Shape image_shape() const override { return clean.image_shape(); }
+  void read(int64_t index, std::span<float> image) const override {
+    clean.read(index, image);
+    if (index == 17) image[3] = value;
+  }
+  int64_t label(int64_t index) const override { return clean.label(index); }
+  std::vector<float> black() const override { return clean.black(); }
+};
+}  // namespace
+
+TEST_CASE("an image that is not finite is named, not taken for divergence") {
+  Spoiled spoiled;
+  Net net = fresh();
+  nn::FitOptions o = options(1);
+  o.augment = {};
+  CHECK_ERROR(nn::fit(net, spoiled, o), "fit: image 17 of the dataset has nan among its values");
+  spoiled.value = INFINITY;
+  net = fresh();
+  CHECK_ERROR(nn::fit(net, spoiled, o), "fit: image 17 of the dataset has inf among its values");
+  const auto train = stripes(32);
+  o.validation = &spoiled;
+  net = fresh();
+  CHECK_ERROR(nn::fit(net, train, o), "fit: the validation loss is nan after epoch 1");
+}
+
+TEST_CASE("what ends a run ends that run alone") {
+  const auto train = stripes(32);
+  Net net = fresh();
+  nn::FitOptions o = options(3);
+  o.on_epoch = [](const nn::EpochReport& report) {
+    if (report.epoch == 0) nn::request_stop();
+  };
+  const auto first = nn::fit(net, train, o);
+  CHECK(first.stopped);
+  CHECK(first.epochs.size() == 1);
+  CHECK(!nn::stop_requested());
+  o.on_epoch = {};
+  const auto second = nn::fit(net, train, o);
+  CHECK(!second.stopped);
+  CHECK(second.epochs.size() == 3);
+
+  // Between two runs, it is for the next one; taken back, for none.
+  nn::request_stop();
+  CHECK(nn::stop_requested());
+  CHECK(nn::fit(net, train, o).epochs.empty());
+  CHECK(nn::fit(net, train, o).epochs.size() == 3);
+  nn::request_stop();
+  nn::request_stop(false);
+  CHECK(nn::fit(net, train, o).epochs.size() == 3);
+}
+
+TEST_CASE("one image left over can be left out") {
+  struct Vectors : nn::Module {
+    nn::Linear first{{.in = 25, .out = 4}}, head{{.in = 4, .out = 2}};
+    nn::BatchNorm2d bn{4};
+    SINTER_CHILDREN(first, bn, head)
+    Tensor forward(const Tensor& x) const override { return head(bn(first(reshape(x, {-1, 25})))); }
+  };
+  const auto train = stripes(33);
+  nn::FitOptions o = options(1);
+  Vectors net;
+  CHECK_ERROR(nn::fit(net, train, o), ".drop_last = true (of fit and DataLoader) leaves it out");
+  o.drop_last = true;
+  CHECK(nn::fit(net, train, o).epochs[0].images == 32);
+}
+
+TEST_CASE("an optimiser's rule for a layer that is not there is refused before the first step") {
+  Net net = fresh();
+  nn::FitOptions o = options(1);
+  o.optimizer = optim::SGD{{.lr = 0.1, .rules = {{.match = "backbone.*", .lr_scale = 0}}}};
+  CHECK_ERROR(nn::fit(net, stripes(32), o), "optimizer: a rule's match 'backbone.*' is the name of no parameter");
+  check_same(net, fresh());
+}
+
+TEST_CASE("frozen layers stay, and a model that is all frozen is refused") {
+  Net net = fresh();
+  net.conv.weight.tensor().set_requires_grad(false);
+  nn::fit(net, stripes(32), options(1));
+  CHECK_SAME(net.conv.weight.tensor().detach(), fresh().conv.weight.tensor().detach());
+  for (NamedParameter& p : net.parameters()) p.value.tensor().set_requires_grad(false);
+  CHECK_ERROR(nn::fit(net, stripes(32), options(1)), "fit: every parameter of the model is frozen");
+}
+
+TEST_CASE("several outputs are no logits") {
+  struct Two : Net {
+    SINTER_CHILDREN(conv, bn, head)
+    std::vector<Tensor> forward_all(std::span<const Tensor> x) const override {
+      return {Net::forward(x[0]), Net::forward(x[0])};
+    }
+    Tensor forward(const Tensor& x) const override { return nn::Module::forward(x); }
+  };
+  Two net;
+  CHECK_ERROR(nn::fit(net, stripes(32), options(1)), "it has 2 outputs, but fit and evaluate expect one");
+}
+
+TEST_CASE("a file that is refused changes nothing, whatever modules add to it") {
+  struct Extra : nn::Module {
+    Parameter scale{Tensor::ones({1})};
+    int64_t state = 0;
+    SINTER_CHILDREN(scale)
+    Tensor forward(const Tensor& x) const override { return x * scale.tensor(); }
+    void save_extra(Archive& archive, const std::string& prefix) const override {
+      archive.set(prefix + "state", state);
+    }
+    void load_extra(const Archive& archive, const std::string& prefix) override {
+      state = archive.integer(prefix + "state");
+      check(state != 13, "extra: 13 is no state");
+    }
+  };
+  struct Pair : nn::Module {
+    Extra a, b;
+    Parameter last{Tensor::ones({2})};
+    SINTER_CHILDREN(a, b, last)
+    Tensor forward(const Tensor& x) const override { return b(a(x)) * last.tensor(); }
+  };
+  const File file;
+  Pair from, to;
+  from.a.state = 1;
+  from.b.state = 2;
+  from.last = Parameter(Tensor::ones({3}));
+  nn::save(from, file.path);
+  CHECK_ERROR(nn::load(to, file.path), "last is float32 [3], expected float32 [2]");
+  CHECK(to.a.state == 0);
+  CHECK(to.b.state == 0);
+
+  from.last = Parameter(Tensor::zeros({2}));
+  from.b.state = 13;  // which loading finds after the first module has its own
+  nn::save(from, file.path);
+  CHECK_ERROR(nn::load(to, file.path), "13 is no state");
+  CHECK(to.a.state == 0);
+  CHECK(to.b.state == 0);
+  check_same(to, Pair());
+
+  from.b.state = 3;
+  nn::save(from, file.path);
+  nn::load(to, file.path);
+  CHECK(to.a.state == 1);
+  CHECK(to.b.state == 3);
 }

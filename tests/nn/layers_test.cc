@@ -355,3 +355,67 @@ TEST_CASE("a sequence owns copies, runs in order and copies deeply") {
   CHECK(copy(x).shape() == Shape{2, 1});
   CHECK(seq.size() == 2);
 }
+
+namespace {
+
+// (f(w + h) - f(w - h)) / 2h through a pointer from before any forward pass, against the gradient.
+void check_early_pointer(const nn::Module& layer, Parameter weight, const Shape& input) {
+  const Tensor x = test::normal(input, 3);
+  Tensor handle = weight.tensor();
+  float* w = handle.mutable_data<float>();
+  const auto loss = [&] {
+    const Tensor y = layer(x);
+    return sum(y * y);
+  };
+  handle.set_grad({});
+  loss().backward();
+  const Tensor gradient = handle.grad();
+  for (const int64_t i : {int64_t{0}, handle.elements() / 2, handle.elements() - 1}) {
+    CAPTURE(i);
+    const float before = w[i], h = 1e-2F;
+    w[i] = before + h;
+    const float above = loss().item();
+    w[i] = before - h;
+    const float below = loss().item();
+    w[i] = before;
+    CHECK((above - below) / (2 * h) == doctest::Approx(gradient.data<float>()[i]).epsilon(0.02));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("what is written through a pointer from before a forward pass counts") {
+  const nn::Conv2d conv{{.in = 8, .out = 8, .kernel = 3, .bias = false}};
+  Tensor weight = conv.weight.tensor();
+  weight.copy_from(Tensor::ones({8, 3, 3, 8}));
+  const Tensor x = Tensor::ones({1, 3, 3, 8});
+  float* w = weight.mutable_data<float>();
+  CHECK(conv(x).data<float>()[0] == 72);
+  w[0] = 2;
+  CHECK(conv(x).data<float>()[0] == 73);
+
+  manual_seed(1);
+  const nn::Conv2d plain{{.in = 8, .out = 16, .kernel = 3}}, grouped{{.in = 8, .out = 16, .kernel = 3, .groups = 2}},
+      depthwise{{.in = 16, .out = 16, .kernel = 3, .groups = 16}};
+  const nn::ConvTranspose2d transposed{{.in = 8, .out = 16, .kernel = 3, .stride = 2}};
+  const nn::Linear linear{{.in = 32, .out = 16}};
+  check_early_pointer(plain, plain.weight.share(), {2, 6, 6, 8});
+  check_early_pointer(grouped, grouped.weight.share(), {2, 6, 6, 8});
+  check_early_pointer(depthwise, depthwise.weight.share(), {2, 6, 6, 16});
+  check_early_pointer(transposed, transposed.weight.share(), {2, 6, 6, 8});
+  check_early_pointer(linear, linear.weight.share(), {4, 32});
+}
+
+TEST_CASE("what is written through an early pointer counts in a fused graph, too") {
+  manual_seed(2);
+  nn::Sequential net{nn::Conv2d{{.in = 8, .out = 16, .kernel = 3, .bias = false}}, nn::BatchNorm2d{16}, nn::ReLU{}};
+  net.eval();
+  Tensor weight = net.parameters()[0].value.tensor();
+  float* w = weight.mutable_data<float>();
+  const Tensor x = test::normal({2, 6, 6, 8}, 3);
+  const Graph graph = fuse_batch_norm(trace(net, x));
+  const Tensor before = graph(x);
+  for (int64_t i = 0; i < weight.elements(); ++i) w[i] = -w[i];
+  CHECK_SAME(graph(x), net(x));
+  CHECK(!test::difference(graph(x), before, 0, 0.1).empty());
+}

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 
@@ -249,8 +250,7 @@ TEST_CASE("a state that does not fit is refused with everything that is wrong, a
         "  first.count is missing\n"
         "  body.1.scale is undefined\n"
         "  shift is missing\n"
-        "  first.number is not in the module\n"
-        "  extra is not in the module");
+        "  and 2 more");
   CHECK(values(to.body[0].scale)[0] == 2);
 }
 
@@ -371,4 +371,121 @@ TEST_CASE("trace finds modules that behave differently in training, whatever the
   CHECK(message([&] {
           trace(seed, Tensor::ones({1, 2}));
         }).find("differs between evaluation and training") != std::string::npos);
+}
+
+namespace {
+struct TwoInputs : nn::Module {
+  SINTER_CHILDREN()
+  std::vector<Tensor> forward_all(std::span<const Tensor> x) const override { return {x[0] + x[1]}; }
+};
+}  // namespace
+
+TEST_CASE("a network that reads more inputs than it was given says so, however it is run") {
+  const std::string said = "TwoInputs: it reads input 1 (the first is 0), but the call gave 1 input";
+  const Tensor x = Tensor::ones({1, 2});
+  const TwoInputs net;
+  CHECK(net({x, x})[0].at({0, 1}) == 2);
+  CHECK(message([&] { net(x); }) == said);
+  CHECK(message([&] { net({x}); }) == said);
+  CHECK(message([&] { trace(net, x); }) == said);
+
+  struct Outer : nn::Module {
+    TwoInputs inner;
+    SINTER_CHILDREN(inner)
+    Tensor forward(const Tensor& x) const override { return inner(x); }
+  };
+  CHECK(message([&] { Outer()(x); }) == said + " (in inner)");
+}
+
+TEST_CASE("an output that a module did not give is an error") {
+  const auto y = TwoInputs()({Tensor::ones({1}), Tensor::ones({1})});
+  CHECK(y[0].item() == 2);
+  CHECK(message([&] { y[1]; }) == "TwoInputs: output 1 (the first is 0) was asked for, but it gave 1 output");
+  const std::vector<Tensor> as_before = TwoInputs()({Tensor::ones({1}), Tensor::ones({1})});
+  CHECK(as_before.size() == 1);
+}
+
+TEST_CASE("what is used but not listed is an error in every call") {
+  struct Forgetful : nn::Module {
+    Scale listed, forgotten;
+    SINTER_CHILDREN(listed)
+    Tensor forward(const Tensor& x) const override { return forgotten(listed(x)); }
+  };
+  const std::string said = "parameter of shape [2] used in mul but not in the module tree: list it in SINTER_CHILDREN";
+  const Tensor x = Tensor::ones({1, 2});
+  Forgetful net;
+  CHECK(message([&] { net(x); }).starts_with(said));
+  CHECK_NOTHROW(net.forgotten(x));  // alone it is all there is
+  CHECK(message([&] { net(x); }).starts_with(said));
+  {
+    const NoGrad no_grad;
+    CHECK(message([&] { net(x); }).starts_with(said));
+  }
+  net.forgotten.scale.tensor().set_requires_grad(false);  // a frozen part may be nobody's
+  CHECK_NOTHROW(net(x));
+
+  struct Bare : nn::Module {
+    Parameter scale{Tensor::ones({2})};
+    SINTER_CHILDREN()
+    Tensor forward(const Tensor& x) const override { return x * scale.tensor(); }
+  };
+  CHECK(message([&] { Bare()(x); }).starts_with(said));
+  // An input that wants a gradient is no parameter.
+  Tensor wanted = Tensor::ones({1, 2});
+  wanted.set_requires_grad(true);
+  CHECK_NOTHROW(Net()(wanted));
+
+  struct Student : nn::Module {
+    Scale own;
+    const Scale* teacher;
+    SINTER_CHILDREN(own)
+    Tensor forward(const Tensor& x) const override {
+      Tensor taught;
+      {
+        const NoGrad no_grad;
+        taught = (*teacher)(x);
+      }
+      return own(x) - taught;
+    }
+  };
+  const Scale teacher;
+  Student student;
+  student.teacher = &teacher;
+  CHECK_NOTHROW(student(x));
+}
+
+TEST_CASE("what is frozen is frozen in copies of the module, in lists and in its graph") {
+  Net net;
+  net.first.scale.tensor().set_requires_grad(false);
+  const auto frozen = [](const std::vector<NamedParameter>& parameters) {
+    Names all;
+    for (const NamedParameter& p : parameters)
+      if (p.value.trained() && !p.value.tensor().requires_grad()) all.push_back(p.name);
+    return all;
+  };
+  const Names expected{"first.scale"};
+  CHECK(frozen(Net(net).named_state()) == expected);
+  std::vector<Net> many(1, net);
+  for (int i = 0; i < 3; ++i) many.push_back(net);
+  for (const Net& one : many) CHECK(frozen(one.named_state()) == expected);
+  Net assigned;
+  assigned = net;
+  CHECK(frozen(assigned.named_state()) == expected);
+  CHECK(frozen(nn::Sequential(nn::Sequential(net)).named_state()) == Names{"0.first.scale"});
+  const Graph graph = trace(net, Tensor::zeros({1, 2}));
+  CHECK(frozen(graph.parameters) == expected);
+  CHECK(frozen(Graph(graph).parameters) == expected);
+  CHECK(frozen(fuse_batch_norm(Graph(graph)).parameters) == expected);
+}
+
+TEST_CASE("a state of another network is refused in a few lines") {
+  struct Large : nn::Module {
+    std::vector<Scale> body = std::vector<Scale>(30);
+    SINTER_CHILDREN(body)
+    Tensor forward(const Tensor& x) const override { return x; }
+  };
+  Net net;
+  const std::string said = message([&] { net.load_state(Large().named_state()); });
+  CHECK(std::count(said.begin(), said.end(), '\n') == 6);
+  CHECK(said.ends_with("\n  and 54 more"));
 }

@@ -166,11 +166,3 @@ TEST_CASE("a name that nothing has is an error with the nearest one") {
               "prepare_qat: by_type 'conv': the network has no such operation, but conv2d, linear, mean");
   CHECK_ERROR(Configs({{"relu", clip(1)}}), "by_type 'relu'");  // fused into its convolutions
 }
-
-TEST_CASE("the nearest name is the one that is fewest edits away") {
-  const std::vector<std::string> names{"stem", "body.0", "body.1", "head"};
-  CHECK(nearest_name("stm", names) == "stem");
-  CHECK(nearest_name("body1", names) == "body.1");
-  CHECK(nearest_name("", names) == "stem");
-  CHECK(nearest_name("head", names) == "head");
-}

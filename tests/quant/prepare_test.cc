@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "../../core/autograd.h"
 #include "../../core/ops/argmax.h"
 #include "../../core/ops/concat.h"
 #include "../../core/ops/reshape.h"
@@ -609,4 +610,84 @@ TEST_CASE("printing a prepared model tells what it is") {
   const std::string title = prepared().title();
   CHECK(title.find("PreparedModel(bayes, activation fake_quant min_max{}, weight fake_quant min_max{}, graph ") == 0);
   CHECK(to_string(FakeQuantState::qat) == "qat");
+}
+
+TEST_CASE("what is written through a pointer from before a forward pass counts in every state") {
+  for (const FakeQuantState state : {FakeQuantState::calibration, FakeQuantState::qat, FakeQuantState::validation}) {
+    CAPTURE(state);
+    PreparedModel model = calibrated();
+    set_fake_quantize(model, state);
+    model.eval();
+    Tensor weight = model.parameters()[0].value.tensor();
+    float* w = weight.mutable_data<float>();
+    const Tensor x = images({2, 8, 8, 3}, 9);
+    const Tensor before = run(model, x);
+    CHECK_SAME(run(model, x), before);
+    for (int64_t i = 0; i < weight.elements(); ++i) w[i] = -w[i];
+    PreparedModel other = calibrated();
+    set_fake_quantize(other, state);
+    other.eval();
+    other.load_state(model.named_state());
+    CHECK_SAME(run(model, x), run(other, x));
+    CHECK(!test::difference(run(model, x), before, 0, 1e-3).empty());
+  }
+}
+
+TEST_CASE("training and lowering expose no parameter to writes that nobody sees") {
+  PreparedModel model = prepared();
+  nn::fit(model, small_dataset(16), {.batch = 4, .progress = false});
+  set_fake_quantize(model, FakeQuantState::validation);
+  run(model, images({2, 8, 8, 3}, 9));
+  for (const NamedParameter& p : model.named_state()) {
+    CAPTURE(p.name);
+    CHECK(!sinter::detail::Access::storage(p.value.tensor())->exposed());
+  }
+}
+
+TEST_CASE("what is frozen in the float network is frozen in the prepared one, and its training leaves it alone") {
+  for (const std::string batch_norm : {"fuse_bn", "with_bn"}) {
+    CAPTURE(batch_norm);
+    auto net = test::small_net();
+    for (NamedParameter& p : net.parameters()) p.value.tensor().set_requires_grad(p.name.starts_with("head"));
+    const auto check = [&](PreparedModel& model) {
+      std::vector<Tensor> before;
+      const auto parameters = model.parameters();
+      for (const NamedParameter& p : parameters) before.push_back(p.value.tensor().clone());
+      nn::fit(
+          model, small_dataset(16),
+          {.batch = 4, .optimizer = optim::SGD{{.lr = 0.1, .momentum = 0.9, .weight_decay = 0.1}}, .progress = false});
+      for (size_t i = 0; i < parameters.size(); ++i) {
+        CAPTURE(parameters[i].name);
+        const bool head = parameters[i].name.starts_with("head");
+        CHECK(parameters[i].value.tensor().requires_grad() == head);
+        CHECK(test::difference(parameters[i].value.tensor().detach(), before[i], 0, 0).empty() == !head);
+      }
+    };
+    PreparedModel model = prepare_qat(net, kExample, {.batch_norm = batch_norm});
+    check(model);
+    auto calibration = prepare_calibration(net, kExample, get_default_calib_qconfig());
+    calibration(images({4, 8, 8, 3}, 1));
+    PreparedModel from_calibration = prepare_qat(calibration, kExample, {.batch_norm = batch_norm});
+    check(from_calibration);
+  }
+}
+
+TEST_CASE("a constant of the network that is written after a validation counts in the next") {
+  struct Masked : nn::Module {
+    nn::Conv2d conv{{.in = 3, .out = 4, .kernel = 1}};
+    Tensor mask = Tensor::ones({4});
+    SINTER_CHILDREN(conv)
+    Tensor forward(const Tensor& x) const override { return relu(conv(x)) * mask; }
+  };
+  Masked net;
+  QConfig in_float;
+  in_float.run_in_float = true;
+  PreparedModel model = prepare_qat(net, kExample, {.by_type = {{"mul", in_float}}});
+  set_ranges(model);
+  set_fake_quantize(model, FakeQuantState::validation);
+  const Tensor x = images({2, 8, 8, 3}, 9);
+  const Tensor before = run(model, x);
+  net.mask.copy_from(Tensor::zeros({4}));
+  CHECK(!test::difference(run(model, x), before, 0, 1e-3).empty());
+  CHECK_SAME(run(model, x), Tensor::zeros(before.shape()));
 }

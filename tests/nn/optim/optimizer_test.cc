@@ -1,8 +1,10 @@
 #include "../../../nn/optim/optimizer.h"
 
+#include <cmath>
 #include <limits>
 
 #include "../../../nn/optim/adamw.h"
+#include "../../../nn/optim/clip.h"
 #include "../../../nn/optim/sgd.h"
 #include "../../support.h"
 
@@ -65,7 +67,7 @@ TEST_CASE("rules change the rate and decay of the parameters they match, the las
                         .weight_decay = 0.5,
                         .rules = {{.match = "*", .lr_scale = 0.5},
                                   {.match = optim::is_vector, .weight_decay = 0},
-                                  {.match = "b.*", .lr_scale = 7}}}};
+                                  {.match = [](const NamedParameter& p) { return p.name == "b"; }, .lr_scale = 7}}}};
   const auto parameters = two(0);
   CHECK(optimizer.settings(parameters[0]) == std::pair(0.5, 0.5));
   CHECK(optimizer.settings(parameters[1]) == std::pair(1.0, 0.0));
@@ -180,4 +182,33 @@ TEST_CASE("optimisers refuse options that make no sense") {
   CHECK_ERROR((optim::SGD{{.nesterov = true}}), "SGD: nesterov needs a momentum");
   CHECK_ERROR((optim::AdamW{{.beta1 = 1}}), "beta1");
   CHECK_ERROR((optim::AdamW{{.eps = -1}}), "eps");
+}
+
+TEST_CASE("a rule whose pattern is no parameter's name is an error with the nearest") {
+  const auto parameters = two();
+  optim::SGD optimizer{{.lr = 1, .rules = {{.match = "a.weigth", .lr_scale = 0}}}};
+  CHECK_ERROR(optimizer.step(parameters),
+              "optimizer: a rule's match 'a.weigth' is the name of no parameter; did you mean 'a.weight'?");
+  optim::SGD elsewhere{{.lr = 1, .rules = {{.match = "backbone.*", .lr_scale = 0}}}};
+  CHECK_ERROR(elsewhere.step(parameters), "'backbone.*' is the name of no parameter; there are a.weight, a.bias");
+  CHECK_SAME(parameters[0].value.tensor().detach(), Tensor::ones({2, 3}));
+  // A property may be nobody's.
+  optim::SGD vectors{{.lr = 1, .rules = {{.match = optim::is_vector, .weight_decay = 0}}}};
+  CHECK_NOTHROW(vectors.step({parameters[0]}));
+}
+
+TEST_CASE("what is frozen is left alone: no old gradient, decay or momentum moves it") {
+  auto parameters = two();
+  optim::SGD optimizer{{.lr = 1, .momentum = 0.9, .weight_decay = 0.5}};
+  optimizer.step(parameters);
+  Tensor frozen = parameters[0].value.tensor();
+  const Tensor before = frozen.detach().clone();
+  frozen.set_requires_grad(false);
+  CHECK(frozen.grad().defined());
+  optimizer.step(parameters);
+  CHECK_SAME(frozen.detach(), before);
+  // Nor does it count in the norm; and its gradient goes with the others.
+  CHECK(optim::gradient_norm(parameters) == doctest::Approx(std::sqrt(3.0)));
+  optim::zero_grad(parameters);
+  CHECK(!frozen.grad().defined());
 }
