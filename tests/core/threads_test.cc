@@ -40,12 +40,13 @@ Geometry drawn(Draw& draw, int64_t side, int64_t channels) {
 
 void check_convolutions(const std::vector<Geometry>& geometries) {
   for (size_t i = 0; i < geometries.size(); ++i) {
-    const auto& [x, weight, a] = geometries[i];
-    const std::string what = text(i, ": ", x, " ", weight, " ", a.stride.h, " ", a.stride.w, " ", a.padding.h, " ",
+    const Geometry& g = geometries[i];
+    const ConvAttributes& a = g.attributes;
+    const std::string what = text(i, ": ", g.x, " ", g.weight, " ", a.stride.h, " ", a.stride.w, " ", a.padding.h, " ",
                                   a.padding.w, " ", a.groups);
     CAPTURE(what);
-    std::vector<Tensor> operands{test::normal(x, 1), test::normal(weight, 2)};
-    if (i % 2 == 0) operands.push_back(test::normal({weight[0]}, 3));
+    std::vector<Tensor> operands{test::normal(g.x, 1), test::normal(g.weight, 2)};
+    if (i % 2 == 0) operands.push_back(test::normal({g.weight[0]}, 3));
     CHECK_THREADS(
         ([&](const std::vector<Tensor>& t) { return conv2d(t[0], t[1], t.size() == 3 ? t[2] : Tensor(), a); }),
         operands);
