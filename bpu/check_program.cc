@@ -40,6 +40,7 @@ Shape convolution_shape(const Program& p, const Instruction& step) {
   const Tensor& w = step.weight;
   const Shape image = x.rank() == 2 ? Shape{1, 1, 1, x[1]} : x;
   check(image.rank() == 4, "reads ", x, ", expected [1,H,W,C] or [1,C]");
+  check(a.linear == (x.rank() == 2), "reads ", x, a.linear ? ", expected [1,C]" : ", expected [1,H,W,C]");
   check(w.defined() && step.bias.defined() && step.weight_scales.defined(), "has no weights");
   check(w.dtype() == DType::int8 && w.rank() == 4 && w.elements() > 0 && a.groups >= 1 && w.size(3) <= image[3] &&
             w.size(3) * a.groups == image[3] && w.size(0) % a.groups == 0,
@@ -54,6 +55,10 @@ Shape convolution_shape(const Program& p, const Instruction& step) {
   quant::accumulator_reach(w, p.values[step.inputs[0]].grid(), "is refused");
   for (const Pair& pair : {a.stride, a.dilation, Pair{a.padding.h + 1, a.padding.w + 1}})
     check(pair.h >= 1 && pair.h <= kLargest && pair.w >= 1 && pair.w <= kLargest, "has a window of size ", pair);
+  if (a.linear)
+    check(w.size(1) == 1 && w.size(2) == 1 && a.stride == Pair{1} && a.padding == Pair{0} && a.dilation == Pair{1} &&
+              a.output_padding == Pair{0} && a.groups == 1 && !a.transposed,
+          "is a linear layer, and has a window");
   int64_t h = 0, width = 0;
   if (a.transposed) {
     check(x.rank() == 4 && image[1] >= 1 && image[1] <= kLargest && image[2] >= 1 && image[2] <= kLargest, "spreads ",

@@ -181,6 +181,11 @@ TEST_CASE("parts of a file that nothing checks elsewhere are checked") {
   for (const float scale : {NAN, kInfinity, -1.0f, 0.0f})
     refused([&](auto& p) { p.instructions[0].weight_scales = Tensor::full({8}, scale); },
             text("instruction 0 (conv) has the scale ", scale, " for weights"));
+  refused([](auto& p) { with_attributes(p, [](auto& a) { a.linear = true; }); }, "reads [1,17,15,3], expected [1,C]");
+  for (const FusedConvAttributes& a : {FusedConvAttributes{.padding = {126, 0}, .linear = true},
+                                       FusedConvAttributes{.stride = {3, 1}, .padding = {1, 0}, .linear = true}})
+    refused([&](auto& p) { p.instructions.back().op = std::make_shared<quant::FusedConv>(a); },
+            "is a linear layer, and has a window");
   refused([](auto& p) { p.instructions[0].table = Tensor::zeros({256}, DType::int8); }, "has a table");
   refused([](auto& p) { p.instructions[0].constants = {Tensor()}; }, "has constants");
   size_t pool = 0;
@@ -206,6 +211,7 @@ TEST_CASE("a dilation that a kernel of one value has does nothing, however large
   for (bpu::Instruction& step : p.instructions) {
     if (step.opcode != bpu::Opcode::conv || step.weight.size(1) != 1 || step.weight.size(2) != 1) continue;
     FusedConvAttributes a = static_cast<const quant::FusedConv&>(*step.op).attributes;
+    if (a.linear) continue;
     a.dilation = {1 << 20};
     step.op = std::make_shared<quant::FusedConv>(a);
     ++changed;
