@@ -1,6 +1,7 @@
 #include "conv.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 
 #include "../../core/autograd.h"
@@ -75,6 +76,49 @@ std::vector<int64_t> sums_of_abs(const Tensor& weight) {
   return sums;
 }
 
+// Channels first..first + count - 1 of `groups` each of pixels with `in` channels, or of weights with one group.
+void narrow(const int8_t* from, int64_t pixels, int64_t in, int64_t groups, int64_t first, int64_t count, int8_t* to) {
+  const int64_t group = in / groups;
+  for (int64_t i = 0; i < pixels * groups; ++i) std::copy_n(from + i * group + first, count, to + i * count);
+}
+
+// Cuts weights where every part takes the same input channels of all output channels: they are summed once, whatever
+// the number of parts. False where no such cut, at multiples of `kStep`, stays below the limit.
+bool cut_channels(const Tensor& weight, int64_t largest, int64_t at_once, IntegerWeights& result) {
+  constexpr int64_t kStep = 64;
+  const int64_t in = weight.size(-1), rows = weight.elements() / in, taps = rows / weight.size(0);
+  const int64_t least = largest * at_once / kExact + 1;
+  const int8_t* w = weight.data<int8_t>();
+  const auto& kernels = kernel::elementwise_kernels();
+  const int64_t most_parts = 2 * least;
+  for (int64_t width = (in / least + kStep - 1) / kStep * kStep;
+       width >= kStep && (in + width - 1) / width <= most_parts; width -= kStep) {
+    std::atomic<bool> fits{true};
+    parallel_for(weight.size(0), weight_grain(in * taps), [&](int64_t begin, int64_t end) {
+      for (int64_t o = begin; o < end && fits; ++o)
+        for (int64_t first = 0; first < in; first += width) {
+          int64_t sum = 0;
+          for (int64_t row = o * taps; row < (o + 1) * taps; ++row)
+            sum += kernels.sum_abs(w + row * in + first, std::min(width, in - first));
+          if (sum * at_once >= kExact) fits = false;
+        }
+    });
+    if (!fits) continue;
+    result.width = width;
+    for (int64_t first = 0; first < in; first += width) {
+      const int64_t count = std::min(width, in - first);
+      Tensor part = Tensor::empty(weight.shape().with(-1, count), DType::int8);
+      auto* out = part.mutable_data<int8_t>();
+      parallel_for(rows, weight_grain(count), [&](int64_t begin, int64_t end) {
+        narrow(w + begin * in, end - begin, in, 1, first, count, out + begin * count);
+      });
+      result.parts.push_back(part);
+    }
+    return true;
+  }
+  return false;
+}
+
 // Rotated weights [O,KH,KW,I] as those of columns.
 Tensor column_weights(const Tensor& weight) {
   const Shape& from = weight.shape();
@@ -116,6 +160,7 @@ IntegerWeights integer_weights(const Tensor& given, const Grid& x, bool keep, co
     result.parts.push_back(weight);
     return result;
   }
+  if (cut_channels(weight, *std::max_element(sums.begin(), sums.end()), at_once, result)) return result;
   const int64_t outputs = weight.size(0), each = weight.elements() / outputs;
   const int8_t* w = weight.data<int8_t>();
   const auto& kernels = kernel::elementwise_kernels();
@@ -144,13 +189,42 @@ IntegerWeights integer_weights(const Tensor& given, const Grid& x, bool keep, co
 
 namespace {
 
+// What one part reads: some input channels of every group, or all of them.
+struct PartChannels {
+  onednn::Convolution c;
+  int64_t first = 0, count;
+};
+PartChannels channels_of(const onednn::Convolution& c, const IntegerWeights& weights, size_t part) {
+  const int64_t all = c.in / c.groups;
+  PartChannels result{c, 0, all};
+  if (weights.width > 0) {
+    result.first = static_cast<int64_t>(part) * weights.width;
+    result.count = std::min(weights.width, all - result.first);
+    result.c.in = result.count * c.groups;
+  }
+  return result;
+}
+
 // The same for values that oneDNN reads at once: int8 or uint8.
 void convolve_parts(const onednn::Convolution& c, const Tensor& x, const IntegerWeights& weights, Tensor& acc) {
-  const Tensor source = onednn::has_vnni() ? x : to_float(x);
-  convolve(c, source, weights.parts[0], weights.keep, acc);
+  const Tensor source = onednn::has_vnni() || weights.width > 0 ? x : to_float(x);
+  const auto part = [&](size_t p, Tensor& to) {
+    const PartChannels of = channels_of(c, weights, p);
+    Tensor in = source;
+    if (weights.width > 0) {
+      in = Tensor::empty(x.shape().with(-1, of.c.in), x.dtype());
+      const auto* from = reinterpret_cast<const int8_t*>(sinter::detail::Access::storage(x)->data());
+      auto* narrowed = reinterpret_cast<int8_t*>(sinter::detail::Access::storage(in)->data());
+      parallel_for(x.elements() / c.in, weight_grain(of.c.in), [&](int64_t begin, int64_t end) {
+        narrow(from + begin * c.in, end - begin, c.in, c.groups, of.first, of.count, narrowed + begin * of.c.in);
+      });
+    }
+    convolve(of.c, in, weights.parts[p], weights.keep, to);
+  };
+  part(0, acc);
   for (size_t p = 1; p < weights.parts.size(); ++p) {
     Tensor more = Tensor::empty(acc.shape(), DType::int32);
-    convolve(c, source, weights.parts[p], weights.keep, more);
+    part(p, more);
     const auto* in = more.data<int32_t>();
     auto* out = acc.mutable_data<int32_t>();
     parallel_for(acc.elements(), 1 << 15,
@@ -225,18 +299,27 @@ bool in_slices(const onednn::Convolution& c, const Tensor& x, const Grid& grid, 
   const onednn::Convolution plain = transposed ? columns_of(c) : c;
   using Slices = onednn::ConvolutionSlices;
   std::vector<Slices> parts;
-  for (const Tensor& part : weights.parts)
-    parts.emplace_back(is_unsigned(grid.bounds) ? onednn::Kind::uint8_forward : onednn::Kind::int8_forward, plain, part,
-                       Slices::Options{.keep = weights.keep});
+  for (size_t p = 0; p < weights.parts.size(); ++p)
+    parts.emplace_back(is_unsigned(grid.bounds) ? onednn::Kind::uint8_forward : onednn::Kind::int8_forward,
+                       channels_of(plain, weights, p).c, weights.parts[p], Slices::Options{.keep = weights.keep});
   const auto* in = x.data<int8_t>();
   parts[0].for_each([&](int64_t slice, int64_t image) {
     const int64_t images = parts[0].images(slice), count = images * plain.out_image();
     Tensor sums = Tensor::empty({count}, DType::int32);
     auto* acc = sums.mutable_data<int32_t>();
-    parts[0].forward(slice, in + image * plain.image(), acc);
+    const auto forward = [&](size_t p, int32_t* to) {
+      const int8_t* from = in + image * plain.image();
+      if (weights.width == 0) return parts[p].forward(slice, from, to);
+      const PartChannels of = channels_of(plain, weights, p);
+      Tensor narrowed = Tensor::empty({images * of.c.image()}, DType::int8);
+      narrow(from, images * plain.height * plain.width, plain.in, plain.groups, of.first, of.count,
+             narrowed.mutable_data<int8_t>());
+      parts[p].forward(slice, narrowed.data<int8_t>(), to);
+    };
+    forward(0, acc);
     for (size_t p = 1; p < parts.size(); ++p) {
       Tensor more = Tensor::empty({count}, DType::int32);
-      parts[p].forward(slice, in + image * plain.image(), more.mutable_data<int32_t>());
+      forward(p, more.mutable_data<int32_t>());
       add(more.data<int32_t>(), count, acc);
     }
     if (!transposed) return f(image * c.out_image(), count, acc);

@@ -14,10 +14,11 @@ namespace sinter::quant {
 /// convolution, and these added up where they overlap.
 
 /// Quantised weights [O,...] (int8) that one convolution uses, cut into parts that oneDNN sums exactly: for every
-/// output channel sum |w| * max |x| < 2^24 in each part (SPEC.md, "Exact accumulators"). The parts have the shape of
-/// the whole, with zeros elsewhere, and add up to it.
+/// output channel sum |w| * max |x| < 2^24 in each part (SPEC.md, "Exact accumulators"). The parts have `width` of the
+/// input channels each, or, where that is 0, the shape of the whole with zeros elsewhere; they add up to it.
 struct IntegerWeights {
   std::vector<Tensor> parts;  ///< of [KH,KW,O,I] where they are for columns
+  int64_t width = 0;          ///< input channels (of a group) of each part, side by side; 0: of the whole
   int64_t reach = 0;          ///< largest sum |w| * max |x| of a channel
   bool keep = false;          ///< the weights stay the same over many calls: their reordered form is worth keeping
 };

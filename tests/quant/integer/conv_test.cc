@@ -355,23 +355,31 @@ TEST_CASE("weights are cut into parts only where a sum could reach 2^24") {
 TEST_CASE("the parts add up to the weights, and each is below 2^24") {
   Random random(7);
   for (const Bounds bounds : {Bounds{-128, 127}, Bounds{0, 127}, Bounds{0, 60}}) {
-    const Tensor weight = filled({4, 3, 3, 700}, {-128, 127}, Fill::mixed, random);
-    const IntegerWeights cut = integer_weights(weight, Grid{1, bounds}, false, "test");
-    CHECK(cut.parts.size() >= 2);
-    const int64_t each = weight.elements() / 4, reach = std::max<int64_t>(-bounds.low, bounds.high);
-    std::vector<int> sum(static_cast<size_t>(weight.elements()));
-    for (const Tensor& part : cut.parts) {
-      CHECK(part.shape() == weight.shape());
-      for (int64_t o = 0; o < 4; ++o) {
-        int64_t total = 0;
-        for (int64_t i = o * each; i < (o + 1) * each; ++i) {
-          total += std::abs(static_cast<int>(part.data<int8_t>()[i])) * reach;
-          sum[static_cast<size_t>(i)] += part.data<int8_t>()[i];
+    for (const int64_t in : {700, 45}) {
+      const int64_t kernel = in == 45 ? 12 : 3;  // 45: no 64 channels for each part
+      const Tensor weight = filled({4, kernel, kernel, in}, {-128, 127}, Fill::mixed, random);
+      const IntegerWeights cut = integer_weights(weight, Grid{1, bounds}, false, "test");
+      CHECK(cut.parts.size() >= 2);
+      CHECK((cut.width > 0) == (in == 700));
+      const int64_t reach = std::max<int64_t>(-bounds.low, bounds.high), width = cut.width > 0 ? cut.width : in;
+      std::vector<int> sum(static_cast<size_t>(weight.elements()));
+      for (size_t p = 0; p < cut.parts.size(); ++p) {
+        const Tensor& part = cut.parts[p];
+        const int64_t first = cut.width > 0 ? static_cast<int64_t>(p) * width : 0, count = part.size(-1);
+        CHECK(count == std::min(width, in - first));
+        for (int64_t o = 0; o < 4; ++o) {
+          int64_t total = 0;
+          for (int64_t i = 0; i < kernel * kernel * count; ++i) {
+            const int64_t row = o * kernel * kernel + i / count;
+            const int value = part.data<int8_t>()[row * count + i % count];
+            total += std::abs(value) * reach;
+            sum[static_cast<size_t>(row * in + first + i % count)] += value;
+          }
+          CHECK(total < (1 << 24));
         }
-        CHECK(total < (1 << 24));
       }
+      CHECK(std::equal(sum.begin(), sum.end(), weight.data<int8_t>()));
     }
-    CHECK(std::equal(sum.begin(), sum.end(), weight.data<int8_t>()));
   }
 }
 
