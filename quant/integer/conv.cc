@@ -151,28 +151,22 @@ void integer_convolution(const onednn::Convolution& c, const Tensor& x, const Gr
       weights, acc);
 }
 
-void integer_layer(const onednn::Convolution& c, const Tensor& x, const Grid& grid, const IntegerWeights& weights,
-                   const Tensor& skip, const Requantization& r, Tensor& y) {
-  if (y.elements() == 0) return;
+namespace {
+
+// f(first value of the result, count, their accumulators) for a few images at a time, on all threads; false where int8
+// cannot be summed so.
+template <class F>
+bool in_slices(const onednn::Convolution& c, const Tensor& x, const Grid& grid, const IntegerWeights& weights,
+               const F& f) {
+  if (!onednn::has_vnni() || x.dtype() == DType::int16) return false;
   using Slices = onednn::ConvolutionSlices;
   std::vector<Slices> parts;
-  const bool wide =
-      x.dtype() == DType::int16 || y.dtype() == DType::int16 || (skip.defined() && skip.dtype() == DType::int16);
-  if (onednn::has_vnni() && !wide)
-    for (const Tensor& part : weights.parts)
-      parts.emplace_back(is_unsigned(grid.bounds) ? onednn::Kind::uint8_forward : onednn::Kind::int8_forward, c, part,
-                         Slices::Options{.keep = weights.keep});
-  if (parts.empty()) {
-    Tensor acc = Tensor::empty(y.shape(), DType::int32);
-    integer_convolution(c, x, grid, weights, acc);
-    return requantize(acc, skip, r, y);
-  }
-  const Requantizer requantizer(r);
+  for (const Tensor& part : weights.parts)
+    parts.emplace_back(is_unsigned(grid.bounds) ? onednn::Kind::uint8_forward : onednn::Kind::int8_forward, c, part,
+                       Slices::Options{.keep = weights.keep});
   const auto* in = x.data<int8_t>();
-  const int8_t* added = skip.defined() ? skip.data<int8_t>() : nullptr;
-  auto* out = y.mutable_data<int8_t>();
   parts[0].for_each([&](int64_t slice, int64_t image) {
-    const int64_t count = parts[0].images(slice) * c.out_image(), first = image * c.out_image();
+    const int64_t count = parts[0].images(slice) * c.out_image();
     Tensor sums = Tensor::empty({count}, DType::int32);
     auto* acc = sums.mutable_data<int32_t>();
     parts[0].forward(slice, in + image * c.image(), acc);
@@ -181,8 +175,40 @@ void integer_layer(const onednn::Convolution& c, const Tensor& x, const Grid& gr
       parts[p].forward(slice, in + image * c.image(), more.mutable_data<int32_t>());
       add(more.data<int32_t>(), count, acc);
     }
-    requantizer.rows(count / c.out, acc, added == nullptr ? nullptr : added + first, out + first);
+    f(image * c.out_image(), count, acc);
   });
+  return true;
+}
+
+}  // namespace
+
+void integer_layer(const onednn::Convolution& c, const Tensor& x, const Grid& grid, const IntegerWeights& weights,
+                   const Tensor& skip, const Requantization& r, Tensor& y) {
+  if (y.elements() == 0) return;
+  if (y.dtype() == DType::int8 && (!skip.defined() || skip.dtype() == DType::int8)) {
+    const Requantizer requantizer(r);
+    const int8_t* added = skip.defined() ? skip.data<int8_t>() : nullptr;
+    auto* out = y.mutable_data<int8_t>();
+    if (in_slices(c, x, grid, weights, [&](int64_t first, int64_t count, const int32_t* acc) {
+          requantizer.rows(count / c.out, acc, added == nullptr ? nullptr : added + first, out + first);
+        }))
+      return;
+  }
+  Tensor acc = Tensor::empty(y.shape(), DType::int32);
+  integer_convolution(c, x, grid, weights, acc);
+  requantize(acc, skip, r, y);
+}
+
+void integer_head(const onednn::Convolution& c, const Tensor& x, const Grid& grid, const IntegerWeights& weights,
+                  const Dequantizer& d, Tensor& y) {
+  if (y.elements() == 0) return;
+  float* out = y.mutable_data<float>();
+  if (in_slices(c, x, grid, weights,
+                [&](int64_t first, int64_t count, const int32_t* acc) { d.values(count, acc, out + first); }))
+    return;
+  Tensor acc = Tensor::empty(y.shape(), DType::int32);
+  integer_convolution(c, x, grid, weights, acc);
+  d.all(acc, y);
 }
 
 }  // namespace sinter::quant

@@ -1,9 +1,11 @@
 #pragma once
 // Private: one rounding and one saturation per output value, over whole tensors.
 
+#include <span>
 #include <vector>
 
 #include "../../core/kernel/requantize.h"
+#include "../../core/repeated.h"
 #include "../../core/tensor.h"
 #include "../contract.h"
 
@@ -51,6 +53,24 @@ class Requantizer {
   std::vector<int32_t> bias_;
   std::vector<double> scale_, skip_scale_;
   kernel::RequantizeArguments arguments_;
+};
+
+/// What 1 of an accumulator is worth, by channel: double(s_x) * double(s_w).
+std::vector<double> accumulator_units(float x_scale, std::span<const float> weight_scales);
+
+/// Accumulators as real numbers: float((acc + bias) unit) by channel, in double.
+class Dequantizer {
+ public:
+  Dequantizer(const std::vector<int32_t>& bias, const std::vector<double>& unit);
+
+  /// `count` values that start with the first channel, by the calling thread.
+  void values(int64_t count, const int32_t* acc, float* y) const;
+  /// A whole tensor, on all threads.
+  void all(const Tensor& acc, Tensor& y) const;
+
+ private:
+  Repeated<double> bias_, unit_;
+  kernel::RealArguments arguments_;
 };
 
 }  // namespace sinter::quant
