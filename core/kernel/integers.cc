@@ -115,11 +115,11 @@ void product(const T* a, const T* b, double m, int64_t count, const Rounded& r, 
   round_all<double>(count, r, y, [=](int64_t i) { return static_cast<double>(a[i] * b[i]) * m; });
 }
 
-template <class T>
-void prelu(const T* x, const double* m, const double* n, int64_t count, const Rounded& r, T* y) {
-  round_all<double>(count, r, y, [=](int64_t i) {
-    const double above = m[i], below = n[i];  // both are read: otherwise it is a branch
-    return static_cast<double>(x[i]) * (x[i] > 0 ? above : below);
+template <class T, class F = typename Factor<T>::Type>
+void prelu(const T* x, const F* m, const F* n, int64_t count, const Rounded& r, T* y) {
+  round_all<F>(count, r, y, [=](int64_t i) {
+    const F above = m[i], below = n[i];  // both are read: otherwise it is a branch
+    return static_cast<F>(x[i]) * (x[i] > 0 ? above : below);
   });
 }
 

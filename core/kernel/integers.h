@@ -13,9 +13,20 @@ struct Rounded {
   bool half_up = false;
 };
 
+/// What holds the product of an integer and a factor of 17 bits.
+template <class T>
+struct Factor {
+  using Type = double;
+};
+template <>
+struct Factor<int8_t> {
+  using Type = float;
+};
+
 /// Of T, int8_t or int16_t.
 template <class T>
 struct IntegersOf {
+  using Factor = typename kernel::Factor<T>::Type;
   /// y[o][c] = the larger of itself and x[o step + c].
   void (*largest)(const T* x, int64_t step, int64_t channels, int64_t outputs, T* y);
   /// y += x
@@ -27,7 +38,7 @@ struct IntegersOf {
   /// y = a b m
   void (*product)(const T* a, const T* b, double m, int64_t count, const Rounded& r, T* y);
   /// y = x m where x is above 0, else x n, for an m and n beside each x.
-  void (*prelu)(const T* x, const double* m, const double* n, int64_t count, const Rounded& r, T* y);
+  void (*prelu)(const T* x, const Factor* m, const Factor* n, int64_t count, const Rounded& r, T* y);
   /// y[o][c] = x[low[o]][c] left[o] + x[high[o]][c] right[o], both [..][channels], within 32 bits.
   void (*blend_columns)(const T* x, const int64_t* low, const int64_t* high, const int32_t* left, const int32_t* right,
                         int64_t channels, int64_t outputs, int32_t* y);

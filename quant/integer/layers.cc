@@ -141,23 +141,28 @@ void look_up(const Tensor& table, const Tensor& x, Tensor& y) {
 
 void prelu(const Instruction& step, const Tensor& x, const Grid& grid, Rounding rounding, Tensor& y) {
   const auto same = [&]<class T>(const T*) {
-    std::vector<double> above, below;
+    using Factor = typename kernel::IntegersOf<T>::Factor;
+    std::vector<Factor> above, below;
     for (const Multiplier& by : step.rescale) {
-      above.push_back(factor(by));
-      below.push_back(skip_factor(by));
+      above.push_back(static_cast<Factor>(factor(by)));
+      below.push_back(static_cast<Factor>(skip_factor(by)));
     }
     const auto channels = static_cast<int64_t>(above.size());
-    const Repeated<double> m(above.data(), channels), n(below.data(), channels);
+    const Repeated<Factor> m(above.data(), channels), n(below.data(), channels);
     const T* in = x.data<T>();
     T* out = y.mutable_data<T>();
     parallel_for(x.elements(), kGrain, [&](int64_t begin, int64_t end) {
-      m.each(begin, end, [&](int64_t at, int64_t count, const double* beside) {
+      m.each(begin, end, [&](int64_t at, int64_t count, const Factor* beside) {
         kernel::integers_of(in).prelu(in + at, beside, n.data() + (beside - m.data()), count, rounded(grid, rounding),
                                       out + at);
       });
     });
   };
-  if (of_one_type(y, {x}, same)) return;
+  constexpr int64_t kFactor = 1 << 17;
+  const bool exact = std::all_of(step.rescale.begin(), step.rescale.end(), [](const Multiplier& by) {
+    return by.m < kFactor && by.skip < kFactor && by.skip > -kFactor;
+  });
+  if (exact && of_one_type(y, {x}, same)) return;
   Tensor above = Tensor::empty(x.shape(), DType::int32), below = Tensor::empty(x.shape(), x.dtype());
   with_integers(x, [&](const auto* in) {
     using X = std::remove_cvref_t<decltype(*in)>;
