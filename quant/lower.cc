@@ -3,8 +3,8 @@
 #include "../core/autograd.h"
 #include "../core/ops/view.h"
 #include "fused_conv.h"
+#include "integer/requantize.h"
 #include "layers.h"
-#include "ops/conv.h"
 
 namespace sinter::quant {
 
@@ -177,7 +177,7 @@ class Lowering {
         step.inputs.push_back(integers_of(*added));
         skip = program_.values[step.inputs[1]].grid();
       }
-      step.rescale = multipliers(node.name, program_.march, accumulator_units(weights.scales, x.scale), 1,
+      step.rescale = multipliers(node.name, program_.march, accumulator_units(x.scale, weights.scales), 1,
                                  step.inputs.size() == 2 ? &skip : nullptr, y.scale);
       y.bounds = output_bounds(conv.activation(), y.scale, program_.march.rounding, y.bounds);
     }

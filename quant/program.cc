@@ -1,5 +1,6 @@
 #include "program.h"
 
+#include "integer/requantize.h"
 #include "integer/values.h"
 
 namespace sinter::quant {
@@ -20,14 +21,12 @@ Tensor dequantize(const IntegerProgram& program, int value, const Tensor& intege
   const Value& v = program.values[value];
   if (v.dtype == DType::float32) return integers;
   if (v.is_integer()) return dequantize(integers, v.scale);
+  if (integers.dtype() == DType::float32) return integers;  // where the convolution went on to real numbers
   const Instruction& head = *program.producer(value);
-  const float x_scale = program.values[head.inputs[0]].scale;
-  const auto scales = head.weight_scales.values<float>();
-  const auto channels = static_cast<int64_t>(scales.size());
-  const auto* acc = integers.data<int32_t>();
+  const std::vector<double> units =
+      accumulator_units(program.values[head.inputs[0]].scale, head.weight_scales.values<float>());
   Tensor result = Tensor::empty(integers.shape());
-  float* out = result.mutable_data<float>();
-  for (int64_t i = 0; i < integers.elements(); ++i) out[i] = dequantize(acc[i], x_scale, scales[i % channels]);
+  Dequantizer(std::vector<int32_t>(units.size(), 0), units).all(integers, result);
   return result;
 }
 

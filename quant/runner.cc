@@ -1,7 +1,11 @@
 #include "runner.h"
 
+#include <optional>
+
 #include "../core/autograd.h"
 #include "../core/op_work.h"
+#include "../core/parallel.h"
+#include "../core/repeated.h"
 #include "fused_conv.h"
 #include "integer/conv.h"
 #include "integer/layers.h"
@@ -19,13 +23,18 @@ const FusedConvAttributes& conv_of(const Instruction& instruction) {
 struct Step {
   IntegerWeights weights;
   Requantization requantize;
+  std::optional<Dequantizer> dequantizer;  // of a high-precision output
 };
 
 void add_bias(const Instruction& step, Tensor& acc) {
   const auto bias = step.bias.values<int32_t>();
-  const auto channels = static_cast<int64_t>(bias.size());
+  const Repeated<int32_t> repeated(bias.data(), static_cast<int64_t>(bias.size()));
   auto* out = acc.mutable_data<int32_t>();
-  for (int64_t i = 0; i < acc.elements(); ++i) out[i] += bias[i % channels];
+  parallel_for(acc.elements(), 1 << 14, [&](int64_t begin, int64_t end) {
+    repeated.each(begin, end, [&](int64_t at, int64_t count, const int32_t* beside) {
+      for (int64_t i = 0; i < count; ++i) out[at + i] += beside[i];
+    });
+  });
 }
 
 }  // namespace
@@ -46,6 +55,9 @@ struct Runner::Prepared {
       step.weights = integer_weights(instruction.weight, x, true, y.name.c_str(), as_columns(conv_of(instruction)));
       const auto bias = instruction.bias.values<int32_t>();
       step.requantize = {{bias.begin(), bias.end()}, instruction.rescale, y.grid().bounds, program.march.rounding};
+      if (y.dtype == DType::int32)
+        step.dequantizer.emplace(step.requantize.bias,
+                                 accumulator_units(x.scale, instruction.weight_scales.values<float>()));
     }
     for (const int output : program.outputs) ++readers[output];
   }
@@ -68,15 +80,19 @@ struct Runner::Prepared {
     return work;
   }
 
-  Tensor convolve(size_t i, const std::vector<Tensor>& x, const Shape& shape) const {
+  // With `real`, accumulators become real numbers while they are in cache.
+  Tensor convolve(size_t i, const std::vector<Tensor>& x, const Shape& shape, bool real) const {
     const Instruction& instruction = program.instructions[i];
     const Value& y = program.values[instruction.output];
     const Grid grid = program.values[instruction.inputs[0]].grid();
     const auto& attributes = conv_of(instruction);
     const auto c = geometry(attributes, x[0].shape(), instruction.weight.shape(), shape);
     const Tensor source = spread(attributes, x[0]);
-    Tensor result = Tensor::empty(shape, y.dtype);
-    if (y.dtype == DType::int32) {
+    const bool head = y.dtype == DType::int32;
+    Tensor result = Tensor::empty(shape, head && real ? DType::float32 : y.dtype);
+    if (head && real) {
+      integer_head(c, source, grid, steps[i].weights, *steps[i].dequantizer, result);
+    } else if (head) {
       integer_convolution(c, source, grid, steps[i].weights, result);
       add_bias(instruction, result);
     } else {
@@ -96,14 +112,14 @@ struct Runner::Prepared {
     return call_all(instruction.op, std::move(operands))[0];
   }
 
-  Tensor run(size_t i, const std::vector<Tensor>& x) const {
+  Tensor run(size_t i, const std::vector<Tensor>& x, bool real = false) const {
     const Profiler::Scope scope([&] { return work(i, x); });
     const Instruction& instruction = program.instructions[i];
     const Value& value = program.values[instruction.output];
     const Shape shape = value.shape.with(0, x[0].size(0));
     switch (instruction.opcode) {
       case Opcode::conv:
-        return convolve(i, x, shape);
+        return convolve(i, x, shape, real);
       case Opcode::cpu:
         return run_float(instruction, x);
       case Opcode::quantize:
@@ -150,7 +166,7 @@ std::vector<Tensor> Runner::run(std::span<const Tensor> x, const Inspector& insp
     const Instruction& instruction = p.instructions[i];
     std::vector<Tensor> operands;
     for (const int input : instruction.inputs) operands.push_back(values[input]);
-    made(instruction.output, prepared_->run(i, operands));
+    made(instruction.output, prepared_->run(i, operands, !inspector));  // who inspects sees accumulators
     operands.clear();
     for (const int input : instruction.inputs)
       if (--readers[input] == 0) values[input] = {};

@@ -1,14 +1,7 @@
 #include "functions.h"
 
 #include "exp.h"
-
-// Before a loop: elements do not depend on each other. The compiler would ask at run time whether the arrays overlap
-// and take one element at a time where they are the same.
-#ifdef __clang__
-#define SINTER_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
-#else
-#define SINTER_INDEPENDENT _Pragma("GCC ivdep")
-#endif
+#include "independent.h"
 
 namespace sinter::kernel {
 

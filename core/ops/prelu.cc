@@ -1,8 +1,6 @@
 #include "prelu.h"
 
-#include <algorithm>
-#include <vector>
-
+#include "../repeated.h"
 #include "channels_last.h"
 #include "elementwise.h"
 #include "reduction.h"
@@ -18,34 +16,12 @@ Specs Prelu::infer(std::span<const Spec> x) const {
   return {x[0]};
 }
 
-namespace {
-
-// f(begin, count, weights beside the values from `begin` on) for ranges that cover x: weights are repeated, as a vector
-// may hold several times the channels.
-template <class F>
-void with_weights(const Tensor& x, const Tensor& weight, const F& f) {
-  constexpr int64_t kAtLeast = 1 << 10;
-  const int64_t channels = weight.elements();
-  if (x.elements() == 0) return;
-  const int64_t period = (kAtLeast + channels - 1) / channels * channels;
-  std::vector<float> repeated(static_cast<size_t>(period));
-  for (int64_t i = 0; i < period; i += channels) std::copy_n(weight.data<float>(), channels, repeated.begin() + i);
-  parallel_for(x.elements(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
-    while (begin < end) {
-      const int64_t first = begin % period, count = std::min(period - first, end - begin);
-      f(begin, count, repeated.data() + first);
-      begin += count;
-    }
-  });
-}
-
-}  // namespace
-
 void Prelu::forward(Inputs x, Outputs y, Context& context) const {
   const float* in = x[0].data<float>();
   float* out = y[0].mutable_data<float>();
-  with_weights(x[0], x[1], [&, prelu = kernel::functions().prelu](int64_t begin, int64_t count, const float* w) {
-    prelu(in + begin, w, count, out + begin);
+  const Repeated<float> weights(x[1].data<float>(), x[1].elements());
+  parallel_for(x[0].elements(), kElementwiseGrain, [&, prelu = kernel::functions().prelu](int64_t begin, int64_t end) {
+    weights.each(begin, end, [&](int64_t at, int64_t count, const float* w) { prelu(in + at, w, count, out + at); });
   });
   context.keep(x[0]);
   context.keep(x[1]);
@@ -66,8 +42,11 @@ void Prelu::backward(const Context& context, Outputs dy, Gradients& dx) const {
   if (!dx.wanted(0)) return;
   Tensor result = reuse_or_empty(dy[0]);
   float* out = result.mutable_data<float>();
-  with_weights(x, weight, [&](int64_t begin, int64_t count, const float* w) {
-    kernels.prelu_backward(in + begin, w, gradient + begin, count, out + begin);
+  const Repeated<float> weights(weight.data<float>(), weight.elements());
+  parallel_for(x.elements(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
+    weights.each(begin, end, [&](int64_t at, int64_t count, const float* w) {
+      kernels.prelu_backward(in + at, w, gradient + at, count, out + at);
+    });
   });
   dx.set(0, std::move(result));
 }

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <set>
 
-#include "../../core/parallel.h"
+#include "../../core/kernel/integers.h"
+#include "../../core/kernel/requantize.h"
+#include "pool_rows.h"
 
 namespace sinter::quant {
 
@@ -23,35 +25,56 @@ AvgPoolPlan::AvgPoolPlan(const AvgPoolAttributes& a, const Shape& x, const Shape
 
 namespace {
 
+// By the multiplier of a count of values, a row of outputs long.
+struct Scaled {
+  std::vector<int32_t> bias;
+  std::vector<std::vector<double>> scale;  // for each count
+
+  Scaled(const std::vector<Multiplier>& by, int64_t length) : bias(static_cast<size_t>(length), 0) {
+    for (const Multiplier& m : by) scale.emplace_back(bias.size(), std::ldexp(m.m, -m.shift));  // exact: see requantize
+  }
+};
+
+void rescale(kernel::RequantizeArguments a, int8_t* y) {
+  a.y = y;
+  kernel::requantize_kernels().run(a, 0, 1);
+}
+
+void rescale(const kernel::RequantizeArguments& a, int16_t* y) {
+  const Rounding rounding = a.half_up ? Rounding::half_up : Rounding::half_to_even;
+  for (int64_t i = 0; i < a.channels; ++i)
+    y[i] = static_cast<int16_t>(round_as(rounding, std::clamp(a.acc[i] * *a.scale, a.low, a.high)));
+}
+
 template <class X, class Y>
-void pool(const AvgPoolPlan& plan, const Tensor& x, const std::vector<Multiplier>& by, const Bounds& bounds,
-          Rounding rounding, Tensor& y) {
-  const int64_t height = x.size(1), width = x.size(2), channels = x.size(3);
-  const int64_t rows = y.size(1), columns = y.size(2);
+void pool(const AvgPoolAttributes& a, const AvgPoolPlan& plan, const Tensor& x, const std::vector<Multiplier>& by,
+          const Bounds& bounds, Rounding rounding, Tensor& y) {
+  const int64_t rows = y.size(1), columns = y.size(2), channels = y.size(3);
   const X* in = x.data<X>();
   Y* out = y.mutable_data<Y>();
-  parallel_for(y.size(0) * rows, 1, [&](int64_t begin, int64_t end) {
-    std::vector<int32_t> sums(static_cast<size_t>(channels));
-    for (int64_t task = begin; task < end; ++task) {
-      const int64_t row = task % rows;
-      const ops::Taps& v = plan.windows.rows[row];
-      for (int64_t column = 0; column < columns; ++column) {
-        const ops::Taps& h = plan.windows.columns[column];
-        std::fill(sums.begin(), sums.end(), 0);
-        for (int64_t i = v.begin; i < v.end; ++i)
-          for (int64_t j = h.begin; j < h.end; ++j) {
-            const X* from = in + ((task / rows * height + v.start + i) * width + h.start + j) * channels;
-            for (int64_t c = 0; c < channels; ++c) sums[c] += from[c];
-          }
-        const auto found = std::lower_bound(plan.counts.begin(), plan.counts.end(), plan.count(row, column));
-        const Multiplier& m = by[found - plan.counts.begin()];
-        const double scale = std::ldexp(m.m, -m.shift), low = bounds.low, high = bounds.high;  // exact: see requantize
-        Y* to = out + (task * columns + column) * channels;
-        for (int64_t c = 0; c < channels; ++c)
-          to[c] = static_cast<Y>(round_as(rounding, std::clamp(sums[c] * scale, low, high)));
-      }
-    }
-  });
+  const Scaled scaled(by, columns * channels);
+  // The index of a window's multiplier.
+  const auto which = [&](int64_t row, int64_t column) {
+    return std::lower_bound(plan.counts.begin(), plan.counts.end(), plan.count(row, column)) - plan.counts.begin();
+  };
+  each_pooled_row({a.kernel, a.stride, a.padding, 1, a.ceil_mode}, x.shape(), y.shape(), in, int32_t{0},
+                  kernel::integers_of(in).accumulate, kernel::integer_kernels().sums,
+                  [&](int64_t task, const int32_t* sums) {
+                    const int64_t row = task % rows;
+                    for (int64_t first = 0, last = 0; first < columns; first = last) {
+                      const auto index = which(row, first);
+                      while (last < columns && which(row, last) == index) ++last;
+                      kernel::RequantizeArguments part;
+                      part.acc = sums + first * channels;
+                      part.bias = scaled.bias.data();
+                      part.scale = scaled.scale[static_cast<size_t>(index)].data();
+                      part.channels = (last - first) * channels;
+                      part.low = bounds.low;
+                      part.high = bounds.high;
+                      part.half_up = rounding == Rounding::half_up;
+                      rescale(part, out + (task * columns + first) * channels);
+                    }
+                  });
 }
 
 }  // namespace
@@ -61,11 +84,11 @@ void integer_avg_pool(const AvgPoolAttributes& a, const Tensor& x, const std::ve
   const AvgPoolPlan plan(a, x.shape(), y.shape());
   const bool wide = x.dtype() == DType::int16;
   if (y.dtype() == DType::int16)
-    wide ? pool<int16_t, int16_t>(plan, x, by, bounds, rounding, y)
-         : pool<int8_t, int16_t>(plan, x, by, bounds, rounding, y);
+    wide ? pool<int16_t, int16_t>(a, plan, x, by, bounds, rounding, y)
+         : pool<int8_t, int16_t>(a, plan, x, by, bounds, rounding, y);
   else
-    wide ? pool<int16_t, int8_t>(plan, x, by, bounds, rounding, y)
-         : pool<int8_t, int8_t>(plan, x, by, bounds, rounding, y);
+    wide ? pool<int16_t, int8_t>(a, plan, x, by, bounds, rounding, y)
+         : pool<int8_t, int8_t>(a, plan, x, by, bounds, rounding, y);
 }
 
 }  // namespace sinter::quant

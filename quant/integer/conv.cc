@@ -376,4 +376,16 @@ void integer_layer(const onednn::Convolution& c, const Tensor& x, const Grid& gr
   requantize(acc, skip, r, y);
 }
 
+void integer_head(const onednn::Convolution& c, const Tensor& x, const Grid& grid, const IntegerWeights& weights,
+                  const Dequantizer& d, Tensor& y) {
+  if (y.elements() == 0) return;
+  float* out = y.mutable_data<float>();
+  if (in_slices(c, x, grid, weights,
+                [&](int64_t first, int64_t count, const int32_t* acc) { d.values(count, acc, out + first); }))
+    return;
+  Tensor acc = Tensor::empty(y.shape(), DType::int32);
+  integer_convolution(c, x, grid, weights, acc);
+  d.all(acc, y);
+}
+
 }  // namespace sinter::quant

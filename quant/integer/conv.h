@@ -44,4 +44,8 @@ void integer_convolution(const onednn::Convolution& c, const Tensor& x, const Gr
 void integer_layer(const onednn::Convolution& c, const Tensor& x, const Grid& grid, const IntegerWeights& weights,
                    const Tensor& skip, const Requantization& r, Tensor& y);
 
+/// y (float32) = conv(x, weight) as real numbers, likewise.
+void integer_head(const onednn::Convolution& c, const Tensor& x, const Grid& grid, const IntegerWeights& weights,
+                  const Dequantizer& d, Tensor& y);
+
 }  // namespace sinter::quant

@@ -1,7 +1,10 @@
 #include "layers.h"
 
+#include <algorithm>
+#include <initializer_list>
 #include <type_traits>
 
+#include "../../core/kernel/integers.h"
 #include "../../core/ops/concat.h"
 #include "../../core/ops/max_pool2d.h"
 #include "../../core/ops/pad.h"
@@ -9,6 +12,7 @@
 #include "../../core/ops/slice.h"
 #include "../../core/ops/view.h"
 #include "../../core/parallel.h"
+#include "../../core/repeated.h"
 #include "avg_pool.h"
 #include "max_pool.h"
 #include "requantize.h"
@@ -19,6 +23,8 @@
 namespace sinter::quant {
 
 namespace {
+
+constexpr int64_t kGrain = 1 << 14;  // values a thread takes at least
 
 // The sums over H and W of x [N,H,W,C], as int32 [N,C].
 template <class T>
@@ -51,9 +57,29 @@ void rescale(const Tensor& acc, const Tensor& skip, const std::vector<Multiplier
 template <class Y, class F, class... X>
 void map_integers(Tensor& y, const F& f, const X*... x) {
   Y* out = y.mutable_data<Y>();
-  parallel_for(y.elements(), 1 << 14, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) out[i] = f(x[i]...);
+  parallel_for(y.elements(), kGrain, [&](int64_t begin, int64_t end) {
+    // By value: a byte that is written might be any of what is captured.
+    [](Y* to, int64_t count, F g, const X*... from) {
+      for (int64_t i = 0; i < count; ++i) to[i] = g(from[i]...);
+    }(out + begin, end - begin, f, (x + begin)...);
   });
+}
+
+kernel::Rounded rounded(const Grid& grid, Rounding rounding) {
+  return {static_cast<double>(grid.bounds.low), static_cast<double>(grid.bounds.high), rounding == Rounding::half_up};
+}
+
+// m / 2^n and ms / 2^n, exact as in `requantize`.
+double factor(const Multiplier& by) { return std::ldexp(by.m, -by.shift); }
+double skip_factor(const Multiplier& by) { return std::ldexp(static_cast<double>(by.skip), -by.shift); }
+
+// Calls f with null pointers of the type of all these tensors, if they have one, and returns whether they do.
+template <class F>
+bool of_one_type(const Tensor& y, std::initializer_list<Tensor> x, const F& f) {
+  for (const Tensor& each : x)
+    if (each.dtype() != y.dtype()) return false;
+  y.dtype() == DType::int16 ? f(static_cast<const int16_t*>(nullptr)) : f(static_cast<const int8_t*>(nullptr));
+  return true;
 }
 
 // Calls f with the elements of a tensor of int8 or int16.
@@ -62,7 +88,29 @@ void with_integers(const Tensor& x, const F& f) {
   x.dtype() == DType::int16 ? f(x.data<int16_t>()) : f(x.data<int8_t>());
 }
 
-Tensor products(const Tensor& a, const Tensor& b) {
+// y = a m + b ms, or, without b, a m.
+void add(const Tensor& a, const Tensor& b, const Multiplier& by, const Grid& grid, Rounding rounding, Tensor& y) {
+  const auto same = [&]<class T>(const T*) {
+    const T *p = a.data<T>(), *q = b.defined() ? b.data<T>() : nullptr;
+    T* out = y.mutable_data<T>();
+    parallel_for(y.elements(), kGrain, [&](int64_t begin, int64_t end) {
+      kernel::integers_of(p).weighted(p + begin, factor(by), q == nullptr ? q : q + begin, skip_factor(by), end - begin,
+                                      rounded(grid, rounding), out + begin);
+    });
+  };
+  if (!of_one_type(y, {a, b.defined() ? b : a}, same)) rescale(widen(a), b, {by}, grid, rounding, y);
+}
+
+void multiply(const Tensor& a, const Tensor& b, const Multiplier& by, const Grid& grid, Rounding rounding, Tensor& y) {
+  const auto same = [&]<class T>(const T*) {
+    const T *p = a.data<T>(), *q = b.data<T>();
+    T* out = y.mutable_data<T>();
+    parallel_for(y.elements(), kGrain, [&](int64_t begin, int64_t end) {
+      kernel::integers_of(p).product(p + begin, q + begin, factor(by), end - begin, rounded(grid, rounding),
+                                     out + begin);
+    });
+  };
+  if (of_one_type(y, {a, b}, same)) return;
   Tensor acc = Tensor::empty(a.shape(), DType::int32);
   with_integers(a, [&](const auto* p) {
     with_integers(b, [&](const auto* q) {
@@ -70,21 +118,51 @@ Tensor products(const Tensor& a, const Tensor& b) {
           acc, [](int32_t v, int32_t w) { return v * w; }, p, q);
     });
   });
-  return acc;
+  rescale(acc, {}, {by}, grid, rounding, y);
 }
 
 void look_up(const Tensor& table, const Tensor& x, Tensor& y) {
+  if (x.dtype() == DType::int8 && table.dtype() == DType::int8) {
+    const int8_t *in = x.data<int8_t>(), *entries = table.data<int8_t>();
+    auto* out = y.mutable_data<int8_t>();
+    return parallel_for(x.elements(), kGrain, [&](int64_t begin, int64_t end) {
+      kernel::integer_kernels().look_up(entries, in + begin, end - begin, out + begin);
+    });
+  }
   with_integers(x, [&](const auto* in) {
     const int32_t first = -static_cast<int32_t>(table.elements() / 2);
     with_integers(table, [&](const auto* entries) {
       using Entry = std::remove_cvref_t<decltype(*entries)>;
       map_integers<Entry>(
-          y, [&](int32_t q) { return entries[q - first]; }, in);
+          y, [=](int32_t q) { return entries[q - first]; }, in);
     });
   });
 }
 
 void prelu(const Instruction& step, const Tensor& x, const Grid& grid, Rounding rounding, Tensor& y) {
+  const auto same = [&]<class T>(const T*) {
+    using Factor = typename kernel::IntegersOf<T>::Factor;
+    std::vector<Factor> above, below;
+    for (const Multiplier& by : step.rescale) {
+      above.push_back(static_cast<Factor>(factor(by)));
+      below.push_back(static_cast<Factor>(skip_factor(by)));
+    }
+    const auto channels = static_cast<int64_t>(above.size());
+    const Repeated<Factor> m(above.data(), channels), n(below.data(), channels);
+    const T* in = x.data<T>();
+    T* out = y.mutable_data<T>();
+    parallel_for(x.elements(), kGrain, [&](int64_t begin, int64_t end) {
+      m.each(begin, end, [&](int64_t at, int64_t count, const Factor* beside) {
+        kernel::integers_of(in).prelu(in + at, beside, n.data() + (beside - m.data()), count, rounded(grid, rounding),
+                                      out + at);
+      });
+    });
+  };
+  constexpr int64_t kFactor = 1 << 17;
+  const bool exact = std::all_of(step.rescale.begin(), step.rescale.end(), [](const Multiplier& by) {
+    return by.m < kFactor && by.skip < kFactor && by.skip > -kFactor;
+  });
+  if (exact && of_one_type(y, {x}, same)) return;
   Tensor above = Tensor::empty(x.shape(), DType::int32), below = Tensor::empty(x.shape(), x.dtype());
   with_integers(x, [&](const auto* in) {
     using X = std::remove_cvref_t<decltype(*in)>;
@@ -103,7 +181,7 @@ void concat(const Instruction& step, std::span<const Tensor> x, const Grid& grid
   for (size_t i = 0; i < x.size(); ++i) {
     const Shape& shape = x[i].shape();
     Tensor part = Tensor::empty(shape, y.dtype());
-    if (part.elements() > 0) rescale(widen(x[i]), {}, {step.rescale[i]}, grid, rounding, part);
+    if (part.elements() > 0) add(x[i], {}, step.rescale[i], grid, rounding, part);
     copy_strided({{shape.begin(), shape.end()}, strides_of(shape), strides, 0, at}, part, y);
     at += shape[axis] * strides[axis];
   }
@@ -121,7 +199,10 @@ void pad(const PadAttributes& a, const Tensor& x, const Grid& grid, Rounding rou
   const int32_t border = quantize(static_cast<float>(a.value), 1.0f / grid.scale, grid.bounds, rounding);
   with_integers(x, [&](const auto* in) {
     using X = std::remove_cvref_t<decltype(*in)>;
-    map_integers<X>(y, [border] { return static_cast<X>(border); });
+    X* out = y.mutable_data<X>();
+    parallel_for(y.elements(), kGrain, [out, value = static_cast<X>(border)](int64_t begin, int64_t end) {
+      std::fill(out + begin, out + end, value);
+    });
   });
   StridedCopy by{{x.shape().begin(), x.shape().end()}, strides_of(x.shape()), strides_of(y.shape())};
   for (size_t axis = 0; axis < a.before.size(); ++axis) by.to += a.before[axis] * by.to_strides[axis];
@@ -156,10 +237,10 @@ Tensor run_layer(const Instruction& step, std::span<const Tensor> x, const Shape
   if (y.elements() == 0) return y;
   switch (step.opcode) {
     case Opcode::add:
-      rescale(widen(expanded(x[0], shape)), expanded(x[1], shape), step.rescale, grid, rounding, y);
+      add(expanded(x[0], shape), expanded(x[1], shape), step.rescale[0], grid, rounding, y);
       return y;
     case Opcode::mul:
-      rescale(products(expanded(x[0], shape), expanded(x[1], shape)), {}, step.rescale, grid, rounding, y);
+      multiply(expanded(x[0], shape), expanded(x[1], shape), step.rescale[0], grid, rounding, y);
       return y;
     case Opcode::mean:
       rescale(x[0].dtype() == DType::int16 ? sums_of_images<int16_t>(x[0]) : sums_of_images<int8_t>(x[0]), {},

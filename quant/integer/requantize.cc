@@ -116,18 +116,35 @@ void requantize(const Tensor& acc, const Tensor& skip, const Requantization& r, 
   Requantizer(r).all(acc, skip, y, &by, &mask);
 }
 
-void dequantize(const Tensor& acc, std::span<const int32_t> bias, std::span<const double> unit, Tensor& y) {
-  const std::vector<double> real_bias(bias.begin(), bias.end());
-  kernel::RealArguments a;
+std::vector<double> accumulator_units(float x_scale, std::span<const float> weight_scales) {
+  std::vector<double> units;
+  for (const float scale : weight_scales) units.push_back(static_cast<double>(x_scale) * static_cast<double>(scale));
+  return units;
+}
+
+Dequantizer::Dequantizer(const std::vector<int32_t>& bias, const std::vector<double>& unit)
+    : bias_(bias.data(), static_cast<int64_t>(bias.size())), unit_(unit.data(), static_cast<int64_t>(unit.size())) {
+  arguments_.channels = unit_.size();
+  arguments_.low = -INFINITY;
+  arguments_.high = INFINITY;
+}
+
+void Dequantizer::values(int64_t count, const int32_t* acc, float* y) const {
+  kernel::RealArguments a = arguments_;
+  a.acc = acc;
+  a.bias = bias_.data();
+  a.unit = unit_.data();
+  kernel::requantize_kernels().real(a, 0, count, y);
+}
+
+void Dequantizer::all(const Tensor& acc, Tensor& y) const {
+  kernel::RealArguments a = arguments_;
   a.acc = acc.data<int32_t>();
-  a.bias = real_bias.data();
-  a.unit = unit.data();
-  a.channels = static_cast<int64_t>(unit.size());
-  a.low = -INFINITY;
-  a.high = INFINITY;
+  a.bias = bias_.data();
+  a.unit = unit_.data();
   float* out = y.mutable_data<float>();
-  const auto& kernels = kernel::requantize_kernels();
-  parallel_for(acc.elements(), 1 << 14, [&](int64_t begin, int64_t end) { kernels.real(a, begin, end, out + begin); });
+  parallel_for(acc.elements(), 1 << 14,
+               [&](int64_t begin, int64_t end) { kernel::requantize_kernels().real(a, begin, end, out + begin); });
 }
 
 }  // namespace sinter::quant

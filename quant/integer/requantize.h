@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "../../core/kernel/requantize.h"
+#include "../../core/repeated.h"
 #include "../../core/tensor.h"
 #include "../contract.h"
 
@@ -36,9 +37,6 @@ void requantize(const Tensor& acc, const Tensor& skip, const Requantization& r, 
 void requantize(const Tensor& acc, const Tensor& skip, const Requantization& r, Tensor& y, const GradientMask& by,
                 Tensor& mask);
 
-/// What accumulators [...,O] stand for, float32: the contract's `dequantize` of acc + bias[c], by units s_x s_w[c].
-void dequantize(const Tensor& acc, std::span<const int32_t> bias, std::span<const double> unit, Tensor& y);
-
 /// A requantisation to int8 as the kernels want it, for pieces of a tensor.
 class Requantizer {
  public:
@@ -58,6 +56,24 @@ class Requantizer {
   std::vector<int32_t> bias_;
   std::vector<double> scale_, skip_scale_;
   kernel::RequantizeArguments arguments_;
+};
+
+/// What 1 of an accumulator is worth, by channel: double(s_x) * double(s_w).
+std::vector<double> accumulator_units(float x_scale, std::span<const float> weight_scales);
+
+/// Accumulators as real numbers: float((acc + bias) unit) by channel, in double.
+class Dequantizer {
+ public:
+  Dequantizer(const std::vector<int32_t>& bias, const std::vector<double>& unit);
+
+  /// `count` values that start with the first channel, by the calling thread.
+  void values(int64_t count, const int32_t* acc, float* y) const;
+  /// A whole tensor, on all threads.
+  void all(const Tensor& acc, Tensor& y) const;
+
+ private:
+  Repeated<double> bias_, unit_;
+  kernel::RealArguments arguments_;
 };
 
 }  // namespace sinter::quant

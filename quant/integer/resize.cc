@@ -1,7 +1,12 @@
 #include "resize.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
+#include <limits>
+#include <vector>
 
+#include "../../core/kernel/integers.h"
 #include "../../core/ops/resize_taps.h"
 #include "../../core/parallel.h"
 
@@ -9,41 +14,85 @@ namespace sinter::quant {
 
 namespace {
 
-double weight_of(const ops::ResizeTap& tap) {
-  return round_as(Rounding::half_to_even, std::ldexp(tap.fraction, kResizeBits));
+int32_t weight_of(const ops::ResizeTap& tap) {
+  return static_cast<int32_t>(round_as(Rounding::half_to_even, std::ldexp(tap.fraction, kResizeBits)));
+}
+
+// At how many low bits the weights along an axis are 0.
+int zeros(const std::vector<ops::ResizeTap>& taps) {
+  uint32_t any = 1 << kResizeBits;
+  for (const ops::ResizeTap& tap : taps) any |= static_cast<uint32_t>(weight_of(tap));
+  return std::countr_zero(any);
+}
+
+template <class T>
+void nearest(const ops::ResizePlan& plan, const Tensor& x, Tensor& y) {
+  const int64_t height = x.size(1), width = x.size(2), channels = x.size(3);
+  const int64_t rows = y.size(1), columns = y.size(2);
+  const T* in = x.data<T>();
+  T* out = y.mutable_data<T>();
+  parallel_for(y.size(0) * rows, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const T* from = in + (row / rows * height + plan.rows[row % rows].low) * width * channels;
+      T* to = out + row * columns * channels;
+      for (int64_t column = 0; column < columns; ++column)
+        std::copy_n(from + plan.columns[column].low * channels, channels, to + column * channels);
+    }
+  });
+}
+
+// Along the rows of x first, whose sums several rows of y share.
+template <class T>
+void bilinear(const ops::ResizePlan& plan, const Tensor& x, Rounding rounding, Tensor& y) {
+  const int64_t height = x.size(1), width = x.size(2), channels = x.size(3);
+  const int64_t rows = y.size(1), columns = y.size(2), line = columns * channels;
+  constexpr int32_t kOne = 1 << kResizeBits;
+  const double unit = std::ldexp(1.0, -2 * kResizeBits);
+  std::vector<int64_t> low, high;
+  std::vector<int32_t> left, right;
+  for (const ops::ResizeTap& tap : plan.columns) {
+    low.push_back(tap.low);
+    high.push_back(tap.high);
+    right.push_back(weight_of(tap));
+    left.push_back(kOne - right.back());
+  }
+  // Weights that are multiples of powers of two, as those of a factor of 2, leave products of fewer bits.
+  const bool in_float = sizeof(T) == 1 && zeros(plan.rows) + zeros(plan.columns) >= 7 + 2 * kResizeBits - 24;
+  const T* in = x.data<T>();
+  T* out = y.mutable_data<T>();
+  const auto& kernels = kernel::integers_of(in);
+  const kernel::Rounded all{std::numeric_limits<T>::min(), std::numeric_limits<T>::max(),
+                            rounding == Rounding::half_up};
+  const int64_t grain = std::max<int64_t>(1, (1 << 14) / std::max<int64_t>(1, line));
+  parallel_for(y.size(0) * rows, grain, [&](int64_t begin, int64_t end) {
+    // The sums of two rows of x, and which they are.
+    std::array<std::vector<int32_t>, 2> sums{std::vector<int32_t>(static_cast<size_t>(line)),
+                                             std::vector<int32_t>(static_cast<size_t>(line))};
+    std::array<int64_t, 2> held{-1, -1};
+    const auto sums_of = [&](int64_t row, int64_t other) {
+      if (held[0] == row) return sums[0].data();
+      if (held[1] == row) return sums[1].data();
+      const size_t place = held[0] == other ? 1 : 0;
+      held[place] = row;
+      kernels.blend_columns(in + row * width * channels, low.data(), high.data(), left.data(), right.data(), channels,
+                            columns, sums[place].data());
+      return sums[place].data();
+    };
+    for (int64_t row = begin; row < end; ++row) {
+      const ops::ResizeTap& v = plan.rows[row % rows];
+      const int64_t upper = row / rows * height + v.low, lower = row / rows * height + v.high;
+      const int32_t down = weight_of(v);
+      const int32_t* above = sums_of(upper, lower);
+      const int32_t* below = sums_of(lower, upper);
+      kernels.blend_rows(above, below, (kOne - down) * unit, down * unit, in_float, line, all, out + row * line);
+    }
+  });
 }
 
 template <class T>
 void resize(const ResizeAttributes& a, const Tensor& x, Rounding rounding, Tensor& y) {
   const ops::ResizePlan plan(a, x.shape(), y.shape());
-  const int64_t height = x.size(1), width = x.size(2), channels = x.size(3);
-  const int64_t rows = y.size(1), columns = y.size(2);
-  const bool bilinear = a.mode == "bilinear";
-  const double one = std::ldexp(1.0, kResizeBits), unit = std::ldexp(1.0, -2 * kResizeBits);
-  const T* in = x.data<T>();
-  T* out = y.mutable_data<T>();
-  parallel_for(y.size(0) * rows, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      const ops::ResizeTap& v = plan.rows[row % rows];
-      const T* upper = in + (row / rows * height + v.low) * width * channels;
-      const T* lower = in + (row / rows * height + v.high) * width * channels;
-      const double down = weight_of(v), up = one - down;
-      for (int64_t column = 0; column < columns; ++column) {
-        const ops::ResizeTap& h = plan.columns[column];
-        T* to = out + (row * columns + column) * channels;
-        if (!bilinear) {
-          std::copy_n(upper + h.low * channels, channels, to);
-          continue;
-        }
-        const T *p = upper + h.low * channels, *q = upper + h.high * channels;
-        const T *r = lower + h.low * channels, *s = lower + h.high * channels;
-        const double right = weight_of(h), left = one - right;
-        const double wp = up * left, wq = up * right, wr = down * left, ws = down * right;
-        for (int64_t c = 0; c < channels; ++c)
-          to[c] = static_cast<T>(round_as(rounding, (p[c] * wp + q[c] * wq + r[c] * wr + s[c] * ws) * unit));
-      }
-    }
-  });
+  a.mode == "bilinear" ? bilinear<T>(plan, x, rounding, y) : nearest<T>(plan, x, y);
 }
 
 }  // namespace

@@ -33,30 +33,69 @@ StridedCopy merged(const StridedCopy& by) {
   return result;
 }
 
+// A known step lets the compiler use vectors.
+template <int kStep, class T>
+void gather(const T* __restrict from, int64_t count, T* __restrict to) {
+  for (int64_t k = 0; k < count; ++k) to[k] = from[k * kStep];
+}
+
 template <class T>
-void copy(const StridedCopy& by, const T* x, T* y) {
+void copy_run(const T* from, int64_t from_step, T* to, int64_t to_step, int64_t count) {
+  if (to_step == 1 && from_step == 4) return gather<4>(from, count, to);
+  if (to_step == 1 && from_step == 9) return gather<9>(from, count, to);
+  if (from_step == 1 && to_step == 1)
+    std::copy_n(from, count, to);
+  else if (from_step == 0 && to_step == 1)
+    std::fill_n(to, count, *from);
+  else
+    for (int64_t k = 0; k < count; ++k) to[k * to_step] = from[k * from_step];
+}
+
+// f(where in x, where in y) for every index of all axes but the last; of `elements` each.
+template <class F>
+void each_run(const StridedCopy& by, int64_t elements, const F& f) {
   constexpr int64_t kGrain = 1 << 14;
   const size_t last = by.sizes.size() - 1;
-  const int64_t run = by.sizes[last], from_step = by.from_strides[last], to_step = by.to_strides[last];
   int64_t runs = 1;
   for (size_t axis = 0; axis < last; ++axis) runs *= by.sizes[axis];
-  parallel_for(runs, std::max<int64_t>(1, kGrain / std::max<int64_t>(run, 1)), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const T* from = x + by.from;
-      T* to = y + by.to;
-      int64_t index = i;
-      for (size_t axis = last; axis-- > 0;) {
-        from += index % by.sizes[axis] * by.from_strides[axis];
-        to += index % by.sizes[axis] * by.to_strides[axis];
-        index /= by.sizes[axis];
-      }
-      if (from_step == 1 && to_step == 1)
-        std::copy_n(from, run, to);
-      else if (from_step == 0 && to_step == 1)
-        std::fill_n(to, run, *from);
-      else
-        for (int64_t k = 0; k < run; ++k) to[k * to_step] = from[k * from_step];
+  parallel_for(runs, std::max<int64_t>(1, kGrain / std::max<int64_t>(elements, 1)), [&](int64_t begin, int64_t end) {
+    // Where the first run starts; each next one by counting, as divisions take longer than a short run.
+    std::vector<int64_t> index(last);
+    int64_t from = by.from, to = by.to, rest = begin;
+    for (size_t axis = last; axis-- > 0;) {
+      index[axis] = rest % by.sizes[axis];
+      rest /= by.sizes[axis];
+      from += index[axis] * by.from_strides[axis];
+      to += index[axis] * by.to_strides[axis];
     }
+    for (int64_t i = begin; i < end; ++i) {
+      f(from, to);
+      for (size_t axis = last; axis-- > 0;) {
+        from += by.from_strides[axis];
+        to += by.to_strides[axis];
+        if (++index[axis] < by.sizes[axis]) break;
+        from -= index[axis] * by.from_strides[axis];
+        to -= index[axis] * by.to_strides[axis];
+        index[axis] = 0;
+      }
+    }
+  });
+}
+
+template <class T>
+void copy(const StridedCopy& by, const T* x, T* y) {
+  const size_t last = by.sizes.size() - 1;
+  const int64_t run = by.sizes[last], from_step = by.from_strides[last], to_step = by.to_strides[last];
+  StridedCopy rows = by;
+  int64_t all = run;
+  if (last > 0 && to_step == 1 && by.from_strides[last - 1] == 0 && by.to_strides[last - 1] == run) {
+    // One run over and over: the first, then by doubling.
+    all *= by.sizes[last - 1];
+    for (auto* of : {&rows.sizes, &rows.from_strides, &rows.to_strides}) of->erase(of->end() - 2);
+  }
+  each_run(rows, all, [&](int64_t from, int64_t to) {
+    copy_run(x + from, from_step, y + to, to_step, run);
+    for (int64_t done = run; done < all; done *= 2) std::copy_n(y + to, std::min(done, all - done), y + to + done);
   });
 }
 

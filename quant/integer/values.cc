@@ -5,6 +5,7 @@
 
 #include "../../core/kernel/bits.h"
 #include "../../core/kernel/elementwise.h"
+#include "../../core/kernel/integers.h"
 #include "../../core/parallel.h"
 
 namespace sinter::quant {
@@ -97,7 +98,10 @@ void map_as(const Tensor& x, Tensor& y, const F& f) {
   const From* in = x.data<From>();
   T* out = y.mutable_data<T>();
   parallel_for(x.elements(), kGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) out[i] = static_cast<T>(f(in[i]));
+    // By value: a byte that is written might be any of what is captured.
+    [](const From* from, T* to, int64_t count, F g) {
+      for (int64_t i = 0; i < count; ++i) to[i] = static_cast<T>(g(from[i]));
+    }(in + begin, out + begin, end - begin, f);
   });
 }
 
@@ -120,11 +124,22 @@ Tensor widen(const Tensor& q) {
   return y;
 }
 
+namespace {
+
+template <class T>
+void clamp_as(const Tensor& x, const Bounds& bounds, Tensor& y) {
+  const T* in = x.data<T>();
+  T* out = y.mutable_data<T>();
+  const auto low = static_cast<T>(bounds.low), high = static_cast<T>(bounds.high);
+  parallel_for(x.elements(), kGrain, [&](int64_t begin, int64_t end) {
+    kernel::integers_of(in).clamp(in + begin, end - begin, low, high, out + begin);
+  });
+}
+
+}  // namespace
+
 void clamp(const Tensor& x, const Bounds& bounds, Tensor& y) {
-  const auto limit = [&](auto v) {
-    return std::clamp(v, static_cast<decltype(v)>(bounds.low), static_cast<decltype(v)>(bounds.high));
-  };
-  x.dtype() == DType::int16 ? map_as<int16_t, int16_t>(x, y, limit) : map_as<int8_t, int8_t>(x, y, limit);
+  x.dtype() == DType::int16 ? clamp_as<int16_t>(x, bounds, y) : clamp_as<int8_t>(x, bounds, y);
 }
 
 }  // namespace sinter::quant

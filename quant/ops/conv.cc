@@ -72,12 +72,6 @@ Tensor learned_gradient(const Learning& learning, const Tensor& weight, const st
 
 }  // namespace
 
-std::vector<double> accumulator_units(const std::vector<float>& weight_scales, float x_scale) {
-  std::vector<double> units;
-  for (const float scale : weight_scales) units.push_back(static_cast<double>(x_scale) * scale);
-  return units;
-}
-
 Specs QuantizedConv::infer(std::span<const Spec> inputs) const {
   check(inputs[0].dtype == x.dtype, name(), ": input is ", inputs[0], ", expected ", x.dtype);
   const Specs y = FusedConv(conv).infer(real_specs(inputs, adds));
@@ -109,14 +103,15 @@ void QuantizedConv::forward(Inputs inputs, Outputs y, Context& context) const {
     quantize_output(node, *pass,
                     {.acc = acc,
                      .bias = quantized.bias,
-                     .unit = accumulator_units(quantized.scales, x.scale),
+                     .unit = accumulator_units(x.scale, quantized.scales),
                      .skip = adds ? inputs[3] : Tensor(),
                      .skip_grid = skip,
                      .activation = activation_named(conv.activation)},
                     *output, y[0], context);
   } else {
-    dequantize(acc, factors.empty() ? quantized.bias : std::vector<int32_t>(channels, 0),
-               accumulator_units(scales, x.scale), y[0]);
+    Dequantizer(factors.empty() ? quantized.bias : std::vector<int32_t>(channels, 0),
+                accumulator_units(x.scale, scales))
+        .all(acc, y[0]);
     if (!factors.empty()) ops::broadcast_map(y[0], inputs[2], y[0], [](float v, float b) { return v + b; });
   }
   if (weights_learning) {

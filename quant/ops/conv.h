@@ -41,7 +41,4 @@ struct QuantizedConv final : Op {
   Found sliced_gradients(const Context& context, Tensor& dy, const Wanted& wanted) const;
 };
 
-/// The units of a convolution's accumulators: s_x s_w[c].
-std::vector<double> accumulator_units(const std::vector<float>& weight_scales, float x_scale);
-
 }  // namespace sinter::quant
