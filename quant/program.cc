@@ -1,5 +1,6 @@
 #include "program.h"
 
+#include "contract_inline.h"
 #include "integer/values.h"
 
 namespace sinter::quant {
@@ -27,7 +28,7 @@ Tensor dequantize(const IntegerProgram& program, int value, const Tensor& intege
   const auto* acc = integers.data<int32_t>();
   Tensor result = Tensor::empty(integers.shape());
   float* out = result.mutable_data<float>();
-  for (int64_t i = 0; i < integers.elements(); ++i) out[i] = dequantize(acc[i], x_scale, scales[i % channels]);
+  for (int64_t i = 0; i < integers.elements(); ++i) out[i] = inlined::dequantize(acc[i], x_scale, scales[i % channels]);
   return result;
 }
 

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "../../core/parallel.h"
+#include "../contract_inline.h"
 
 namespace sinter::quant {
 
@@ -48,7 +49,7 @@ void pool(const AvgPoolPlan& plan, const Tensor& x, const std::vector<Multiplier
         const double scale = std::ldexp(m.m, -m.shift), low = bounds.low, high = bounds.high;  // exact: see requantize
         Y* to = out + (task * columns + column) * channels;
         for (int64_t c = 0; c < channels; ++c)
-          to[c] = static_cast<Y>(round_as(rounding, std::clamp(sums[c] * scale, low, high)));
+          to[c] = static_cast<Y>(inlined::round_as(rounding, std::clamp(sums[c] * scale, low, high)));
       }
     }
   });

@@ -5,6 +5,7 @@
 
 #include "../../core/kernel/bits.h"
 #include "../../core/parallel.h"
+#include "../contract_inline.h"
 
 namespace sinter::quant {
 
@@ -72,7 +73,7 @@ void Requantizer::plainly(const Tensor& acc, const Tensor& skip, Tensor& y, uint
         double v = static_cast<double>(int64_t{sums[i]} + bias_[c]) * scale_[c];
         if (added != nullptr) v += static_cast<double>(added[i]) * skip_scale_[c];
         if (mask != nullptr && v > above && v < below) mask[row * bytes + c / 8] |= static_cast<uint8_t>(1 << c % 8);
-        out[i] = static_cast<Y>(round_as(rounding, std::clamp(v, arguments_.low, arguments_.high)));
+        out[i] = static_cast<Y>(inlined::round_as(rounding, std::clamp(v, arguments_.low, arguments_.high)));
       }
     }
   });

@@ -4,6 +4,7 @@
 
 #include "../../core/ops/resize_taps.h"
 #include "../../core/parallel.h"
+#include "../contract_inline.h"
 
 namespace sinter::quant {
 
@@ -40,7 +41,7 @@ void resize(const ResizeAttributes& a, const Tensor& x, Rounding rounding, Tenso
         const double right = weight_of(h), left = one - right;
         const double wp = up * left, wq = up * right, wr = down * left, ws = down * right;
         for (int64_t c = 0; c < channels; ++c)
-          to[c] = static_cast<T>(round_as(rounding, (p[c] * wp + q[c] * wq + r[c] * wr + s[c] * ws) * unit));
+          to[c] = static_cast<T>(inlined::round_as(rounding, (p[c] * wp + q[c] * wq + r[c] * wr + s[c] * ws) * unit));
       }
     }
   });
