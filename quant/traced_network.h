@@ -26,6 +26,10 @@ TracedNetwork trace_network(const char* what, const nn::Module& model, const Spe
 /// A number of the graph's structure (not of its values): equal for the same network.
 uint32_t fingerprint(const Graph& graph);
 
+/// By node, a number of the function that it is of the graph's inputs: equal for the same operations on the same
+/// parameters, batch normalisation folded or not.
+std::vector<uint64_t> functions_of(const Graph& graph);
+
 /// Of batches, or of single images [H,W,C].
 Specs specs_of(const std::vector<Tensor>& examples);
 

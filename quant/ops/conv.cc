@@ -6,6 +6,7 @@
 #include "../../core/convolution_slices.h"
 #include "../../core/kernel/elementwise.h"
 #include "../../core/parallel.h"
+#include "../contract_inline.h"
 #include "../integer/conv.h"
 
 namespace sinter::quant {
@@ -108,7 +109,8 @@ void QuantizedConv::forward(Inputs inputs, Outputs y, Context& context) const {
                      .unit = accumulator_units(quantized.scales, x.scale),
                      .skip = adds ? inputs[3] : Tensor(),
                      .skip_grid = skip,
-                     .activation = activation_named(conv.activation)},
+                     .activation = activation_named(conv.activation),
+                     .input_scale = adds ? std::max(x.scale, skip.scale) : x.scale},
                     *output, y[0], context);
   } else {
     const auto* sums = acc.data<int32_t>();
@@ -116,8 +118,8 @@ void QuantizedConv::forward(Inputs inputs, Outputs y, Context& context) const {
     float* out = y[0].mutable_data<float>();
     for (int64_t i = 0; i < acc.elements(); ++i) {
       const int64_t o = i % channels;
-      out[i] = factors.empty() ? dequantize(sums[i] + quantized.bias[o], x.scale, scales[o])
-                               : dequantize(sums[i], x.scale, scales[o]) + added[o];
+      out[i] = factors.empty() ? inlined::dequantize(sums[i] + quantized.bias[o], x.scale, scales[o])
+                               : inlined::dequantize(sums[i], x.scale, scales[o]) + added[o];
     }
   }
   if (weights_learning) {
