@@ -19,7 +19,7 @@ constexpr int64_t kLargest = 1 << 20;  // of what windows are made of
 bool is_scale(float scale) { return scale > 0 && scale <= 0x1p100f; }
 
 int64_t reach(const Value& value) {
-  return std::max(std::abs(static_cast<int64_t>(value.low)), std::abs(static_cast<int64_t>(value.high)));
+  return std::max({std::abs(static_cast<int64_t>(value.low)), std::abs(static_cast<int64_t>(value.high)), int64_t{1}});
 }
 
 const FusedConvAttributes& attributes_of(const Instruction& step) {
@@ -330,7 +330,7 @@ void check_program(const Program& program) {
     check(wide ? value.bits == 16 : value.bits == 8 || value.bits == 4 || value.bits == 2, "program: ", value.name,
           " has ", value.bits, " bits in ", value.dtype);
     const quant::Bounds type = quant::type_bounds(value.bits, value.low < 0);
-    check(value.low >= type.low && value.low <= value.high && value.high <= type.high && value.high > 0,
+    check(value.low >= type.low && value.low <= value.high && value.high <= type.high && value.high >= 0,
           "program: the bounds of ", value.name, " are ", value.low, "..", value.high);
   }
   for (const int input : program.inputs) {

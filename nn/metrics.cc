@@ -29,6 +29,12 @@ double top_k_accuracy(const Tensor& logits, const Tensor& labels, int64_t k) {
 
 double accuracy(const Tensor& logits, const Tensor& labels) { return top_k_accuracy(logits, labels, 1); }
 
+double Meter::loss() const { return images_ == 0 ? 0 : loss_sum_ / static_cast<double>(images_); }
+
+double Meter::accuracy() const {
+  return images_ == 0 ? 0 : 100 * static_cast<double>(correct_) / static_cast<double>(images_);
+}
+
 void Meter::add(double loss, const Tensor& logits, const Tensor& labels) {
   correct_ += count_correct(logits, labels);
   images_ += labels.elements();

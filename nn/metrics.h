@@ -20,11 +20,9 @@ class Meter {
  public:
   /// `loss` is the batch's mean.
   void add(double loss, const Tensor& logits, const Tensor& labels);
-  double loss() const { return images_ == 0 ? 0 : loss_sum_ / static_cast<double>(images_); }
+  double loss() const;
   /// Percent.
-  double accuracy() const {
-    return images_ == 0 ? 0 : 100 * static_cast<double>(correct_) / static_cast<double>(images_);
-  }
+  double accuracy() const;
   int64_t images() const { return images_; }
   int64_t correct() const { return correct_; }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "../core/autograd.h"
+#include "../core/warning.h"
+#include "analysis/warnings.h"
 #include "fuse.h"
 #include "layers.h"
 #include "observer_state.h"
@@ -30,10 +32,12 @@ CalibrationModel::CalibrationModel(const TracedNetwork& network, const QConfig& 
       graph_(fuse(network_->graph)),
       input_names_(names_of_inputs(graph_)) {
   check(qconfig.activation.has_value(), "prepare_calibration: the qconfig has no observer for feature maps");
-  for (const std::string& name : input_names_) inputs_.emplace_back(name, *qconfig.activation);
+  const auto quantizer = [&](const std::string& name, bool negative) {
+    return ActivationQuantizer(name, *qconfig.activation, negative, "", default_march());
+  };
+  for (const std::string& name : input_names_) inputs_.push_back(quantizer(name, true));
   const std::vector<bool> negative = may_be_negative(graph_);
-  for (size_t i = 0; i < graph_.nodes.size(); ++i)
-    nodes_.emplace_back(graph_.nodes[i].name, *qconfig.activation, negative[i]);
+  for (size_t i = 0; i < graph_.nodes.size(); ++i) nodes_.push_back(quantizer(graph_.nodes[i].name, negative[i]));
 }
 
 std::vector<const ActivationQuantizer*> CalibrationModel::quantizers() const {
@@ -71,7 +75,7 @@ void CalibrationModel::save_extra(Archive& archive, const std::string& prefix) c
   archive.set(prefix + "calibration", to_string(inputs_[0].config()));
   archive.set(prefix + "graph", static_cast<int64_t>(fingerprint(graph_)));
   for (const ActivationQuantizer* quantizer : quantizers())
-    save_observer(quantizer->observer(), archive, observer_section(prefix, *quantizer));
+    quantizer->save(archive, observer_section(prefix, *quantizer));
 }
 
 void CalibrationModel::load_extra(const Archive& archive, const std::string& prefix) {
@@ -85,7 +89,7 @@ void CalibrationModel::load_extra(const Archive& archive, const std::string& pre
     load_observer(*loaded.emplace_back(quantizer->config().make_observer()), archive,
                   observer_section(prefix, *quantizer));
   for (const ActivationQuantizer* quantizer : quantizers())
-    load_observer(quantizer->observer(), archive, observer_section(prefix, *quantizer));
+    quantizer->load(archive, observer_section(prefix, *quantizer));
 }
 
 CalibrationModel prepare_calibration(const nn::Module& model, const Tensor& example, const QConfig& qconfig) {
@@ -127,6 +131,7 @@ PreparedModel prepare_qat(const CalibrationModel& calibrated, const Specs& input
   for (const ActivationQuantizer* target : model.quantizers())
     for (const ActivationQuantizer* source : sources)
       if (source->name() == target->name() && source->batches() > 0) target->continue_from(*source);
+  for (const std::string& line : calibration_warnings(model)) warn("prepare_qat: ", line);
   return model;
 }
 

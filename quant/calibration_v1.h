@@ -19,7 +19,8 @@ struct CalibQConfigOptions {
   Keywords qkwargs{};
 };
 
-/// How feature maps are observed; weights are left alone. Throws Error as get_default_qconfig does.
+/// How feature maps are observed, for scales of the default march; weights are left alone. Throws Error as
+/// get_default_qconfig does.
 QConfig get_default_calib_qconfig(const CalibQConfigOptions& options = {});
 
 /// A float network, with an observer at each input and at what each of its layers gives. It runs in evaluation

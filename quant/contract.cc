@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "../core/error.h"
+#include "contract_inline.h"
 
 namespace sinter::quant {
 
@@ -18,6 +19,25 @@ float scale_from_range(float min, float max, const Bounds& type) {
   return std::max(reach / (type.low < 0 ? steps / 2 : steps), kMinScale);
 }
 
+double round_as(Rounding rounding, double v) { return inlined::round_as(rounding, v); }
+
+int32_t quantize(float x, float inverse_scale, const Bounds& bounds, Rounding rounding) {
+  return inlined::quantize(x, inverse_scale, bounds, rounding);
+}
+
+float dequantize(int32_t acc, float x_scale, float weight_scale) {
+  return inlined::dequantize(acc, x_scale, weight_scale);
+}
+
+int32_t requantize(int64_t acc, int64_t skip, const Multiplier& by, const Bounds& bounds, Rounding rounding) {
+  // Below 2^47, so exact in double; scaling by a power of two is, too. Clamping integers first does not change the
+  // result of rounding and keeps it small.
+  double v = static_cast<double>(acc * by.m + skip * by.skip) * std::ldexp(1.0, -by.shift);
+  v = v < bounds.low ? bounds.low : v;
+  v = v > bounds.high ? bounds.high : v;
+  return static_cast<int32_t>(round_as(rounding, v));
+}
+
 Multiplier multiplier(const March& march, double ratio, double skip_ratio, const Bounds& skip, const char* what) {
   check(std::isfinite(ratio) && ratio >= 0 && std::isfinite(skip_ratio) && skip_ratio >= 0, what,
         ": a ratio of scales is not finite");
@@ -29,7 +49,7 @@ Multiplier multiplier(const March& march, double ratio, double skip_ratio, const
     if (m < limit && skip_reach * ms < 0x1p46) return {static_cast<int32_t>(m), n, static_cast<int64_t>(ms)};
   }
   fail(what, ": no ", march.multiplier_bits, "-bit multiplier reaches the ratio ", std::max(ratio, skip_ratio),
-       " of input to output scale; the output's scale is too small for what it holds (calibration saw only zeros, a "
+       " of input to output scale; the output's scale is too small for what it holds (a "
        "learned one has collapsed, or training diverged: lower the learning rate, that of learned scales by a rule for "
        "*.scale)");
 }

@@ -1,6 +1,7 @@
 #pragma once
 // The integer contract (SPEC.md, sections 1 and 4): how real numbers become integers and how an accumulator becomes an
-// output. Fake-quantisation, conversion and the fast simulator compute with these functions and nothing else.
+// output. Fake-quantisation, conversion and the fast simulator compute with these functions and nothing else. None is
+// inline: a program's -ffast-math must not change them.
 
 #include <cmath>
 #include <cstdint>
@@ -12,8 +13,8 @@
 
 namespace sinter::quant {
 
-/// Smallest scale there is.
-inline constexpr float kMinScale = 0x1p-23f;
+/// Smallest and largest scale there are.
+inline constexpr float kMinScale = 0x1p-23f, kMaxScale = 0x1p100f;
 
 /// The integers that a quantised tensor may hold.
 struct Bounds {
@@ -42,19 +43,10 @@ inline DType storage_of(const Bounds& type) { return type.low < -128 || type.hig
 float scale_from_range(float min, float max, const Bounds& type = {});
 
 /// v rounded to an integer as the march does; |v| < 2^51.
-inline double round_as(Rounding rounding, double v) {
-  // Adding and taking away 1.5 * 2^52 leaves an integer, rounded half to even by the addition.
-  constexpr double kMagic = 0x1.8p52;
-  return rounding == Rounding::half_to_even ? (v + kMagic) - kMagic : std::floor(v + 0.5);
-}
+double round_as(Rounding rounding, double v);
 
 /// q = clamp(round(x * (1 / s)), low, high), the product in float32 like PyTorch's kernel. NaN gives 0.
-inline int32_t quantize(float x, float inverse_scale, const Bounds& bounds, Rounding rounding) {
-  const float v = x * inverse_scale;
-  if (!(v > static_cast<float>(bounds.low))) return v == v ? bounds.low : 0;
-  if (v >= static_cast<float>(bounds.high)) return bounds.high;
-  return static_cast<int32_t>(round_as(rounding, v));
-}
+int32_t quantize(float x, float inverse_scale, const Bounds& bounds, Rounding rounding);
 
 /// Integers of a requantisation y = sat(round((acc m + skip ms) / 2^n)).
 struct Multiplier {
@@ -73,14 +65,7 @@ Multiplier multiplier(const March& march, double ratio, double skip_ratio, const
 inline constexpr int kResizeBits = 15;
 
 /// y = sat(round((acc m + skip ms) / 2^n)).
-inline int32_t requantize(int64_t acc, int64_t skip, const Multiplier& by, const Bounds& bounds, Rounding rounding) {
-  // Below 2^47, so exact in double; scaling by a power of two is, too. Clamping integers first does not change the
-  // result of rounding and keeps it small.
-  double v = static_cast<double>(acc * by.m + skip * by.skip) * std::ldexp(1.0, -by.shift);
-  v = v < bounds.low ? bounds.low : v;
-  v = v > bounds.high ? bounds.high : v;
-  return static_cast<int32_t>(round_as(rounding, v));
-}
+int32_t requantize(int64_t acc, int64_t skip, const Multiplier& by, const Bounds& bounds, Rounding rounding);
 
 /// The bounds of an output: the type's, from below 0 after a ReLU, from above round(6 / s) after a ReLU6.
 Bounds output_bounds(Activation activation, float scale, Rounding rounding, const Bounds& type = {});
@@ -92,9 +77,6 @@ float effective_weight_scale(const March& march, float weight_scale, float x_sca
 int32_t quantize_bias(float bias, float x_scale, float weight_scale);
 
 /// A head's result: float(double(acc) * (double(s_x) * double(s_w))).
-inline float dequantize(int32_t acc, float x_scale, float weight_scale) {
-  return static_cast<float>(static_cast<double>(acc) *
-                            (static_cast<double>(x_scale) * static_cast<double>(weight_scale)));
-}
+float dequantize(int32_t acc, float x_scale, float weight_scale);
 
 }  // namespace sinter::quant

@@ -1,5 +1,7 @@
 #include "lower.h"
 
+#include <algorithm>
+
 #include "../core/autograd.h"
 #include "../core/ops/view.h"
 #include "fused_conv.h"
@@ -46,6 +48,8 @@ class Lowering {
   };
 
   int add(const std::string& name, const Shape& shape, const Grid& grid) {
+    check(grid.scale <= kMaxScale, name, ": its scale is ", grid.scale,
+          ", expected at most 2^100; normalise what the network reads, or calibrate it again");
     program_.values.push_back(
         {name, one_image(shape), grid.dtype, grid.scale, grid.bounds.low, grid.bounds.high, grid.bits});
     return static_cast<int>(program_.values.size()) - 1;
@@ -53,8 +57,12 @@ class Lowering {
   int add_real(const std::string& name, const Shape& shape) { return add(name, shape, {1, {0, 0}, DType::float32}); }
   void append(Instruction step) { program_.instructions.push_back(std::move(step)); }
 
-  Grid own_grid(const ActivationQuantizer& quantizer) const {
-    return {quantizer.scale(program_.march), quantizer.bounds(), quantizer.dtype(), quantizer.config().bits};
+  // The grid of what a layer makes of these values.
+  Grid own_grid(const ActivationQuantizer& quantizer, const std::vector<int>& inputs = {}) const {
+    float input_scale = 0;
+    for (const int input : inputs) input_scale = std::max(input_scale, program_.values[input].scale);
+    return {quantizer.scale(program_.march, input_scale), quantizer.bounds(), quantizer.dtype(),
+            quantizer.config().bits};
   }
 
   Made& made_by(const Operand& operand) {
@@ -144,7 +152,7 @@ class Lowering {
         values.push_back(integers_of(operand));
         grids.push_back(program_.values[values.back()].grid());
       }
-    Grid y = quantizer == nullptr ? Grid{} : own_grid(*quantizer);
+    Grid y = quantizer == nullptr ? Grid{} : own_grid(*quantizer, values);
     Instruction step = layer_instruction(graph_, node, grids, program_.march, y);
     for (int& input : step.inputs) input = values[input];
     step.output = add(node.name, node.outputs[0].shape, y);
@@ -161,6 +169,9 @@ class Lowering {
     const Folded folded = folded_weights(graph_, node);
     const auto weights = model_.weight_quantizer(index)->quantize(program_.march, folded.weight, folded.bias, x.scale);
     const auto channels = static_cast<int64_t>(weights.scales.size());
+    for (size_t o = 0; o < weights.scales.size(); ++o)
+      check(weights.scales[o] <= kMaxScale, node.name, ": the weights of output channel ", o, " have the scale ",
+            weights.scales[o], ", expected at most 2^100; they have diverged, or need to be scaled down");
     FusedConvAttributes attributes = conv.attributes;
     attributes.batch_norm = false;
     step.op = std::make_shared<FusedConv>(attributes);
@@ -171,12 +182,12 @@ class Lowering {
     const ActivationQuantizer* quantizer = model_.node_quantizer(index);
     Grid y{1, {0, 0}, DType::int32};
     if (quantizer != nullptr) {
-      y = own_grid(*quantizer);
       Grid skip;
       if (const Operand* added = skip_of(node)) {
         step.inputs.push_back(integers_of(*added));
         skip = program_.values[step.inputs[1]].grid();
       }
+      y = own_grid(*quantizer, step.inputs);
       step.rescale = multipliers(node.name, program_.march, accumulator_units(x.scale, weights.scales), 1,
                                  step.inputs.size() == 2 ? &skip : nullptr, y.scale);
       y.bounds = output_bounds(conv.activation(), y.scale, program_.march.rounding, y.bounds);

@@ -1,5 +1,7 @@
 #include "observer.h"
 
+#include <algorithm>
+
 #include "observers/clip.h"
 #include "observers/clip_std.h"
 #include "observers/fixed_scale.h"
@@ -33,6 +35,22 @@ detail::Registry<Observer>& registry() {
 }
 
 }  // namespace
+
+float Observer::scale_of(const Range& range) const {
+  return march.on_grid(scale_from_range(range.min, range.max, type));
+}
+
+double batch_weight(double averaging_constant, int64_t k, bool warm_up) {
+  if (k <= 1) return 1;
+  return warm_up && averaging_constant > 0 ? std::max(averaging_constant, 1 / static_cast<double>(k))
+                                           : averaging_constant;
+}
+
+Range averaged(const Range& running, const Range& batch, double weight) {
+  if (weight == 1) return batch;
+  const auto w = static_cast<float>(weight);
+  return {running.min + w * (batch.min - running.min), running.max + w * (batch.max - running.max)};
+}
 
 const ObserverFactory& observer_factory(const std::string& name) { return registry().find(name); }
 

@@ -25,7 +25,7 @@ class StateVisitor {
 };
 
 /// Finds the range of real values that a tensor's integers shall cover. What it returns for each batch is averaged by
-/// the framework: m += c (batch - m), the first batch as it is; `averaging_constant` is a keyword of every observer.
+/// the framework, as `batch_weight` says: `averaging_constant`, its c, and `warm_up` are keywords of every observer.
 class Observer {
  public:
   virtual ~Observer() = default;
@@ -44,16 +44,23 @@ class Observer {
   /// Visits all that one batch leaves to the next: it is saved, loaded and copied with the model.
   virtual void state(StateVisitor&) {}
 
-  /// The integers that the range is for; set by the framework.
+  /// The scale that a range becomes: on the march's grid. Throws Error for a range that is not finite.
+  float scale_of(const Range& range) const;
+
+  /// What the range is for, set by the framework: the integers, whose scales are on which grid; and whether averages of
+  /// the observer's own are to warm up.
   Bounds type{};
+  March march{};
+  bool warm_up = true;
 };
 
-/// running + c (batch - running); for c = 1 exactly the batch's.
-inline Range averaged(const Range& running, const Range& batch, double averaging_constant) {
-  if (averaging_constant == 1) return batch;
-  const auto c = static_cast<float>(averaging_constant);
-  return {running.min + c * (batch.min - running.min), running.max + c * (batch.max - running.max)};
-}
+/// What batch k, counted from 1, weighs in a running range, m += weight (batch - m): the first 1, then max(c, 1 / k),
+/// so that batches are averaged alike until 1 / k falls below c; without `warm_up` c, as in PyTorch. c = 0 is no
+/// average: the range stays as it is.
+double batch_weight(double averaging_constant, int64_t k, bool warm_up);
+
+/// running + weight (batch - running); for 1 exactly the batch's.
+Range averaged(const Range& running, const Range& batch, double weight);
 
 /// An observer with value semantics.
 using ObserverValue = Polymorphic<Observer>;

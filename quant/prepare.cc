@@ -1,5 +1,7 @@
 #include "prepare.h"
 
+#include "../core/warning.h"
+#include "analysis/warnings.h"
 #include "fuse.h"
 #include "fused_conv.h"
 #include "layers.h"
@@ -126,7 +128,8 @@ void PreparedModel::place_quantizers(const NodeConfigs& configs) {
       continue;
     }
     check_type(input_names_[i], *config.qconfig.activation);
-    quantizer = ActivationQuantizer(input_names_[i], *config.qconfig.activation, true, config.activation_source);
+    quantizer =
+        ActivationQuantizer(input_names_[i], *config.qconfig.activation, true, config.activation_source, march_);
   }
   weight_quantizers_.resize(count);
   for (size_t i = 0; i < count; ++i) {
@@ -142,7 +145,7 @@ void PreparedModel::place_quantizers(const NodeConfigs& configs) {
       while (first < i && (in_float_[first] || !same_weights(graph_.nodes[first], node))) ++first;
       if (first == i)
         weight_quantizers_[i] = WeightQuantizer(node.name, config.qconfig.weight, graph_.spec(node.inputs[1]).shape[0],
-                                                config.weight_source);
+                                                config.weight_source, march_);
     }
     const bool can_be_head =
         conv != nullptr && !in_float_[i] && skip_of(node) == nullptr && conv->activation() == Activation::none;
@@ -162,7 +165,7 @@ void PreparedModel::place_quantizers(const NodeConfigs& configs) {
     if (!own || asked) continue;
     check_type(node.name, *config.qconfig.activation);
     node_quantizers_.back() =
-        ActivationQuantizer(node.name, *config.qconfig.activation, negative[i], config.activation_source);
+        ActivationQuantizer(node.name, *config.qconfig.activation, negative[i], config.activation_source, march_);
   }
   const std::vector<DType> types = storage_types();
   for (size_t i = 0; i < count; ++i) {
@@ -216,6 +219,10 @@ PreparedModel prepare_qat(const nn::Module& model, const Tensor& example, const 
   return prepare_qat(model, std::vector<Tensor>{example}, options);
 }
 
-void set_fake_quantize(PreparedModel& model, FakeQuantState state) { model.set_state(state); }
+void set_fake_quantize(PreparedModel& model, FakeQuantState state) {
+  if (model.state() == FakeQuantState::calibration && state != FakeQuantState::calibration)
+    for (const std::string& line : calibration_warnings(model)) warn("set_fake_quantize: ", line);
+  model.set_state(state);
+}
 
 }  // namespace sinter::quant

@@ -159,7 +159,8 @@ PreparedModel prepare_qat(const nn::Module& model, const std::vector<Tensor>& ex
 /// The same for batches of these shapes, as they are: `{{DType::float32, {1, 16, 64}}}`.
 PreparedModel prepare_qat(const nn::Module& model, const Specs& inputs, const PrepareOptions& options = {});
 
-/// Sets what forward passes do, at once; never touches `training()`.
+/// Sets what forward passes do, at once; never touches `training()`. Warns (core/warning.h) where calibration ends with
+/// ranges of one batch alone, or with ranges that another function's values had.
 void set_fake_quantize(PreparedModel& model, FakeQuantState state);
 
 /// What `load_observer_params` did, by tensor.
@@ -168,13 +169,18 @@ struct LoadedObservers {
   std::vector<std::string> only_from;   ///< observed there, unknown here
   std::vector<std::string> only_to;     ///< here, but unknown there or not observed
   std::vector<std::string> other_type;  ///< loaded, but of another integer type there
-  bool other_march = false;             ///< the scales were put on another grid
+  /// Loaded, but measured on other parameters than this model has, so that the scales may not fit it.
+  std::vector<std::string> other_parameters;
+  bool other_march = false;  ///< the scales were put on another grid
 };
 std::string to_string(const LoadedObservers& report);
 
 /// Copies what the activations' observers have seen, by node name, and what was learned of their scales where
-/// fake-quant and type are the same. Images may be of another size. Throws Error, and changes nothing, when nothing was
-/// observed in `from` (are the arguments swapped?), when no name matches, and for tensors of other channels.
+/// fake-quant and type are the same. Images may be of another size. Where `from` observed the values of other
+/// parameters than `to` has (it was equalized, or trained since, or either is of another file), scales may be wrong:
+/// this warns (core/warning.h), as do the report and `describe(to)` until as many batches of its own were observed.
+/// Throws Error, and changes nothing, when nothing was observed in `from` (are the arguments swapped?), when no name
+/// matches, and for tensors of other channels.
 LoadedObservers load_observer_params(const PreparedModel& from, PreparedModel& to);
 
 }  // namespace sinter::quant

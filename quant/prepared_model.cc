@@ -145,7 +145,8 @@ nn::Frozen PreparedModel::freezable() const {
 // The qconfig, and what of it is other for some tensors; with what fields say beside the keywords.
 std::string PreparedModel::configuration() const {
   const auto whole = [](const TensorConfig& config) {
-    return text(config, " int", config.bits, " averaging ", config.averaging_constant);
+    return text(config, " int", config.bits, " averaging ", config.averaging_constant,
+                config.warm_up ? "" : " without warm-up");
   };
   std::string all = text("activation ", whole(*qconfig_.activation), ", weight ", whole(qconfig_.weight));
   for (const ActivationQuantizer* quantizer : quantizers())
@@ -168,7 +169,7 @@ void PreparedModel::save_extra(Archive& archive, const std::string& prefix) cons
   archive.set(prefix + "qconfig", configuration());
   archive.set(prefix + "graph", static_cast<int64_t>(fingerprint()));
   for (const ActivationQuantizer* quantizer : quantizers())
-    save_observer(quantizer->observer(), archive, observer_section(prefix, *quantizer));
+    quantizer->save(archive, observer_section(prefix, *quantizer));
 }
 
 void PreparedModel::load_extra(const Archive& archive, const std::string& prefix) {
@@ -187,8 +188,7 @@ void PreparedModel::load_extra(const Archive& archive, const std::string& prefix
   for (const ActivationQuantizer* quantizer : all)
     load_observer(*loaded.emplace_back(quantizer->config().make_observer()), archive,
                   observer_section(prefix, *quantizer));
-  for (const ActivationQuantizer* quantizer : all)
-    load_observer(quantizer->observer(), archive, observer_section(prefix, *quantizer));
+  for (const ActivationQuantizer* quantizer : all) quantizer->load(archive, observer_section(prefix, *quantizer));
 }
 
 void PreparedModel::check_observed(const char* what) const {

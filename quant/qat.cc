@@ -34,7 +34,9 @@ class Qat {
       flow.real = x[i];
       if (const auto* quantizer = model_.input_quantizer_or_null(i)) {
         const sinter::detail::NodeName name(model_.input_name(i));
-        quantize(flow, *quantizer, options_.nans);
+        Quantize how;
+        how.nans = options_.nans;
+        quantize(flow, *quantizer, std::move(how));
         if (!model_.read_as_real({Operand::Kind::input, static_cast<int>(i)})) flow.real = {};
       }
     }
@@ -86,23 +88,28 @@ class Qat {
     return options_.train_scales && (started || options_.training) ? number.tensor() : number.tensor().detach();
   }
 
-  Grid grid_of(const ActivationQuantizer& quantizer, Activation activation = Activation::none) const {
-    const float scale = quantizer.scale(model_.march());
+  Grid grid_of(const ActivationQuantizer& quantizer, float input_scale, Activation activation) const {
+    const float scale = quantizer.scale(model_.march(), input_scale);
     return {scale, output_bounds(activation, scale, model_.march().rounding, quantizer.bounds()), quantizer.dtype(),
             quantizer.config().bits};
   }
 
-  // The integers of a tensor's real values.
-  void quantize(Flow& to, const ActivationQuantizer& quantizer, std::atomic<int64_t>* nans = nullptr,
-                std::function<Tensor(float)> exact = nullptr, Activation activation = Activation::none) {
-    Quantize op;
-    op.output = &quantizer;
-    op.learning = quantizer.learning();
-    op.pass = &pass_;
-    op.nans = nans;
-    op.exact = std::move(exact);
-    to.integers = op.learning ? call(op, to.real, learned(quantizer.learned)) : call(op, to.real);
-    to.grid = grid_of(quantizer, activation);
+  // The integers of a tensor's real values; how: what depends on where these come from.
+  void quantize(Flow& to, const ActivationQuantizer& quantizer, Quantize how = {},
+                Activation activation = Activation::none) {
+    how.output = &quantizer;
+    how.learning = quantizer.learning();
+    how.pass = &pass_;
+    to.integers = how.learning ? call(how, to.real, learned(quantizer.learned)) : call(how, to.real);
+    to.grid = grid_of(quantizer, how.input_scale, activation);
+  }
+
+  // The largest scale of what a layer reads.
+  float input_scale(const Node& node) {
+    float largest = 0;
+    for (const Operand& operand : node.inputs)
+      if (operand.is_activation()) largest = std::max(largest, flow(operand).grid.scale);
+    return largest;
   }
 
   // Operands of a float operation.
@@ -156,13 +163,16 @@ class Qat {
     op.op = node.op;
     op.x = grids;
     to.real = call_all(std::make_shared<const RealLayer>(std::move(op)), std::move(operands))[0];
-    quantize(to, *quantizer, nullptr, [&](float scale) {
+    Quantize how;
+    how.input_scale = input_scale(node);
+    how.exact = [&](float scale) {
       Grid y{scale, quantizer->bounds(), quantizer->dtype(), quantizer->config().bits};
       const Instruction step = layer_instruction(graph_, node, grids, model_.march(), y);
       std::vector<Tensor> x;
       for (const int place : step.inputs) x.push_back(integers[place]);
       return run_layer(step, x, to.real.shape(), y, model_.march().rounding);
-    });
+    };
+    quantize(to, *quantizer, std::move(how));
     to.real = {};  // what others read are the integers
   }
 
@@ -206,7 +216,7 @@ class Qat {
       to.real = std::move(y);
     } else {
       to.integers = std::move(y);
-      to.grid = grid_of(*quantizer, activation_named(attributes.activation));
+      to.grid = grid_of(*quantizer, input_scale(node), activation_named(attributes.activation));
     }
   }
 
@@ -256,7 +266,9 @@ class Qat {
     to.real = call_all(std::make_shared<const ops::BatchNorm>(norm), std::move(operands))[0];
     const auto* quantizer = model_.node_quantizer(index);
     if (quantizer == nullptr) return;
-    quantize(to, *quantizer, nullptr, nullptr, activation_named(attributes.activation));
+    Quantize how;
+    if (!model_.in_float(index)) how.input_scale = input_scale(node);
+    quantize(to, *quantizer, std::move(how), activation_named(attributes.activation));
     if (!model_.in_float(index)) to.real = {};
   }
 

@@ -8,7 +8,7 @@ namespace sinter::quant {
 
 namespace {
 
-constexpr const char *kAveraging = "averaging_constant", *kType = "dtype";
+constexpr const char *kAveraging = "averaging_constant", *kWarmUp = "warm_up", *kType = "dtype";
 
 int bits_of(const std::string& which, const Keywords::Value& value) {
   std::string name;
@@ -30,15 +30,18 @@ TensorConfig tensor_config(const std::string& which, const std::string& fake_qua
   std::vector<std::string> known{kAveraging, kType};
   for (const auto* names : {&fake_quant_factory(fake_quant).keywords, &observer_factory(observer).keywords})
     known.insert(known.end(), names->begin(), names->end());
+  known.emplace_back(kWarmUp);
   for (const auto& entry : keywords.values())
     check(std::find(known.begin(), known.end(), entry.first) != known.end(), "get_default_qconfig: keyword '",
           entry.first, "' is unknown to ", fake_quant, " and observer ", observer,
           ", expected one of: ", joined(known));
-  TensorConfig config{fake_quant, observer, keywords, 0, 8};
+  TensorConfig config{.fake_quant = fake_quant, .observer = observer, .keywords = keywords};
   const double own = config.make_observer()->default_averaging_constant();
   config.averaging_constant = config.make_fake_quant()->averaging_constant().value_or(own);
   if (const auto found = keywords.values().find(kAveraging); found != keywords.values().end())
     detail::assign(kAveraging, found->second, config.averaging_constant);
+  if (const auto found = keywords.values().find(kWarmUp); found != keywords.values().end())
+    detail::assign(kWarmUp, found->second, config.warm_up);
   if (const auto found = keywords.values().find(kType); found != keywords.values().end())
     config.bits = bits_of(which, found->second);
   const std::string reason = invalid_reason(config, which == "weight_fake_quant");
@@ -48,7 +51,13 @@ TensorConfig tensor_config(const std::string& which, const std::string& fake_qua
 
 }  // namespace
 
-ObserverValue TensorConfig::make_observer() const { return observer_factory(observer).make(keywords); }
+ObserverValue TensorConfig::make_observer(const March& march, bool negative) const {
+  ObserverValue made = observer_factory(observer).make(keywords);
+  made->type = type_bounds(bits, negative);
+  made->march = march;
+  made->warm_up = warm_up;
+  return made;
+}
 
 std::shared_ptr<const FakeQuantize> TensorConfig::make_fake_quant() const {
   const auto held = std::make_shared<const FakeQuantValue>(fake_quant_factory(fake_quant).make(keywords));

@@ -17,11 +17,12 @@ struct TensorConfig {
   std::string observer = "min_max";
   Keywords keywords;
   double averaging_constant = 0.01;  ///< from the keywords, or the fake-quant's or observer's default
+  bool warm_up = true;               ///< keyword `warm_up`: the first batches weigh alike (observer.h)
   int bits = 8;                      ///< 16, 8, 4 or 2: keyword `dtype`, "int16" to "int2"
   bool operator==(const TensorConfig&) const = default;
 
-  /// A new observer, or fake-quant, with these settings.
-  ObserverValue make_observer() const;
+  /// A new observer, or fake-quant, with these settings; the observer for scales of the march's.
+  ObserverValue make_observer(const March& march = {}, bool negative = true) const;
   std::shared_ptr<const FakeQuantize> make_fake_quant() const;
 };
 std::string to_string(const TensorConfig& config);
@@ -61,7 +62,7 @@ struct QConfigOptions {
 };
 
 /// A qconfig from names, as in Horizon Plugin PyTorch. Keywords are those of the observer and of the fake-quant,
-/// `averaging_constant` and `dtype` ("int8"; activations also "int16", both also "int4" and "int2").
+/// `averaging_constant`, `warm_up` and `dtype` ("int8"; activations also "int16", both also "int4" and "int2").
 /// Throws Error for an unknown name or keyword, listing the known ones, and for a value of the wrong type.
 QConfig get_default_qconfig(const QConfigOptions& options = {});
 

@@ -1,6 +1,7 @@
 #include "quantizer.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "../core/autograd.h"
@@ -30,6 +31,9 @@ float scale_of_range(const Observer& observer, const Range& range, const March& 
   check(nearest == *fixed, "the fixed scale ", *fixed, " is not on the grid of ", march, ", but ", nearest, " is");
   return *fixed;
 }
+
+// Sections beside the observer's own.
+constexpr const char *kFunction = "measured_on", *kElsewhere = "measured_elsewhere";
 
 float reach_of(const Range& range) { return std::max({-range.min, range.max, 0.0f}); }
 
@@ -69,15 +73,16 @@ float learned_scale(const FakeQuantize& fake_quant, float learned, const Bounds&
 
 }  // namespace
 
-ActivationQuantizer::ActivationQuantizer(std::string name, TensorConfig config, bool negative, std::string source)
+ActivationQuantizer::ActivationQuantizer(std::string name, TensorConfig config, bool negative, std::string source,
+                                         const March& march)
     : range_state(Tensor::zeros({3}), false),
       seen_state(Tensor::zeros({2}, DType::int64), false),
       name_(std::move(name)),
       source_(std::move(source)),
       config_(std::move(config)),
-      observer_(config_.make_observer()),
-      fake_quant_(config_.make_fake_quant()) {
-  observer_->type = type_bounds(config_.bits, negative);
+      observer_(config_.make_observer(march, negative)),
+      fake_quant_(config_.make_fake_quant()),
+      function_state_(Tensor::zeros({2}, DType::int64), false) {
   learned = learned_numbers(*fake_quant_, 1);
 }
 
@@ -88,9 +93,14 @@ bool ActivationQuantizer::observed() const {
   return batches() > 0 || observer_->fixed_scale().has_value() || (learned.defined() && learned.tensor().at({0}) != 0);
 }
 
+bool ActivationQuantizer::dead() const {
+  const bool learning = learned.defined() && learned.tensor().at({0}) != 0;
+  return batches() > 0 && reach_of(range()) == 0 && !observer_->fixed_scale() && !learning;
+}
+
 Range ActivationQuantizer::range() const { return {range_state.tensor().at({0}), range_state.tensor().at({1})}; }
 
-void ActivationQuantizer::observe(const Samples& batch) const {
+void ActivationQuantizer::observe(const Samples& batch, uint64_t function) const {
   Range seen;
   float reach = 0;
   try {
@@ -100,14 +110,18 @@ void ActivationQuantizer::observe(const Samples& batch) const {
     fail(name_, ": ", error.what());
   }
   // The buffers are state behind a const forward: written through another handle.
-  Tensor range = range_state.tensor(), counts = seen_state.tensor();
+  Tensor range = range_state.tensor(), counts = seen_state.tensor(), measured = function_state_.tensor();
+  sinter::detail::Access::write<int64_t>(measured)[0] = std::bit_cast<int64_t>(function);
   float* running = sinter::detail::Access::write<float>(range);
   auto* count = sinter::detail::Access::write<int64_t>(counts);
-  if (count[0] > 0) seen = averaged({running[0], running[1]}, seen, config_.averaging_constant);
+  const double weight = batch_weight(config_.averaging_constant, ++count[0], config_.warm_up);
+  const bool zeros = reach_of(seen) == 0;
+  seen = averaged({running[0], running[1]}, seen, weight);
+  // What zeros have left of a range that no scale is small enough for is none: the tensor has died.
+  if (zeros && weight > 0 && scale_from_range(seen.min, seen.max, type()) == kMinScale) seen = {};
   running[0] = seen.min;
   running[1] = seen.max;
   running[2] = std::max(running[2], reach);
-  ++count[0];
   count[1] += batch.count();
   if (learned.defined()) {
     Tensor number = learned.tensor();
@@ -115,11 +129,11 @@ void ActivationQuantizer::observe(const Samples& batch) const {
   }
 }
 
-// Where a learned number starts: at what the observer asks for, or, where it saw nothing, from this batch.
+// Where a learned number starts: at what the observer asks for, or, where it saw nothing but zeros, from this batch.
 float ActivationQuantizer::start(const Samples* batch) const {
   LearnedStart from{.bounds = bounds()};
   const std::optional<float> fixed = observer_->fixed_scale();
-  if (fixed || batches() > 0) {
+  if (fixed || (batches() > 0 && !dead())) {
     from.scale = fixed ? *fixed : scale_from_range(range().min, range().max, type());
     from.reach = fixed ? *fixed * static_cast<float>(from.bounds.high) : reach_of(range());
   } else if (batch != nullptr) {
@@ -138,14 +152,15 @@ void ActivationQuantizer::train(const Samples& batch, bool observing) const {
   Tensor number = learned.tensor();
   if (number.at({0}) != 0) return;
   const float first = start(&batch);
-  if (batches() == 0 && observing) observe(batch);  // so that what is printed of it is known
-  sinter::detail::Access::write<float>(number)[0] = first;
+  if (observing && (batches() == 0 || dead())) observe(batch);           // so that what is printed of it is known
+  if (!dead()) sinter::detail::Access::write<float>(number)[0] = first;  // else there is nothing to start from yet
 }
 
 void ActivationQuantizer::continue_from(const ActivationQuantizer& from) const {
-  Tensor range = range_state.tensor(), seen = seen_state.tensor();
+  Tensor range = range_state.tensor(), seen = seen_state.tensor(), measured = function_state_.tensor();
   range.copy_from(from.range_state);
   seen.copy_from(from.seen_state);
+  measured.copy_from(from.function_state_);
   if (learned.defined()) {
     Tensor number = learned.tensor();
     number.copy_from(from.learned.defined() && from.config_.fake_quant == config_.fake_quant && from.type() == type()
@@ -158,47 +173,78 @@ void ActivationQuantizer::continue_from(const ActivationQuantizer& from) const {
   load_observer(*observer_, state, "");
 }
 
-float ActivationQuantizer::scale_from_observer(const March& march) const {
+void ActivationQuantizer::set_measured_elsewhere(bool elsewhere) const {
+  Tensor measured = function_state_.tensor();
+  sinter::detail::Access::write<int64_t>(measured)[1] = elsewhere ? batches() : 0;
+}
+
+bool ActivationQuantizer::is_measured_elsewhere() const {
+  const auto elsewhere = function_state_.tensor().at<int64_t>({1});
+  return elsewhere > 0 && (config_.averaging_constant == 0 || batches() / 2 < elsewhere);
+}
+
+uint64_t ActivationQuantizer::function() const {
+  return std::bit_cast<uint64_t>(function_state_.tensor().at<int64_t>({0}));
+}
+
+void ActivationQuantizer::save(Archive& archive, const std::string& prefix) const {
+  save_observer(*observer_, archive, prefix);
+  archive.set(prefix + kFunction, function_state_.tensor().at<int64_t>({0}));
+  archive.set(prefix + kElsewhere, function_state_.tensor().at<int64_t>({1}));
+}
+
+void ActivationQuantizer::load(const Archive& archive, const std::string& prefix) const {
+  const auto number = [&](const char* name) {
+    return archive.contains(prefix + name) ? archive.integer(prefix + name) : 0;
+  };
+  const int64_t function = number(kFunction), elsewhere = number(kElsewhere);
+  load_observer(*observer_, archive, prefix);
+  Tensor measured = function_state_.tensor();
+  measured.copy_from(Tensor::from<int64_t>({2}, {function, elsewhere}));
+}
+
+float ActivationQuantizer::scale_from_observer(const March& march, float input_scale) const {
+  if (dead()) return march.on_grid(std::max(input_scale, kMinScale));
   const float from_range = scale_of_range(*observer_, range(), march);  // throws for a fixed one off the grid
   if (!learned.defined()) return from_range;
   const float number = learned.tensor().at({0});
   return learned_scale(*fake_quant_, number != 0 ? number : start(nullptr), bounds(), march);
 }
 
-float ActivationQuantizer::scale(const March& march) const {
+float ActivationQuantizer::scale(const March& march, float input_scale) const {
   check(observed(), name_,
         ": its scale is used but nothing was observed; feed data in FakeQuantState::calibration, or "
         "load_observer_params from a calibrated model, first");
   try {
-    return scale_from_observer(march);
+    return scale_from_observer(march, input_scale);
   } catch (const Error& error) {
     fail(name_, ": ", error.what());
   }
 }
 
-WeightQuantizer::WeightQuantizer(std::string name, TensorConfig config, int64_t outputs, std::string source)
+WeightQuantizer::WeightQuantizer(std::string name, TensorConfig config, int64_t outputs, std::string source,
+                                 const March& march)
     : frozen_state(Tensor::zeros({outputs}), false),
       name_(std::move(name)),
       source_(std::move(source)),
       config_(std::move(config)),
-      observer_(config_.make_observer()),
-      fake_quant_(config_.make_fake_quant()),
-      type_(type_bounds(config_.bits)) {
-  observer_->type = type_;
+      observer_(config_.make_observer(march)),
+      fake_quant_(config_.make_fake_quant()) {
   learned = learned_numbers(*fake_quant_, outputs);
 }
 
-float WeightQuantizer::start(const Samples& weights) const {
+float WeightQuantizer::start(const March& march, const Samples& weights) const {
   const ObserverValue observer = observer_;
+  observer->march = march;
   const Range range = range_of(config_, *observer, weights);
   const Magnitude magnitude = magnitude_of(weights);
-  return static_cast<float>(
-      fake_quant_->start({.bounds = bounds(),
-                          .mean_abs = magnitude.sum / static_cast<double>(weights.count()),
-                          .max_abs = magnitude.max,
-                          .scale = observer->fixed_scale().value_or(scale_from_range(range.min, range.max, type_)),
-                          .reach = reach_of(range),
-                          .weights = true}));
+  return static_cast<float>(fake_quant_->start(
+      {.bounds = bounds(),
+       .mean_abs = magnitude.sum / static_cast<double>(weights.count()),
+       .max_abs = magnitude.max,
+       .scale = observer->fixed_scale().value_or(scale_from_range(range.min, range.max, observer->type)),
+       .reach = reach_of(range),
+       .weights = true}));
 }
 
 float WeightQuantizer::scale_of(const March& march, const Tensor& weight, int64_t o) const {
@@ -209,9 +255,10 @@ float WeightQuantizer::scale_of(const March& march, const Tensor& weight, int64_
   if (learned.defined()) {
     if (observer_->fixed_scale()) scale_of_range(*observer_, {}, march);  // throws for one off the grid
     const float number = learned.tensor().at({o});
-    return learned_scale(*fake_quant_, number != 0 ? number : start(samples), bounds(), march);
+    return learned_scale(*fake_quant_, number != 0 ? number : start(march, samples), bounds(), march);
   }
   const ObserverValue observer = observer_;
+  observer->march = march;
   return scale_of_range(*observer, range_of(config_, *observer, samples), march);
 }
 
@@ -254,7 +301,7 @@ void WeightQuantizer::train(const Tensor& weight) const {
   if (std::none_of(current.begin(), current.end(), [](float v) { return v == 0; })) return;
   float* out = sinter::detail::Access::write<float>(numbers);
   for (int64_t o = 0; o < weight.size(0); ++o) try {
-      if (out[o] == 0) out[o] = start(Samples::channel(weight, o));
+      if (out[o] == 0) out[o] = start(observer_->march, Samples::channel(weight, o));
     } catch (const Error& error) {
       fail(name_, ": weights of output channel ", o, ": ", error.what());
     }

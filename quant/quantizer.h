@@ -5,10 +5,14 @@
 #include <vector>
 
 #include "../core/parameter.h"
+#include "../core/serialize.h"
 #include "contract.h"
 #include "qconfig.h"
 
 namespace sinter::quant {
+
+/// What `ActivationQuantizer::function` is for inputs of the network.
+inline constexpr uint64_t kFunctionOfInputs = 1;
 
 /// What the backward pass of a learned number needs.
 struct Learning {
@@ -22,8 +26,10 @@ struct Learning {
 class ActivationQuantizer {
  public:
   ActivationQuantizer() = default;
-  /// `negative`: whether there can be negative values; `source`: where the configuration came from, for people.
-  ActivationQuantizer(std::string name, TensorConfig config, bool negative = true, std::string source = "");
+  /// `negative`: whether there can be negative values; `source`: where the configuration came from, for people;
+  /// `march`: the grid of the scales that observers compare.
+  ActivationQuantizer(std::string name, TensorConfig config, bool negative = true, std::string source = "",
+                      const March& march = {});
 
   const std::string& name() const { return name_; }
   const TensorConfig& config() const { return config_; }
@@ -39,17 +45,32 @@ class ActivationQuantizer {
   Range range() const;
   /// The largest absolute value of all that were observed, before the observer made a range of them.
   float reach() const { return range_state.tensor().at({2}); }
-  /// Takes a batch in: m += c (batch - m), the first as it is; a learned number is to start anew. Throws Error, naming
+  /// Takes a batch in, which weighs what `batch_weight` says; a learned number is to start anew. Throws Error, naming
   /// the tensor, for NaN and infinities.
-  void observe(const Samples& batch) const;
+  /// `function`: a number of what made the batch; 0: what the model's parameters are now, as they are in training.
+  void observe(const Samples& batch, uint64_t function = 0) const;
+  /// Says whether what was observed so far is of another function than the model is.
+  void set_measured_elsewhere(bool elsewhere) const;
+  /// Whether most of what was observed is of another function.
+  bool is_measured_elsewhere() const;
+  /// The number that `observe` was last given.
+  uint64_t function() const;
   /// What training does with a batch: observes it, where `observing`; or, where the scale is learned, starts it once,
   /// from this batch where nothing was observed before.
   void train(const Samples& batch, bool observing = true) const;
   /// Takes over what `from` has seen and learned; the observer's own state only where it is the same observer with the
   /// same settings, what was learned only where the fake-quant is.
   void continue_from(const ActivationQuantizer& from) const;
-  /// On the march's grid. Throws Error, naming the tensor, before any observation and for a fixed scale off the grid.
-  float scale(const March& march) const;
+  /// The observer's state and what it was measured on, as sections whose names start with `prefix`.
+  void save(Archive& archive, const std::string& prefix) const;
+  /// Throws Error for sections that are missing or that the observer finds invalid; what was measured on is in no file
+  /// of earlier versions.
+  void load(const Archive& archive, const std::string& prefix) const;
+  /// Whether the scale would follow from values that were always 0: any holds those.
+  bool dead() const;
+  /// On the march's grid; of a dead tensor the largest scale of what its layer reads, `input_scale`, or the smallest
+  /// there is. Throws Error, naming the tensor, before any observation and for a fixed scale off the grid.
+  float scale(const March& march, float input_scale = 0) const;
   /// The integers of the type, and those of them that are used.
   const Bounds& type() const { return observer_->type; }
   Bounds bounds() const { return fake_quant_->bounds(type()); }
@@ -62,12 +83,13 @@ class ActivationQuantizer {
 
  private:
   float start(const Samples* batch) const;
-  float scale_from_observer(const March& march) const;
+  float scale_from_observer(const March& march, float input_scale) const;
 
   std::string name_, source_;
   TensorConfig config_;
   ObserverValue observer_;
   std::shared_ptr<const FakeQuantize> fake_quant_;
+  Parameter function_state_;  // int64 [2]: the function, and how many batches were of another one than the model's
 };
 
 /// Weights [O,...] as integers, one scale per output channel.
@@ -82,14 +104,15 @@ struct QuantizedWeights {
 class WeightQuantizer {
  public:
   WeightQuantizer() = default;
-  WeightQuantizer(std::string name, TensorConfig config, int64_t outputs, std::string source = "");
+  WeightQuantizer(std::string name, TensorConfig config, int64_t outputs, std::string source = "",
+                  const March& march = {});
 
   const std::string& name() const { return name_; }
   const TensorConfig& config() const { return config_; }
   const std::string& source() const { return source_; }
   const FakeQuantize& fake_quant() const { return *fake_quant_; }
   Learning learning() const { return {learned.defined() ? fake_quant_ : nullptr, bounds()}; }
-  Bounds bounds() const { return fake_quant_->bounds(type_); }
+  Bounds bounds() const { return fake_quant_->bounds(observer_->type); }
   /// The scales on the march's grid, before any bias raises them. Throws Error, naming the channel, for values that are
   /// not finite and for a fixed scale off the grid.
   std::vector<float> scales(const March& march, const Tensor& weight) const;
@@ -106,13 +129,12 @@ class WeightQuantizer {
 
  private:
   float scale_of(const March& march, const Tensor& weight, int64_t channel) const;
-  float start(const Samples& weights) const;
+  float start(const March& march, const Samples& weights) const;
 
   std::string name_, source_;
   TensorConfig config_;
   ObserverValue observer_;
   std::shared_ptr<const FakeQuantize> fake_quant_;
-  Bounds type_;
 };
 
 }  // namespace sinter::quant

@@ -44,7 +44,7 @@ class Samples {
   /// Counts of abs(x) in `bins` equal bins over [0, limit]; values beyond count in the last, as limit itself does.
   /// Throws Error for NaN.
   std::vector<int64_t> histogram(int64_t bins, double limit) const;
-  /// For each scale the sum of (x - scale q)^2, q the integer of `type` that is nearest to x / scale.
+  /// For each scale the sum of (x - scale q)^2, q the integer of `type` that is nearest to x / scale: of two, either.
   std::vector<double> squared_errors(std::span<const float> scales, const Bounds& type) const;
 
   /// f(result, values, count) over each block into a copy of `initial`, then merge(into, from) in order.

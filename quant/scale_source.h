@@ -17,4 +17,14 @@ inline const ActivationQuantizer* scale_source(const PreparedModel& model, Opera
   return activation.kind == Operand::Kind::input ? model.input_quantizer_or_null(activation.index) : nullptr;
 }
 
+/// The scales of all activations' integers; 0 where they are not known yet, for accumulators and for what stays float.
+struct Scales {
+  std::vector<float> inputs, nodes;
+  float of(const Operand& activation) const {
+    return activation.kind == Operand::Kind::input ? inputs[activation.index] : nodes[activation.index];
+  }
+};
+/// Throws Error as ActivationQuantizer::scale does.
+Scales scales_of(const PreparedModel& model);
+
 }  // namespace sinter::quant

@@ -6,6 +6,7 @@
 
 #include "../core/ops/leaky_relu.h"
 #include "../core/parallel.h"
+#include "contract_inline.h"
 
 namespace sinter::quant {
 
@@ -37,7 +38,7 @@ void fill(const Op& op, int32_t first, const Grid& x, const Grid& y, Rounding ro
   parallel_for(table.elements(), 1 << 10, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const double v = table_function(op, static_cast<double>(first + i) * x_scale) / y_scale;
-      out[i] = static_cast<T>(round_as(rounding, std::clamp(v, low, high)));
+      out[i] = static_cast<T>(inlined::round_as(rounding, std::clamp(v, low, high)));
     }
   });
 }

@@ -3,9 +3,11 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <bit>
 #include <optional>
 
 #include "../core/profiler.h"
+#include "fused_conv.h"
 #include "prepare.h"
 #include "stubs.h"
 
@@ -57,6 +59,49 @@ uint32_t fingerprint(const Graph& graph) {
   const std::string structure = to_string(graph);
   return static_cast<uint32_t>(
       crc32(0, reinterpret_cast<const Bytef*>(structure.data()), static_cast<uInt>(structure.size())));
+}
+
+namespace {
+
+uint64_t mixed(uint64_t number, uint64_t with) {
+  number = (number ^ with) * 0x9e3779b97f4a7c15u;
+  return number ^ number >> 32;
+}
+
+uint64_t mixed(uint64_t number, std::string_view with) {
+  for (const char c : with) number = mixed(number, static_cast<unsigned char>(c));
+  return number;
+}
+
+uint64_t mixed(uint64_t number, const Tensor& with) {
+  if (with.dtype() != DType::float32) return number;
+  for (const float v : with.values<float>()) number = mixed(number, std::bit_cast<uint32_t>(v));
+  return number;
+}
+
+}  // namespace
+
+std::vector<uint64_t> functions_of(const Graph& graph) {
+  std::vector<uint64_t> functions;
+  for (const Node& node : graph.nodes) {
+    uint64_t function = mixed(1, node.op->name());
+    for (const Operand& operand : node.inputs)
+      if (operand.is_activation())
+        function = mixed(function, operand.kind == Operand::Kind::node ? functions[operand.index]
+                                                                       : static_cast<uint64_t>(operand.index));
+    if (const FusedConv* conv = fused_conv(node)) {
+      const Folded folded = folded_weights(graph, node);
+      function = mixed(mixed(mixed(function, conv->attributes.activation), folded.weight), folded.bias);
+    } else {
+      for (const Operand& operand : node.inputs)
+        if (!operand.is_activation())
+          function =
+              mixed(function, operand.kind == Operand::Kind::parameter ? graph.parameters[operand.index].value.tensor()
+                                                                       : graph.constants[operand.index]);
+    }
+    functions.push_back(function);
+  }
+  return functions;
 }
 
 Specs specs_of(const std::vector<Tensor>& examples, bool single_images) {
@@ -119,11 +164,12 @@ std::vector<Tensor> calibrate(const Graph& graph, std::span<const Tensor> x,
                               const std::function<const ActivationQuantizer*(const Operand&)>& quantizer_of) {
   const bool observe = !nn::ModeOverride::active();
   const TrainingMode evaluation(false);
+  const std::vector<uint64_t> functions = observe ? functions_of(graph) : std::vector<uint64_t>();
   const auto see = [&](Operand::Kind kind, size_t index, const Tensor& value) {
     const ActivationQuantizer* quantizer = quantizer_of({kind, static_cast<int>(index)});
     if (!observe || quantizer == nullptr || value.elements() == 0) return;
     const Profiler::Scope scope("observe");
-    quantizer->observe(Samples(value));
+    quantizer->observe(Samples(value), kind == Operand::Kind::node ? functions[index] : kFunctionOfInputs);
   };
   for (size_t i = 0; i < x.size(); ++i) see(Operand::Kind::input, i, x[i]);
   return graph.run({x.begin(), x.end()}, [&](size_t node, const std::vector<Tensor>& outputs) {

@@ -33,6 +33,10 @@ Specs specs_of(const std::vector<Tensor>& examples, bool single_images);
 /// A number of the graph's structure (not of its values): equal for the same network.
 uint32_t fingerprint(const Graph& graph);
 
+/// By node, a number of the function that it is of the graph's inputs: equal for the same operations on the same
+/// parameters, batch normalisation folded or not.
+std::vector<uint64_t> functions_of(const Graph& graph);
+
 /// Names that no node has: a network may have a layer called `input`.
 std::vector<std::string> names_of_inputs(const Graph& graph);
 

@@ -15,8 +15,14 @@
 #include "../core/onednn.h"
 #include "../core/parallel.h"
 #include "../core/random.h"
+#include "../core/warning.h"
 
 namespace sinter::test {
+
+namespace {
+// Most tests calibrate with a batch or two, of which the library warns.
+[[maybe_unused]] const WarningHandler loud = set_warning_handler([](const std::string&) {});
+}  // namespace
 
 namespace {
 

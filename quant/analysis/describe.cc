@@ -43,12 +43,13 @@ void configured(TensorDescription& row, const TensorConfig& config, const std::s
 
 class Description {
  public:
-  explicit Description(const PreparedModel& model) : model_(model), graph_(model.graph()) {}
+  explicit Description(const PreparedModel& model) : model_(model), graph_(model.graph()), scales_(scales_of(model)) {}
 
   std::vector<TensorDescription> run() {
     for (size_t i = 0; i < graph_.inputs.size(); ++i) {
       TensorDescription row{model_.input_name(i), "input", "float32"};
-      if (const auto* quantizer = model_.input_quantizer_or_null(i)) describe(row, *quantizer, Activation::none);
+      if (const auto* quantizer = model_.input_quantizer_or_null(i))
+        describe(row, *quantizer, scales_.inputs[i], Activation::none);
       inputs_.push_back(row);
       rows_.push_back(std::move(row));
     }
@@ -63,16 +64,17 @@ class Description {
   }
 
  private:
-  void describe(TensorDescription& row, const ActivationQuantizer& quantizer, Activation activation) const {
+  void describe(TensorDescription& row, const ActivationQuantizer& quantizer, float scale,
+                Activation activation) const {
     configured(row, quantizer.config(), quantizer.source());
     row.dtype = type_name(quantizer.config().bits, quantizer.type());
     row.batches = quantizer.batches();
     row.range = quantizer.range();
     row.bounds = quantizer.bounds();
     if (activation != Activation::none) row.bounds.low = 0;
-    if (!quantizer.observed()) return;
-    row.scale_min = row.scale_max = quantizer.scale(model_.march());
-    row.bounds = output_bounds(activation, row.scale_min, model_.march().rounding, quantizer.bounds());
+    if (scale == 0) return;
+    row.scale_min = row.scale_max = scale;
+    row.bounds = output_bounds(activation, scale, model_.march().rounding, quantizer.bounds());
   }
 
   TensorDescription weight(const Node& node, const WeightQuantizer& quantizer) const {
@@ -94,7 +96,8 @@ class Description {
     const FusedConv* conv = fused_conv(node);
     if (const auto* quantizer = model_.node_quantizer(index)) {
       // What is float is quantised after its activation, like any value.
-      describe(row, *quantizer, conv == nullptr || model_.in_float(index) ? Activation::none : conv->activation());
+      describe(row, *quantizer, scales_.nodes[index],
+               conv == nullptr || model_.in_float(index) ? Activation::none : conv->activation());
     } else if (model_.is_head(index)) {
       row.dtype = "int32";
     } else if (!model_.in_float(index)) {  // the scale passes through
@@ -117,6 +120,7 @@ class Description {
 
   const PreparedModel& model_;
   const Graph& graph_;
+  const Scales scales_;
   std::vector<TensorDescription> rows_, inputs_, nodes_;
 };
 

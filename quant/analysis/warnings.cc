@@ -100,14 +100,14 @@ void channels_of_weights(const PreparedModel& model, Lines& lines) {
     if (!dead.empty()) lines.push_back(text(node.name, ": the weights of ", of_channels(dead, outputs), " are all 0"));
   });
   const Graph& graph = model.graph();
+  const Scales inputs = scales_of(model);
   for (size_t i = 0; i < graph.nodes.size(); ++i) {  // the weights may be another's, the bias and the input are its own
     const WeightQuantizer* weights = model.weight_quantizer(i);
     const Node& node = graph.nodes[i];
-    const ActivationQuantizer* x = weights == nullptr ? nullptr : scale_source(model, node.inputs[0]);
-    if (x == nullptr || !x->observed()) continue;
+    const float x_scale = weights == nullptr ? 0 : inputs.of(node.inputs[0]);
+    if (x_scale <= 0) continue;
     const Folded folded = folded_weights(graph, node);
     const std::vector<float> scales = weights->scales(model.march(), folded.weight);
-    const float x_scale = x->scale(model.march());
     std::vector<int64_t> raised;
     for (size_t o = 0; o < scales.size(); ++o)
       if (effective_weight_scale(model.march(), scales[o], x_scale, folded.bias.values<float>()[o]) != scales[o])
@@ -139,20 +139,46 @@ void collapsed_scales(const PreparedModel& model, Lines& lines) {
   });
 }
 
+// How much of a running range comes from the first batch.
+double share_of_first(const TensorConfig& config, int64_t batches) {
+  double share = 1;
+  // From 1 / c on the share falls by the same factor; it is far below what counts by then.
+  for (int64_t k = 2; k <= batches && share > kFirstBatch; ++k)
+    share *= 1 - batch_weight(config.averaging_constant, k, config.warm_up);
+  return share;
+}
+
 void few_batches(const PreparedModel& model, Lines& lines) {
   std::map<std::pair<int64_t, double>, Lines> alike;  // by batches and averaging constant
+  Lines alone;
   for (const ActivationQuantizer* quantizer : model.quantizers()) {
     const double c = quantizer->config().averaging_constant;
     const int64_t batches = quantizer->batches();
-    if (batches < 2 || c == 0 || is_learned(*quantizer) || quantizer->observer().fixed_scale()) continue;
-    if (std::pow(1 - c, static_cast<double>(batches - 1)) > kFirstBatch)
+    const bool learning = is_learned(*quantizer) && quantizer->learned.tensor().at({0}) != 0;
+    if (batches < 1 || learning || quantizer->observer().fixed_scale()) continue;
+    if (batches == 1)
+      alone.push_back(quantizer->name());
+    else if (c > 0 && share_of_first(quantizer->config(), batches) > kFirstBatch)
       alike[{batches, c}].push_back(quantizer->name());
   }
+  if (!alone.empty())
+    lines.push_back(text(listed(alone), ": the range is that of one batch alone; calibrate with 10 to 100"));
   for (const auto& [how, names] : alike) {
-    const auto share = std::pow(1 - how.second, static_cast<double>(how.first - 1));
+    const double share = std::pow(1 - how.second, static_cast<double>(how.first - 1));  // only without warm-up
     lines.push_back(text(listed(names), ": ", std::llround(100 * share), " % of the range is that of the first of ",
-                         how.first, " batches; more batches, or an averaging_constant above ", how.second));
+                         how.first, " batches; more batches, or an averaging_constant above ", how.second,
+                         ", or warm_up"));
   }
+}
+
+void measured_elsewhere(const PreparedModel& model, Lines& lines) {
+  Lines names;
+  for (const ActivationQuantizer* quantizer : model.quantizers())
+    if (quantizer->is_measured_elsewhere()) names.push_back(quantizer->name());
+  if (!names.empty())
+    lines.push_back(text(listed(names),
+                         ": loaded from a model of other parameters (load_observer_params), whose scales "
+                         "may be wrong here; calibrate this one"));
 }
 
 void one_sided_inputs(const PreparedModel& model, Lines& lines) {
@@ -207,8 +233,7 @@ std::vector<std::string> saturation_warnings(const PreparedModel& model) {
     if (quantizer->batches() > 0 && !is_learned(*quantizer))
       warn(quantizer->name(), quantizer->observer(), quantizer->range(), quantizer->reach(), quantizer->type());
   each_layer(model, [&](const Node&, const WeightQuantizer& weights, const Folded& folded) {
-    const ObserverValue fresh = weights.config().make_observer();
-    fresh->type = type_bounds(weights.config().bits);
+    const ObserverValue fresh = weights.config().make_observer(march);
     for (int64_t o = 0; o < folded.weight.size(0) && !weights.learned.defined(); ++o) {
       const ObserverValue observer = fresh;
       const Samples channel = Samples::channel(folded.weight, o);
@@ -220,6 +245,13 @@ std::vector<std::string> saturation_warnings(const PreparedModel& model) {
   return lines;
 }
 
+std::vector<std::string> calibration_warnings(const PreparedModel& model) {
+  Lines lines;
+  few_batches(model, lines);
+  measured_elsewhere(model, lines);
+  return lines;
+}
+
 std::vector<std::string> warnings(const PreparedModel& model) {
   Lines lines;
   unobserved(model, lines);
@@ -228,7 +260,7 @@ std::vector<std::string> warnings(const PreparedModel& model) {
   unfit_scales(model, lines);
   channels_of_weights(model, lines);
   collapsed_scales(model, lines);
-  few_batches(model, lines);
+  for (std::string& line : calibration_warnings(model)) lines.push_back(std::move(line));
   one_sided_inputs(model, lines);
   for (std::string& line : unfused_patterns(model.graph())) lines.push_back(std::move(line));
   outputs_in_integers(model, lines);

@@ -11,9 +11,13 @@ namespace sinter::quant {
 /// line each, as in all of these `<name>: what`.
 std::vector<std::string> saturation_warnings(const PreparedModel& model);
 
+/// Ranges that say little about this model: of one batch alone, or mostly the first batch's; of another function's
+/// values.
+std::vector<std::string> calibration_warnings(const PreparedModel& model);
+
 /// All that is allowed but costs accuracy: tensors that nothing was observed for; saturation; tensors and channels of
-/// weights that are always zero; weights whose scale their bias raises; learned scales that training made tiny; ranges
-/// that are mostly those of the first batch; inputs that leave half of the integers unused; what did not fuse; outputs
+/// weights that are always zero; weights whose scale their bias raises; learned scales that training made tiny; what
+/// `calibration_warnings` says; inputs that leave half of the integers unused; what did not fuse; outputs
 /// of the network that stay int8; inputs that were NaN.
 std::vector<std::string> warnings(const PreparedModel& model);
 

@@ -8,7 +8,9 @@ namespace sinter::quant {
 double Lsq::start(const LearnedStart& from) const {
   const bool narrow = from.bounds.high < 127;
   if (from.scale && !(from.weights && narrow)) return static_cast<double>(*from.scale);
-  return std::max(2 * from.mean_abs / std::sqrt(static_cast<double>(from.bounds.high)), double{kMinScale});
+  if (narrow) return std::max(2 * from.mean_abs / std::sqrt(static_cast<double>(from.bounds.high)), double{kMinScale});
+  const auto reach = static_cast<float>(from.max_abs);
+  return static_cast<double>(scale_from_range(-reach, reach, from.bounds));
 }
 
 namespace {

@@ -4,8 +4,9 @@
 
 namespace sinter::quant {
 
-/// "lsq": the scale is learned (Esser et al., 1902.08153). It starts at the calibrated scale, or at
-/// 2 mean|v| / sqrt(qmax) where nothing was calibrated and for weights below 8 bits.
+/// "lsq": the scale is learned (Esser et al., 1902.08153). It starts at the calibrated scale; where nothing was
+/// calibrated, and for weights always, below 8 bits at 2 mean|v| / sqrt(qmax) and from 8 bits on, where that is several
+/// times too wide, at what the range of the first batch, or of the weights, asks for.
 struct Lsq final : FakeQuantize {
   /// Multiplies the scale's gradient by 1 / sqrt(N qmax), N the elements of one scale.
   bool use_grad_scaling = true;

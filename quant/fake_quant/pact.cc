@@ -15,6 +15,8 @@ double Pact::start(const LearnedStart& from) const {
   return from.reach ? std::max(static_cast<double>(*from.reach), double{kMinScale}) : alpha;
 }
 
+float Pact::scale(float learned, const Bounds& bounds) const { return learned / static_cast<float>(bounds.high); }
+
 void Pact::slopes(const float* v, int64_t count, const Bounds& bounds, Rounding, float* out) const {
   const auto low = static_cast<float>(bounds.low), high = static_cast<float>(bounds.high);
   for (int64_t i = 0; i < count; ++i) out[i] = v[i] >= high ? 1.0f : v[i] <= low && low < 0 ? -1.0f : 0.0f;

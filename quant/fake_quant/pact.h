@@ -15,7 +15,7 @@ struct Pact final : FakeQuantize {
   Bounds bounds(const Bounds& type) const override { return {type.low < 0 ? -type.high : 0, type.high}; }
   bool strictly_inside() const override { return true; }
   double start(const LearnedStart& from) const override;
-  float scale(float learned, const Bounds& bounds) const override { return learned / static_cast<float>(bounds.high); }
+  float scale(float learned, const Bounds& bounds) const override;
   /// 1 from alpha on, -1 up to -alpha, 0 inside.
   void slopes(const float* v, int64_t count, const Bounds& bounds, Rounding rounding, float* out) const override;
   void validate() const override;

@@ -5,6 +5,7 @@
 
 #include "../../core/kernel/integers.h"
 #include "../../core/kernel/requantize.h"
+#include "../contract_inline.h"
 #include "pool_rows.h"
 
 namespace sinter::quant {
@@ -43,7 +44,7 @@ void rescale(kernel::RequantizeArguments a, int8_t* y) {
 void rescale(const kernel::RequantizeArguments& a, int16_t* y) {
   const Rounding rounding = a.half_up ? Rounding::half_up : Rounding::half_to_even;
   for (int64_t i = 0; i < a.channels; ++i)
-    y[i] = static_cast<int16_t>(round_as(rounding, std::clamp(a.acc[i] * *a.scale, a.low, a.high)));
+    y[i] = static_cast<int16_t>(inlined::round_as(rounding, std::clamp(a.acc[i] * *a.scale, a.low, a.high)));
 }
 
 template <class X, class Y>

@@ -5,6 +5,7 @@
 
 #include "../../core/kernel/bits.h"
 #include "../../core/parallel.h"
+#include "../contract_inline.h"
 
 namespace sinter::quant {
 
@@ -78,7 +79,7 @@ void Requantizer::plainly(const kernel::RequantizeArguments& a, const Tensor& ac
           if (real > a.above && real < a.below) a.mask[row * bytes + c / 8] |= static_cast<uint8_t>(1 << c % 8);
         }
         const double v = sum * a.scale[c] + skipped * a.skip_scale[c];
-        out[i] = static_cast<Y>(round_as(rounding, std::clamp(v, a.low, a.high)));
+        out[i] = static_cast<Y>(inlined::round_as(rounding, std::clamp(v, a.low, a.high)));
       }
     }
   });

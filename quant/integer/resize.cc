@@ -9,13 +9,14 @@
 #include "../../core/kernel/integers.h"
 #include "../../core/ops/resize_taps.h"
 #include "../../core/parallel.h"
+#include "../contract_inline.h"
 
 namespace sinter::quant {
 
 namespace {
 
 int32_t weight_of(const ops::ResizeTap& tap) {
-  return static_cast<int32_t>(round_as(Rounding::half_to_even, std::ldexp(tap.fraction, kResizeBits)));
+  return static_cast<int32_t>(inlined::round_as(Rounding::half_to_even, std::ldexp(tap.fraction, kResizeBits)));
 }
 
 // At how many low bits the weights along an axis are 0.

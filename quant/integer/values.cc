@@ -7,6 +7,7 @@
 #include "../../core/kernel/elementwise.h"
 #include "../../core/kernel/integers.h"
 #include "../../core/parallel.h"
+#include "../contract_inline.h"
 
 namespace sinter::quant {
 
@@ -27,10 +28,10 @@ void quantize_plainly(const float* x, int64_t count, float inverse, const Bounds
     int eight = 0;
     for (int64_t i = begin; i < std::min(begin + 8, count); ++i) {
       const float v = x[i] * inverse;
-      y[i] = static_cast<T>(sinter::quant::quantize(x[i], inverse, bounds, rounding));
+      y[i] = static_cast<T>(inlined::quantize(x[i], inverse, bounds, rounding));
       bool inside = v > low && v < high;
       if (!strictly && !inside) {
-        const double near = round_as(rounding, std::clamp<double>(v, bounds.low - 1.0, bounds.high + 1.0));
+        const double near = inlined::round_as(rounding, std::clamp<double>(v, bounds.low - 1.0, bounds.high + 1.0));
         inside = v == v ? near >= bounds.low && near <= bounds.high : true;  // NaN counts as 0
       }
       eight |= (inside ? 1 : 0) << (i - begin);

@@ -44,11 +44,12 @@ Range Mix::observe(const Samples& batch) {
   for (size_t i = 0; i < candidates_.size(); ++i) {
     Observer& candidate = *candidates_[i];
     candidate.type = type;
-    Range range = candidate.observe(batch);
-    if (batches_ > 0) range = averaged(running(i), range, candidate.default_averaging_constant());
+    candidate.march = march;
+    const double weight = batch_weight(candidate.default_averaging_constant(), batches_ + 1, warm_up);
+    const Range range = averaged(running(i), candidate.observe(batch), weight);
     mins_[i] = range.min;
     maxs_[i] = range.max;
-    scales.push_back(scale_from_range(range.min, range.max, type));
+    scales.push_back(scale_of(range));
   }
   ++batches_;
   const std::vector<double> errors = batch.squared_errors(scales, type);

@@ -5,8 +5,8 @@
 namespace sinter::quant {
 
 /// "mix": several observers (min_max, percentile 99.9, 99.99 and 99.999, mse), each with a range that averages over the
-/// batches by its own constant and the squared error that its scales have made; the range with the least error so far,
-/// the first on ties; c = 1, as the candidates average.
+/// batches by its own constant and the squared error that its scales, on the march's grid, have made; the range with
+/// the least error so far, the first on ties; c = 1, as the candidates average.
 class Mix final : public Observer {
  public:
   Mix();

@@ -11,7 +11,7 @@ Range Mse::observe(const Samples& batch) {
   for (int percent = 100; percent >= 6; --percent) {
     const float part = static_cast<float>(percent) / 100;
     candidates.push_back({part * whole.min, part * whole.max});
-    scales.push_back(scale_from_range(candidates.back().min, candidates.back().max, type));
+    scales.push_back(scale_of(candidates.back()));
   }
   const std::vector<double> errors = batch.squared_errors(scales, type);
   return candidates[std::min_element(errors.begin(), errors.end()) - errors.begin()];  // the first of equal ones

@@ -14,7 +14,7 @@ void Percentile::validate() const {
 Range Percentile::observe(const Samples& batch) {
   const Range range = batch.range();
   const float limit = std::max(-range.min, range.max);
-  if (limit == 0) return range;
+  if (limit == 0 || percentile == 100) return range;
   const std::vector<int64_t> counts = batch.histogram(bins, limit);
   const double target = percentile / 100 * static_cast<double>(batch.count());
   int64_t bin = 0, seen = counts[0];

@@ -106,7 +106,8 @@ void QuantizedConv::forward(Inputs inputs, Outputs y, Context& context) const {
                      .unit = accumulator_units(x.scale, quantized.scales),
                      .skip = adds ? inputs[3] : Tensor(),
                      .skip_grid = skip,
-                     .activation = activation_named(conv.activation)},
+                     .activation = activation_named(conv.activation),
+                     .input_scale = adds ? std::max(x.scale, skip.scale) : x.scale},
                     *output, y[0], context);
   } else {
     Dequantizer(factors.empty() ? quantized.bias : std::vector<int32_t>(channels, 0),

@@ -18,8 +18,8 @@ Tensor with_zeros_for_nans(const Tensor& x) {
 void Quantize::forward(Inputs x, Outputs y, Context& context) const {
   const int64_t found = nans == nullptr ? 0 : count_nans(x[0]);
   if (found > 0) *nans += found;
-  quantize_output(*pass, found > 0 ? with_zeros_for_nans(x[0]) : x[0], *output, y[0], context);
-  if (exact) y[0].copy_from(exact(output->scale(*pass->march)));
+  quantize_output(*pass, found > 0 ? with_zeros_for_nans(x[0]) : x[0], input_scale, *output, y[0], context);
+  if (exact) y[0].copy_from(exact(output->scale(*pass->march, input_scale)));
 }
 
 void Quantize::backward(const Context& context, Outputs dy, Gradients& dx) const {

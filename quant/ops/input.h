@@ -14,6 +14,7 @@ struct Quantize final : Op {
   const ActivationQuantizer* output = nullptr;
   Learning learning{};
   const Pass* pass = nullptr;
+  float input_scale = 0;                 ///< the largest of what the layer reads whose output x is
   std::atomic<int64_t>* nans = nullptr;  ///< where not null: NaN becomes 0 and is counted
   /// The integers that the program has instead of the nearest to x, once the scale is known.
   std::function<Tensor(float scale)> exact{};

@@ -76,7 +76,7 @@ void quantize_output(const std::string& node, const Pass& pass, const Accumulato
                      const ActivationQuantizer& quantizer, Tensor& y, Context& context) {
   if (pass.training && a.acc.elements() > 0) quantizer.train(real_values(a), pass.observe);
   const March& march = *pass.march;
-  const float scale = quantizer.scale(march);
+  const float scale = quantizer.scale(march, a.input_scale);
   const Requantization r{a.bias, multipliers(node, march, a.unit, 1, a.skip.defined() ? &a.skip_grid : nullptr, scale),
                          output_bounds(a.activation, scale, march.rounding, quantizer.bounds()), march.rounding};
   if (!context.recording()) return requantize(a.acc, a.skip, r, y);
@@ -94,11 +94,11 @@ void quantize_output(const std::string& node, const Pass& pass, const Accumulato
     context.keep(slopes_of(real_values(a), a.acc.shape(), quantizer, scale, march.rounding));
 }
 
-void quantize_output(const Pass& pass, const Tensor& v, const ActivationQuantizer& quantizer, Tensor& y,
-                     Context& context) {
+void quantize_output(const Pass& pass, const Tensor& v, float input_scale, const ActivationQuantizer& quantizer,
+                     Tensor& y, Context& context) {
   if (pass.training && v.elements() > 0) quantizer.train(Samples(v), pass.observe);
   const March& march = *pass.march;
-  const float scale = quantizer.scale(march);
+  const float scale = quantizer.scale(march, input_scale);
   Tensor mask;
   quantize(v, {&scale, 1}, quantizer.bounds(), march.rounding, y, context.recording() ? &mask : nullptr,
            quantizer.fake_quant().strictly_inside());

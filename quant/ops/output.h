@@ -25,6 +25,7 @@ struct Accumulators {
   Tensor skip{};  ///< integers of the same shape, or undefined
   Grid skip_grid{};
   Activation activation = Activation::none;
+  float input_scale = 0;  ///< the largest of what the layer reads
 };
 
 /// Fills y, after the range was observed where the pass says so. Where a backward may follow, keeps the mask of the
@@ -32,8 +33,8 @@ struct Accumulators {
 void quantize_output(const std::string& node, const Pass& pass, const Accumulators& a,
                      const ActivationQuantizer& quantizer, Tensor& y, Context& context);
 /// The same for float32 values.
-void quantize_output(const Pass& pass, const Tensor& v, const ActivationQuantizer& quantizer, Tensor& y,
-                     Context& context);
+void quantize_output(const Pass& pass, const Tensor& v, float input_scale, const ActivationQuantizer& quantizer,
+                     Tensor& y, Context& context);
 
 /// The gradient of the learned number from that of the output, whose slopes are the i-th kept tensor.
 Tensor learned_gradient(const Context& context, size_t i, const Learning& learning, const Tensor& dy);

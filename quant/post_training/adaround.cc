@@ -225,7 +225,7 @@ class AdaRound {
     const Node& node = graph_.nodes[index];
     return model_.weight_quantizer(index)->quantize(model_.march(), graph_.parameters[node.inputs[1].index].value,
                                                     graph_.parameters[node.inputs[2].index].value,
-                                                    scale_source(model_, node.inputs[0])->scale(model_.march()));
+                                                    scales_of(model_).of(node.inputs[0]));
   }
 
   // What the integers of the weights stand for.
@@ -259,7 +259,7 @@ class AdaRound {
       if (read.size() > 1) skip.push_back(std::move(read[1]));
     }
     const QuantizedWeights weights = quantized(index);
-    const float x_scale = scale_source(model_, node.inputs[0])->scale(model_.march());
+    const float x_scale = scales_of(model_).of(node.inputs[0]);
     Tensor bias = Tensor::empty({static_cast<int64_t>(weights.scales.size())});
     for (size_t o = 0; o < weights.scales.size(); ++o)
       sinter::detail::Access::write<float>(bias)[o] = dequantize(weights.bias[o], x_scale, weights.scales[o]);

@@ -95,7 +95,7 @@ class Corrector {
     const Node& node = graph_.nodes[index];
     const Operand from = node.inputs[0];
     const std::string source = integers_of(from);
-    const float x_scale = scale_source(model_, from)->scale(model_.march());
+    const float x_scale = scales_of(model_).of(from);
     const Tensor weight = dequantized_weight(index, x_scale);
 
     Moments quantized;

@@ -64,9 +64,8 @@ std::shared_ptr<const Op> with_rounded_numbers(const Node& node, const Grid& gri
 }
 
 // What the integers of a layer's weights and bias stand for.
-void quantize_weights(const PreparedModel& model, size_t index, PartlyQuantized::Unit& unit) {
+void quantize_weights(const PreparedModel& model, size_t index, float x_scale, PartlyQuantized::Unit& unit) {
   const Node& node = model.graph().nodes[index];
-  const float x_scale = scale_source(model, node.inputs[0])->scale(model.march());
   const Folded folded = folded_weights(model.graph(), node);
   const QuantizedWeights q =
       model.weight_quantizer(index)->quantize(model.march(), folded.weight, folded.bias, x_scale);
@@ -87,28 +86,29 @@ PartlyQuantized::PartlyQuantized(const char* what, const PreparedModel& model) :
   const Graph& graph = model.graph();
   float_ = graph.share();
 
-  const auto grid = [&](const ActivationQuantizer& quantizer, Activation activation) {
-    const float scale = quantizer.scale(model.march());
+  const Scales scales = scales_of(model);
+  const auto grid = [&](const Operand& of, Activation activation) {
+    const ActivationQuantizer& quantizer = *scale_source(model, of);
+    const float scale = scales.of(of);
     return Grid{scale, output_bounds(activation, scale, rounding_, quantizer.bounds()), quantizer.dtype(),
                 quantizer.config().bits};
   };
   for (size_t i = 0; i < graph.inputs.size(); ++i)
-    if (const auto* quantizer = model.input_quantizer_or_null(i))
-      units_.push_back(
-          {model.input_name(i), {Operand::Kind::input, static_cast<int>(i)}, grid(*quantizer, Activation::none)});
+    if (const Operand self{Operand::Kind::input, static_cast<int>(i)}; model.input_quantizer_or_null(i) != nullptr)
+      units_.push_back({model.input_name(i), self, grid(self, Activation::none)});
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
     const Node& node = graph.nodes[i];
     in_float_.push_back(model.in_float(i));
     const Operand self{Operand::Kind::node, static_cast<int>(i)};
     Unit unit{node.name, self};
     const FusedConv* conv = model.in_float(i) ? nullptr : fused_conv(node);
-    if (conv != nullptr) quantize_weights(model, i, unit);
-    if (const auto* quantizer = model.node_quantizer(i))
-      unit.grid = grid(*quantizer, conv == nullptr ? Activation::none : conv->activation());
+    if (conv != nullptr) quantize_weights(model, i, scales.of(node.inputs[0]), unit);
+    if (model.node_quantizer(i) != nullptr)
+      unit.grid = grid(self, conv == nullptr ? Activation::none : conv->activation());
     else if (interpolates(node) && !model.in_float(i))
-      unit.grid = grid(*scale_source(model, node.inputs[0]), Activation::none);
-    else if (const auto* source = scale_source(model, self); source != nullptr)
-      unit.op = with_rounded_numbers(node, grid(*source, Activation::none), rounding_);
+      unit.grid = grid(node.inputs[0], Activation::none);
+    else if (scale_source(model, self) != nullptr)
+      unit.op = with_rounded_numbers(node, grid(self, Activation::none), rounding_);
     if (unit.grid || unit.weight.defined() || unit.op != nullptr) units_.push_back(std::move(unit));
   }
 }

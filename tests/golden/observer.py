@@ -11,6 +11,7 @@ golden = common.Area(__file__)
 
 
 def min_max(name, c, batches):
+    """PyTorch's average, which has no warm-up."""
     golden.seed(name)
     observer = MovingAverageMinMaxObserver(averaging_constant=c, dtype=torch.qint8,
                                            qscheme=torch.per_tensor_symmetric)
@@ -20,7 +21,8 @@ def min_max(name, c, batches):
         observer(batch)
         ranges.append(torch.stack([observer.min_val, observer.max_val]))
         scales.append(observer.calculate_qparams()[0].reshape(()))
-    golden.record(name, {"averaging_constant": c}, inputs, {"ranges": torch.stack(ranges), "scales": torch.stack(scales)})
+    golden.record(name, {"averaging_constant": c, "warm_up": False}, inputs,
+                  {"ranges": torch.stack(ranges), "scales": torch.stack(scales)})
 
 
 min_max("min_max, five batches", 0.01, lambda: [values(40, scale=1 + i, offset=0.2 * i) for i in range(5)])
@@ -85,14 +87,20 @@ scale_of_type("type int8", -128, 127)
 scale_of_type("type int16", -32768, 32767, torch.qint32)
 
 
+def batch_weight(c, k, warm_up=True):
+    """What batch k (from 1) weighs: until 1 / k falls below c all weigh alike; c = 0 keeps the first."""
+    return 1 if k == 1 else max(c, 1 / k) if warm_up and c > 0 else c
+
+
 def observed(name, keywords, batches, observe):
     """The running average, by `averaging_constant`, of what observe(values in float64) says of each batch."""
     golden.seed(name)
-    inputs, ranges, running = {}, [], None
+    inputs, ranges, running = {}, [], 0
     for i, batch in enumerate(batches()):
         inputs[f"batch{i}"] = batch
         seen = numpy.array(observe(batch.numpy().astype(numpy.float64).ravel()))
-        running = seen if running is None else running + keywords["averaging_constant"] * (seen - running)
+        weight = batch_weight(keywords["averaging_constant"], i + 1, keywords.get("warm_up", True))
+        running = running + weight * (seen - running)
         ranges.append(torch.tensor(running))
     golden.record(name, keywords, inputs, {"ranges": torch.stack(ranges)})
 
@@ -108,13 +116,15 @@ def clipped(x, reach):
 
 def percentile_range(x, p, bins):
     limit = numpy.abs(x).max()
+    if p == 100:
+        return x.min(), x.max()
     counts, _ = numpy.histogram(numpy.abs(x), bins=bins, range=(0, limit))
     reached = int(numpy.argmax(numpy.cumsum(counts) >= p / 100 * x.size))
     return clipped(x, (reached + 0.5) * limit / bins)
 
 
-def percentile(name, p, bins, c, batches):
-    observed(name, {"percentile": p, "bins": bins, "averaging_constant": c}, batches,
+def percentile(name, p, bins, c, batches, **more):
+    observed(name, {"percentile": p, "bins": bins, "averaging_constant": c, **more}, batches,
              lambda x: percentile_range(x, p, bins))
 
 
@@ -123,6 +133,12 @@ percentile("percentile, 90", 90.0, 2048, 0.1, lambda: [values(20, 10), values(20
 percentile("percentile, few bins", 99.0, 16, 0.5, lambda: [values(200), values(200, scale=0.1)])
 percentile("percentile, never negative", 95.0, 128, 0.01, lambda: [values(200).abs()])
 percentile("percentile, 100", 100.0, 64, 0.01, lambda: [values(100)])
+percentile("percentile, warm-up ends at the fourth batch", 98.0, 512, 0.3,
+           lambda: [values(80, scale=1 + i) for i in range(6)])
+percentile("percentile, ten batches are averaged alike", 98.0, 512, 0.01,
+           lambda: [values(40, scale=9 - i) for i in range(10)])
+percentile("percentile, no warm-up", 98.0, 512, 0.3, lambda: [values(80, scale=1 + i) for i in range(6)],
+           warm_up=False)
 
 
 def clip_std(name, k, c, batches):
@@ -271,13 +287,14 @@ kl("kl, two values", {}, lambda: [torch.tensor([0.0, 1.0]).repeat(20), torch.ten
 
 class Mix:
     def __init__(self, dtype):
-        self.running, self.errors, self.dtype = None, numpy.zeros(5), dtype
+        self.running, self.batches, self.errors, self.dtype = 0, 0, numpy.zeros(5), dtype
 
     def observe(self, x):
         seen = [(x.min(), x.max()), *[percentile_range(x, p, 2048) for p in (99.9, 99.99, 99.999)],
                 mse_range(x, self.dtype)]
         seen = numpy.array(seen)
-        self.running = seen if self.running is None else self.running + 0.01 * (seen - self.running)
+        self.batches += 1
+        self.running = self.running + batch_weight(0.01, self.batches) * (seen - self.running)
         self.errors += [squared_error(x, *candidate, self.dtype) for candidate in self.running]
         return self.running[least(self.errors)]
 

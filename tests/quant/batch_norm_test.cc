@@ -170,7 +170,10 @@ TEST_CASE("a gamma of 0 has a gradient, gives what it should and can leave 0") {
       set(bn->weight, 0, 0);
       set(bn->bias, 0, 0.75f);
     }
-    PreparedModel q = calibrated(model, with_bn(get_default_qconfig({.weight_fake_quant = fake_quant}), March::bayes));
+    // Without warm-up: where this batch's range weighs more, a channel of nothing but beta is its end, and saturates.
+    const auto qconfig =
+        get_default_qconfig({.weight_fake_quant = fake_quant, .activation_qkwargs = {{"warm_up", false}}});
+    PreparedModel q = calibrated(model, with_bn(qconfig, March::bayes));
     const Tensor x = images({8, 8, 8, 3}, 9);
     const auto check_stem = [&] {
       set_fake_quantize(q, FakeQuantState::validation);

@@ -116,8 +116,8 @@ void check_combination(const Combination& combination, const data::ImageDataset&
   test::check_same_state(halfway, test::state_of(model));
   if (combination.observer == "min_max") {
     const Range second = Samples(other).range(), both = model.input_quantizer(0).range();
-    CHECK(both.min == first.min + 0.25f * (second.min - first.min));
-    CHECK(both.max == first.max + 0.25f * (second.max - first.max));
+    CHECK(both.min == first.min + 0.5f * (second.min - first.min));
+    CHECK(both.max == first.max + 0.5f * (second.max - first.max));
     CHECK(first.min != second.min);
   }
   test::check_agreement(model, x);  // leaves it in QAT

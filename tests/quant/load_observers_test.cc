@@ -1,3 +1,7 @@
+#include "../../core/warning.h"
+#include "../../nn/checkpoint.h"
+#include "../../quant/analysis/describe.h"
+#include "../../quant/post_training/equalize.h"
 #include "prepared.h"
 
 using namespace sinter;
@@ -89,7 +93,8 @@ TEST_CASE("a tensor of other channels is an error that changes nothing; one of a
         : stem({.in = 3, .out = channels, .kernel = 3, .padding = 1}), head({.in = channels, .out = 5}) {}
     Tensor forward(const Tensor& x) const override { return head(mean(relu(stem(x)), {1, 2})); }
   };
-  PreparedModel from = prepare_qat(Stem(4), kExample), wider = prepare_qat(Stem(9), kExample);
+  const Stem net(4);
+  PreparedModel from = prepare_qat(net, kExample), wider = prepare_qat(Stem(9), kExample);
   set_fake_quantize(from, FakeQuantState::calibration);
   from(images({2, 8, 8, 3}));
   const Tensor before = ranges(wider);
@@ -100,10 +105,10 @@ TEST_CASE("a tensor of other channels is an error that changes nothing; one of a
   CHECK_SAME(ranges(wider), before);
   CHECK_FALSE(wider.input_quantizer(0).observed());
 
-  PreparedModel larger = prepare_qat(Stem(4), Tensor::zeros({1, 12, 10, 3}));
+  PreparedModel larger = prepare_qat(net, Tensor::zeros({1, 12, 10, 3}));
   CHECK(to_string(load_observer_params(from, larger)) == "loaded 3 observers");
   PreparedModel narrow =
-      prepare_qat(Stem(4), kExample,
+      prepare_qat(net, kExample,
                   {.by_path = {{"stem.activation", get_default_qconfig({.activation_qkwargs = {{"dtype", "int4"}}})}}});
   const LoadedObservers report = load_observer_params(from, narrow);
   CHECK(report.other_type == Names{"stem"});
@@ -125,9 +130,12 @@ TEST_CASE("what is on one side only is reported") {
   CHECK(report.only_to == Names{"extra"});
   CHECK(report.only_from ==
         Names{"body.0.conv1", "body.0.conv2", "body.1.conv1", "body.1.conv2", "body.1.shortcut.conv"});
-  CHECK(to_string(report) ==
-        "loaded 3 observers; not found in the target: body.0.conv1, body.0.conv2, body.1.conv1, body.1.conv2, "
-        "body.1.shortcut.conv; not observed in the source: extra");
+  CHECK(report.other_parameters == Names{"stem", "mean"});
+  CHECK(
+      to_string(report) ==
+      "loaded 3 observers; MEASURED ON OTHER PARAMETERS than the target has, so that scales may be wrong: stem, mean; "
+      "calibrate the target itself; not found in the target: body.0.conv1, body.0.conv2, body.1.conv1, body.1.conv2, "
+      "body.1.shortcut.conv; not observed in the source: extra");
   set_fake_quantize(to, FakeQuantState::validation);
   CHECK_ERROR(to(images({1, 8, 8, 3})), "nothing was observed for extra;");
 }
@@ -151,4 +159,82 @@ TEST_CASE("what was learned is loaded where the fake-quant is the same; else it 
   CHECK(plain.input_quantizer(0).scale(March::bayes) == reach / 127.5f);
   CHECK(pact.input_quantizer(0).scale(March::bayes) == reach / 127.0f);
   CHECK(narrow.input_quantizer(0).scale(March::bayes) == reach / 7.5f);
+}
+
+TEST_CASE("scales that were measured on other parameters are loaded, but said to be") {
+  std::vector<std::string> warned;
+  const WarningHandler before = set_warning_handler([&](const std::string& line) { warned.push_back(line); });
+  const auto said = [](const PreparedModel& model) {
+    const std::string all = describe(model);
+    return all.find("loaded from a model of other parameters") != std::string::npos;
+  };
+  const PreparedModel plain = calibrated();
+  // The smallest case: the same network equalized.
+  PreparedModel equalized = prepared();
+  equalize(equalized);
+  const LoadedObservers report = load_observer_params(plain, equalized);
+  CHECK(report.loaded.size() == 8);
+  CHECK_FALSE(report.other_parameters.empty());
+  CHECK(report.other_parameters[0] != "input");  // whose values are the same
+  CHECK(to_string(report).find("loaded 8 observers; MEASURED ON OTHER PARAMETERS") == 0);
+  REQUIRE(warned.size() == 1);
+  CHECK(warned[0] == "load_observer_params: " + to_string(report));
+  CHECK(said(equalized));
+  // It goes along with what is loaded from there, with copies and files.
+  PreparedModel copy = equalized, again = prepared(), from_file = prepared();
+  equalize(again);
+  CHECK(said(copy));
+  CHECK_FALSE(load_observer_params(equalized, again).other_parameters.empty());
+  const test::TemporaryDirectory directory;
+  nn::save(equalized, directory / "model");
+  nn::load(from_file, directory / "model");
+  CHECK(said(from_file));
+  PreparedModel back = prepared();
+  CHECK(load_observer_params(equalized, back).other_parameters.empty());  // whose own they are
+  CHECK_FALSE(said(back));
+  // As many batches of its own are an answer, and fewer are none.
+  set_fake_quantize(copy, FakeQuantState::calibration);
+  for (uint64_t i = 0; i < 2; ++i) copy(images({4, 8, 8, 3}, i));
+  CHECK(said(copy));
+  CHECK_FALSE(load_observer_params(copy, again).other_parameters.empty());
+  copy(images({4, 8, 8, 3}, 2));
+  CHECK_FALSE(said(copy));
+  CHECK(load_observer_params(copy, again).other_parameters.empty());
+
+  // What is the same function is not another one: of other folding, march, or of images of another size.
+  warned.clear();
+  PreparedModel with_bn = prepared({.batch_norm = "with_bn"}), grid = prepared({.march = March::bernoulli2}),
+                larger = prepare_qat(test::small_net(), Tensor::zeros({1, 16, 12, 3})), same = prepared();
+  for (PreparedModel* to : {&with_bn, &grid, &larger, &same}) {
+    CHECK(load_observer_params(plain, *to).other_parameters.empty());
+    CHECK_FALSE(said(*to));
+  }
+  // What was observed in QAT is of the weights that it has; others are said.
+  set_fake_quantize(same, FakeQuantState::qat);
+  same(images({4, 8, 8, 3}));
+  for (auto& [name, parameter] : same.named_state())
+    if (name == "stem.weight") parameter.tensor().copy_from(parameter.tensor() * 1.5);
+  PreparedModel untrained = prepared(), trained = same;
+  CHECK(load_observer_params(same, trained).other_parameters.empty());
+  CHECK(warned.empty());
+  CHECK_FALSE(load_observer_params(same, untrained).other_parameters.empty());
+  CHECK(warned.size() == 1);
+  set_warning_handler(before);
+}
+
+TEST_CASE("ranges of one batch alone are warned of when calibration ends") {
+  std::vector<std::string> warned;
+  const WarningHandler before = set_warning_handler([&](const std::string& line) { warned.push_back(line); });
+  PreparedModel model = prepared();
+  set_fake_quantize(model, FakeQuantState::calibration);
+  model(images({4, 8, 8, 3}));
+  set_fake_quantize(model, FakeQuantState::validation);
+  REQUIRE(warned.size() == 1);
+  CHECK(warned[0].find("set_fake_quantize: input, stem, ") == 0);
+  CHECK(warned[0].find("the range is that of one batch alone; calibrate with 10 to 100") != std::string::npos);
+  set_fake_quantize(model, FakeQuantState::calibration);
+  model(images({4, 8, 8, 3}));
+  set_fake_quantize(model, FakeQuantState::qat);
+  CHECK(warned.size() == 1);
+  set_warning_handler(before);
 }

@@ -85,7 +85,7 @@ inline void set_ranges(const quant::PreparedModel& model, float reach = 1) {
     Tensor range = quantizer->range_state.tensor(), seen = quantizer->seen_state.tensor();
     range.mutable_data<float>()[0] = -0.5f * reach;
     range.mutable_data<float>()[1] = reach * (1 + static_cast<float>(i++ % 5) * 0.37f);
-    seen.mutable_data<int64_t>()[0] = 1;
+    seen.mutable_data<int64_t>()[0] = 100;
     seen.mutable_data<int64_t>()[1] = 100;
   }
 }

@@ -259,6 +259,102 @@ TEST_CASE("a state that is missing, of another type or senseless is refused") {
       "mix", [](Archive& a) { a.set("o/errors", Archive::Bytes(8)); }, "mix: the state has 1 candidates, expected 5");
 }
 
+TEST_CASE(
+    "the first batches weigh alike, until one weighs less than the constant; without warm-up it decides at once") {
+  const auto after = [](int batches, const Keywords& keywords) {
+    const ActivationQuantizer quantizer = activation_quantizer("min_max", keywords);
+    for (int k = 1; k <= batches; ++k) quantizer.observe(Samples(Tensor::full({3}, k == 1 ? 1 : 2)));
+    return quantizer.range().max;
+  };
+  // Ten batches whose first is dark: a tenth of the range is the first's.
+  CHECK(after(10, {}) == doctest::Approx(1.9));
+  CHECK(after(10, {{"warm_up", false}}) == doctest::Approx(2 - std::pow(0.99, 9)));
+  CHECK(after(100, {}) == doctest::Approx(1.99));
+  CHECK(after(300, {}) == doctest::Approx(2 - 0.01 * std::pow(0.99, 200)));
+  CHECK(after(6, {{"averaging_constant", 0.25}}) == doctest::Approx(2 - 0.25 * 0.75 * 0.75));
+  CHECK(after(6, {{"averaging_constant", 1.0}}) == 2);
+  CHECK(batch_weight(0.01, 1, false) == 1);
+  CHECK(batch_weight(0.01, 2, false) == 0.01);
+  CHECK(batch_weight(0.01, 50, true) == 0.02);
+  CHECK(batch_weight(0.01, 101, true) == 0.01);
+  CHECK(batch_weight(0, 2, true) == 0);
+  CHECK_ERROR(activation_quantizer("min_max", {{"warm_up", 1}}), "warm_up is 1, expected");
+}
+
+TEST_CASE("the count of batches goes on in QAT, after loading and in a copy") {
+  const ActivationQuantizer calibrated = activation_quantizer("min_max"), loaded = activation_quantizer("min_max");
+  for (int k = 0; k < 4; ++k) calibrated.observe(Samples(Tensor::full({3}, 1)));
+  loaded.continue_from(calibrated);
+  const ActivationQuantizer copy = calibrated;
+  for (const ActivationQuantizer* q : {&calibrated, &loaded, &copy}) {
+    q->train(Samples(Tensor::full({3}, 6)));
+    CHECK(q->range().max == 2);  // a fifth of 6, and four of 1
+  }
+}
+
+TEST_CASE("zeros for long enough make a tensor dead, and its scale its input's") {
+  const ActivationQuantizer quantizer = activation_quantizer("min_max");
+  quantizer.observe(Samples(Tensor::full({3}, 1)));
+  int batches = 0;
+  for (; !quantizer.dead() && batches < 5000; ++batches) {
+    CHECK(quantizer.scale(March::bayes, 0.5f) < 0.1f);
+    quantizer.train(Samples(Tensor::zeros({3})));
+  }
+  CHECK(batches > 500);
+  CHECK(batches < 1000);
+  CHECK(quantizer.scale(March::bayes, 0.5f) == 0.5f);
+  // What is tiny, but there, is none such.
+  const ActivationQuantizer tiny = activation_quantizer("min_max");
+  for (int i = 0; i < 3; ++i) tiny.observe(Samples(Tensor::full({3}, 1e-9f)));
+  CHECK(tiny.range().max == 1e-9f);
+  CHECK(tiny.scale(March::bayes, 0.5f) == kMinScale);
+}
+
+TEST_CASE("mse and mix take the scale of the march's grid with the least error, of that the widest range") {
+  for (const std::string dtype : {"int16", "int8", "int4", "int2"})
+    for (uint64_t seed = 0; seed < 40; ++seed) {
+      CAPTURE(dtype);
+      CAPTURE(seed);
+      Tensor x = test::normal({600}, seed, 0.1 + 0.05 * static_cast<double>(seed));
+      x.mutable_data<float>()[7] *= 1 + static_cast<float>(seed % 5);
+      const TensorConfig config =
+          *get_default_qconfig({.activation_observer = "mse", .activation_qkwargs = {{"dtype", dtype}}}).activation;
+      const ActivationQuantizer quantizer("x", config, true, "", March::bernoulli2);
+      quantizer.observe(Samples(x));
+      const Bounds type = quantizer.type();
+      const auto error = [&](float scale) {
+        double sum = 0;
+        for (const float v : x.values<float>()) {
+          const double d = v - static_cast<double>(scale) * quantize(v, 1 / scale, type, Rounding::half_up);
+          sum += d * d;
+        }
+        return sum;
+      };
+      const Range whole = Samples(x).range();
+      const float widest = March::bernoulli2.on_grid(scale_from_range(whole.min, whole.max, type));
+      const float least = March::bernoulli2.on_grid(scale_from_range(0.06f * whole.min, 0.06f * whole.max, type));
+      double best = error(widest);
+      for (float scale = widest; scale >= least; scale /= 2) best = std::min(best, error(scale));
+      const float found = quantizer.scale(March::bernoulli2);
+      CHECK(error(found) <= best * 1.000001);
+      if (found == widest) CHECK(same(quantizer.range(), whole));
+      ActivationQuantizer mixed(
+          "x",
+          *get_default_qconfig({.activation_observer = "mix", .activation_qkwargs = {{"dtype", dtype}}}).activation,
+          true, "", March::bernoulli2);
+      mixed.observe(Samples(x));
+      CHECK(error(mixed.scale(March::bernoulli2)) <= best * 1.000001);
+      // Weights, a channel of which is the same.
+      const TensorConfig of_weights =
+          get_default_qconfig(
+              {.weight_observer = "mse", .weight_qkwargs = {{"dtype", dtype == "int16" ? "int8" : dtype}}})
+              .weight;
+      const WeightQuantizer weights("w", of_weights, 1);
+      if (dtype != "int16")
+        CHECK(weights.scales(March::bernoulli2, Tensor::from({1, 600}, x.values<float>()))[0] == found);
+    }
+}
+
 TEST_CASE("a constant of 0 freezes what the first batch said") {
   for (const auto& entry : kObservers) {
     const std::string& name = entry.first;

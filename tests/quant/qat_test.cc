@@ -99,26 +99,30 @@ TEST_CASE("QAT observes the values that it quantises, real and before any multip
   });
 }
 
-TEST_CASE("a second batch moves the scales by the averaging constant") {
-  const PreparedModel model = prepare_qat(
-      test::small_net(), kExample,
-      {.qconfig = get_default_qconfig({.activation_qkwargs = {{"averaging_constant", 0.25}}}), .march = March::bayes});
-  model(Tensor::full({1, 8, 8, 3}, 1));
-  model(Tensor::full({1, 8, 8, 3}, 3));
-  CHECK(model.input_quantizer(0).range().max == 1.5f);
-  CHECK(model.input_quantizer(0).batches() == 2);
-  CHECK(model.input_quantizer(0).values() == 2 * 192);
+TEST_CASE("a second batch moves the scales by half, or without warm-up by the averaging constant") {
+  for (const bool warm_up : {true, false}) {
+    const PreparedModel model = prepare_qat(
+        test::small_net(), kExample,
+        {.qconfig = get_default_qconfig({.activation_qkwargs = {{"averaging_constant", 0.25}, {"warm_up", warm_up}}}),
+         .march = March::bayes});
+    model(Tensor::full({1, 8, 8, 3}, 1));
+    model(Tensor::full({1, 8, 8, 3}, 3));
+    CHECK(model.input_quantizer(0).range().max == (warm_up ? 2.0f : 1.5f));
+    CHECK(model.input_quantizer(0).batches() == 2);
+    CHECK(model.input_quantizer(0).values() == 2 * 192);
+  }
 }
 
 TEST_CASE("a QAT step of an empty batch has gradients of zero and observes nothing") {
   PreparedModel model = prepare_qat(test::small_net(), kExample, {.march = March::bayes});
   set_ranges(model);
+  const int64_t batches = model.input_quantizer(0).batches();
   const Tensor y = model(Tensor::zeros({0, 8, 8, 3}));
   CHECK(y.shape() == Shape{0, 5});
   y.backward(Tensor::zeros({0, 5}));
   for (const auto& parameter : model.parameters())
     CHECK_SAME(parameter.value.tensor().grad(), Tensor::zeros(parameter.value.tensor().shape()));
-  CHECK(model.input_quantizer(0).batches() == 1);
+  CHECK(model.input_quantizer(0).batches() == batches);
 }
 
 TEST_CASE("the forward pass of QAT does not depend on threads") {

@@ -88,10 +88,11 @@ TEST_CASE("unknown names are errors that list the known ones") {
   CHECK_ERROR(
       activation("percentile", {{"percentil", 99.0}}),
       "get_default_qconfig: keyword 'percentil' is unknown to fake_quant and observer percentile, expected one of: "
-      "averaging_constant, dtype, percentile, bins");
+      "averaging_constant, dtype, percentile, bins, warm_up");
   CHECK_ERROR(
       activation("min_max", {{"bins", 3}}),
-      "keyword 'bins' is unknown to fake_quant and observer min_max, expected one of: averaging_constant, dtype");
+      "keyword 'bins' is unknown to fake_quant and observer min_max, expected one of: averaging_constant, dtype, "
+      "warm_up");
   CHECK_ERROR(get_default_qconfig({.weight_qkwargs = {{"percentile", 3.0}}}), "'percentile' is unknown");
 }
 

@@ -93,6 +93,7 @@ mean         mean          int8   min_max                      fake_quant  defau
 head.weight  weight        int4   min_max                      fake_quant  type linear          -        -       0.5      -8..7   -31.88..1.992
 head         linear        int32  -                            -           -                    -        -         -          -               -
 warning: head: weights of output channel 1: its range reaches 31.875, but the largest scale of bernoulli2, 0.5, saturates at 3.5
+warning: stem, mean: the range is that of one batch alone; calibrate with 10 to 100
 note: head: of high precision, int32 accumulators as float32
 )");
 }

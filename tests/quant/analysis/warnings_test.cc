@@ -117,22 +117,27 @@ TEST_CASE("scales that do not fit what was observed are warned of") {
 }
 
 TEST_CASE("ranges that are mostly the first batch's are warned of") {
-  const auto after = [](int batches, double averaging_constant) {
-    PreparedModel model = prepare_qat(
-        test::small_net(), kExample,
-        {.qconfig = get_default_qconfig({.activation_qkwargs = {{"averaging_constant", averaging_constant}}})});
+  const auto after = [](int batches, double averaging_constant, bool warm_up = false) {
+    PreparedModel model =
+        prepare_qat(test::small_net(), kExample,
+                    {.qconfig = get_default_qconfig(
+                         {.activation_qkwargs = {{"averaging_constant", averaging_constant}, {"warm_up", warm_up}}})});
     set_fake_quantize(model, FakeQuantState::calibration);
     for (int i = 0; i < batches; ++i) model(images({1, 8, 8, 3}, static_cast<uint64_t>(i)));
     return warnings(model);
   };
-  CHECK(all(after(1, 0.01)) == all({}));  // one batch is all there is
+  for (const bool warm_up : {false, true})
+    CHECK(all(after(1, 0.01, warm_up)) ==
+          all({"input, stem, body.0.conv1, body.0.conv2, body.1.conv1, body.1.conv2, body.1.shortcut.conv, mean: the "
+               "range is that of one batch alone; calibrate with 10 to 100"}));
+  CHECK(all(after(2, 0.01, true)) == all({}));
   CHECK(all(after(8, 0.1)) == all({}));
   CHECK(all(after(7, 0)) == all({}));  // frozen on purpose
   CHECK(all(after(7, 1)) == all({}));
   CHECK(all(after(7, 0.1)) ==
         all({"input, stem, body.0.conv1, body.0.conv2, body.1.conv1, body.1.conv2, "
              "body.1.shortcut.conv, mean: 53 % of the range is that of the first of 7 batches; more "
-             "batches, or an averaging_constant above 0.1"}));
+             "batches, or an averaging_constant above 0.1, or warm_up"}));
 }
 
 TEST_CASE("inputs on one side of zero are warned of") {

@@ -78,14 +78,15 @@ TEST_CASE("the gradient of a scale is multiplied by 1 / sqrt(N qmax), N the elem
   }
 }
 
-TEST_CASE("lsq starts at the calibrated scale, or at 2 mean / sqrt(qmax); narrow weights always there") {
+TEST_CASE("lsq starts at the calibrated scale; else at 2 mean / sqrt(qmax) or, from 8 bits on, where the range says") {
   const Lsq lsq;
   for (const std::string dtype : {"int16", "int8", "int4", "int2"}) CHECK(start(lsq, dtype, false, 0.25f) == 0.25);
   CHECK(start(lsq, "int8", true, 0.25f) == 0.25);
   CHECK(start(lsq, "int4", true, 0.25f) == doctest::Approx(1.5 / std::sqrt(7.0)));
   CHECK(start(lsq, "int2", true, 0.25f) == doctest::Approx(1.5));
-  CHECK(start(lsq, "int8", false, std::nullopt) == doctest::Approx(1.5 / std::sqrt(127.0)));
-  CHECK(start(lsq, "int16", false, std::nullopt) == doctest::Approx(1.5 / std::sqrt(32767.0)));
+  CHECK(start(lsq, "int4", false, std::nullopt) == doctest::Approx(1.5 / std::sqrt(7.0)));
+  CHECK(start(lsq, "int8", false, std::nullopt) == 4 / 127.5f);
+  CHECK(start(lsq, "int16", false, std::nullopt) == 4 / 32767.5f);
   CHECK(lsq.start({.bounds = type_bounds(8)}) == kMinScale);
 }
 
@@ -109,6 +110,22 @@ TEST_CASE("activations that were not calibrated start from the first batch of tr
   CHECK(quantizer.learned.tensor().at({0}) == 0);
   quantizer.train(Samples(x));
   CHECK(quantizer.learned.tensor().at({0}) == 1);  // averaging constant 1: 7.5 / 7.5
+}
+
+TEST_CASE("at 8 bits the first batch of training starts the scale where min_max would have it") {
+  const ActivationQuantizer quantizer("x", fake_quant_config("lsq", "int8"));
+  quantizer.train(Samples(Tensor::from({4}, {-1, 3, 0.5f, -1.5f})));
+  CHECK(quantizer.scale(March::bayes) == 3 / 127.5f);
+}
+
+TEST_CASE("zeros start no learned scale; the first values that are there do") {
+  const ActivationQuantizer quantizer("x", fake_quant_config("lsq", "int8"));
+  for (int i = 0; i < 2; ++i) quantizer.train(Samples(Tensor::zeros({4})));
+  CHECK(quantizer.dead());
+  CHECK(quantizer.scale(March::bayes, 0.25f) == 0.25f);
+  quantizer.train(Samples(Tensor::from({2}, {0, 3})));
+  CHECK_FALSE(quantizer.dead());
+  CHECK(quantizer.scale(March::bayes, 0.25f) == 3 / 127.5f);
 }
 
 TEST_CASE("a calibrated scale is used before training, and is where it starts, observed or not") {

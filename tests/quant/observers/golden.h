@@ -21,6 +21,7 @@ inline void check_golden_ranges(const std::string& observer, int expected_cases)
     ++cases;
     std::map<std::string, quant::Keywords::Value> settings;
     for (const Field& field : c.attributes) {
+      if (const auto* flag = std::get_if<bool>(&field.value)) settings[field.name] = *flag;
       if (const auto* integer = std::get_if<int64_t>(&field.value)) settings[field.name] = *integer;
       if (const auto* real = std::get_if<double>(&field.value)) settings[field.name] = *real;
       if (const auto* name = std::get_if<std::string>(&field.value)) settings[field.name] = *name;

@@ -12,8 +12,9 @@ TEST_CASE("min_max and its moving average agree with PyTorch") {
     if (c.name.rfind("min_max", 0) != 0) continue;
     CAPTURE(c.name);
     ++cases;
-    const auto qconfig = get_default_qconfig(
-        {.activation_qkwargs = {{"averaging_constant", c.attribute<double>("averaging_constant")}}});
+    const auto qconfig =
+        get_default_qconfig({.activation_qkwargs = {{"averaging_constant", c.attribute<double>("averaging_constant")},
+                                                    {"warm_up", c.attribute<bool>("warm_up")}}});
     const ActivationQuantizer quantizer("x", *qconfig.activation);
     const Tensor &ranges = c.output("ranges"), &scales = c.output("scales");
     int64_t values = 0;
