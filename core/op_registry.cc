@@ -88,7 +88,7 @@ Makers& makers() {
   return instance;
 }
 
-constexpr const char* kRemedy = "made known by a `static const RegisteredOp<...>` in the program's source";
+constexpr const char* kRemedy = "a `static const RegisteredOp<...>` in the program's source makes it known";
 constexpr const char* kTypes = "birtv";  // in the order of Field::Value
 
 }  // namespace
@@ -101,8 +101,8 @@ std::shared_ptr<const Op> make_op(const std::string& name, std::span<const Field
   const Makers& known = makers();
   check(known.duplicate.empty(), "operation '", known.duplicate, "' was registered twice");
   const auto found = known.all.find(name);
-  check(found != known.all.end(), "operation '", name, "' is unknown: it is of a newer version, or a program's own ",
-        kRemedy);
+  check(found != known.all.end(), "operation '", name,
+        "' is unknown: it is of a newer version, or a program's own: ", kRemedy);
   std::shared_ptr<const Op> op = found->second(fields);
   check_fields(*op, fields);
   return op;
@@ -117,8 +117,7 @@ void check_fields(const Op& op, std::span<const Field> fields) {
 
 void check_can_be_made(const Op& op) {
   const std::string name(op.name());
-  check(makers().all.contains(name), "operation '", name, "' is not registered, and could not be loaded: it is ",
-        kRemedy);
+  check(makers().all.contains(name), "operation '", name, "' is not registered, and could not be loaded: ", kRemedy);
   const std::vector<Field> fields = op.fields();
   const auto again = make_op(name, fields);
   const Op& made = *again;

@@ -23,8 +23,8 @@ int64_t counted(const Instruction& step, const Shape& x, int64_t row, int64_t co
 /// All such numbers of a pooling from x to y, ascending.
 std::vector<int64_t> all_counts(const Instruction& step, const Shape& x, const Shape& y);
 
-/// Every entry of the table of an instruction, for inputs and outputs on the grids of these values: where two are right,
-/// the one that it has.
+/// Every entry of the table of an instruction, for inputs and outputs on the grids of these values: where two are
+/// right, the one that it has.
 std::vector<int64_t> table_of(const Instruction& step, const Value& x, const Value& y, bool half_up);
 
 }  // namespace sinter::bpu::witness

@@ -248,8 +248,8 @@ TEST_CASE("operations of a user's own are saved and loaded where they are regist
 
   const auto before = read_file(file.path);
   CHECK_ERROR(bpu::save(on_cpu(std::make_shared<Unknown>()), file.path),
-              "save: mine: operation 'unknown' is not registered, and could not be loaded: it is made known by a "
-              "`static const RegisteredOp<...>` in the program's source");
+              "save: mine: operation 'unknown' is not registered, and could not be loaded: a `static "
+              "const RegisteredOp<...>` in the program's source makes it known");
   CHECK_ERROR(bpu::save(on_cpu(std::make_shared<Impostor>()), file.path),
               "save: mine: operation 'sigmoid' has the name of another one that is registered");
   CHECK(read_file(file.path) == before);
