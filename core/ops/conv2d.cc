@@ -10,11 +10,11 @@ namespace sinter::ops {
 namespace {
 // What the shapes look like where they do not fit.
 std::string order_hint(const Shape& x, const Shape& weight, int64_t groups) {
-  if (x[3] == weight[3] * groups) return "";
+  if (std::string hint = nchw_hint(x, weight[3] * groups); !hint.empty() || x[3] == weight[3] * groups) return hint;
   if (x[3] == weight[1] * groups) return "; is the weight [O,I,KH,KW]? It is [O,KH,KW,I] here";
   if (x[1] == weight[1] * groups)
     return "; are input and weight [N,C,H,W] and [O,I,KH,KW]? They are [N,H,W,C] and [O,KH,KW,I] here";
-  return nchw_hint(x, weight[3] * groups);
+  return "";
 }
 }  // namespace
 

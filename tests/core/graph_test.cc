@@ -169,7 +169,7 @@ TEST_CASE("what a caller holds, and what a graph returns twice, is not overwritt
   CHECK_SAME(y[1], Tensor::from({1, 2}, {0, 4}));
   CHECK_SAME(y[2], y[0]);
   CHECK_SAME(y[3], x);
-  CHECK_ERROR(graph(x), "graph: it has 4 outputs; call run");
+  CHECK_ERROR(graph(x), "graph: it has 4 outputs, expected one; call run({x})");
 }
 
 TEST_CASE("nodes are found by name and alias") {

@@ -208,7 +208,7 @@ TEST_CASE("nothing fuses over an output") {
   const Tensor x = images(kImages);
   const Graph graph = fuse(trace(model, x));
   CHECK(names(graph) == Names{"conv", "bn", "other", "relu", "same", "add"});
-  const auto expected = model({x}), actual = graph.run({x});
+  const std::vector<Tensor> expected = model({x}), actual = graph.run({x});
   for (size_t i = 0; i < expected.size(); ++i) CHECK_CLOSE(actual[i], expected[i].detach(), 1e-5, 1e-5);
 }
 

@@ -178,11 +178,14 @@ TEST_CASE("batch_norm says what does not fit") {
       "batch_norm: got 2 inputs, expected input, weight, bias, running mean and variance, and perhaps a tensor to "
       "add");
   CHECK_ERROR(f({three, three, three, three, three}), "batch_norm: input is [3], expected [...,C]");
-  CHECK_ERROR(f({x, four, three, three, three}), "batch_norm: weight is [4], input has 3 channels, expected [3]");
-  CHECK_ERROR(f({x, three, four, three, three}), "batch_norm: bias is [4], input has 3 channels, expected [3]");
-  CHECK_ERROR(f({x, three, three, four, three}), "batch_norm: running mean is [4], input has 3 channels, expected [3]");
+  CHECK_ERROR(f({x, four, three, three, three}), "batch_norm: weight is [4], input [2,3] has 3 channels, expected [3]");
+  CHECK_ERROR(f({x, three, four, three, three}), "batch_norm: bias is [4], input [2,3] has 3 channels, expected [3]");
+  CHECK_ERROR(f({x, three, three, four, three}),
+              "batch_norm: running mean is [4], input [2,3] has 3 channels, expected [3]");
   CHECK_ERROR(f({x, three, three, three, four}),
-              "batch_norm: running variance is [4], input has 3 channels, expected [3]");
+              "batch_norm: running variance is [4], input [2,3] has 3 channels, expected [3]");
+  CHECK_ERROR(f({Tensor::zeros({2, 3, 5, 5}), three, three, three, three}),
+              "weight is [3], input [2,3,5,5] has 5 channels, expected [5]; is the input [N,C,H,W]?");
   CHECK_ERROR(f({x, three, three, three, three, three}), "batch_norm: tensor to add is [3], input is [2,3]");
   CHECK_ERROR(f({x, three, three, three, Tensor::zeros({3}, DType::int32)}),
               "batch_norm: input 4 is int32 [3], expected float32");

@@ -137,7 +137,8 @@ TEST_CASE("conv2d_batch_norm: an empty batch, and shapes that do not fit") {
     return call_all(std::make_shared<ops::Conv2dBatchNorm>(Attributes{.padding = 1}), std::move(x));
   };
   CHECK_ERROR(run({Tensor::zeros({1, 4, 4, 2})}), "conv2d_batch_norm: got 1 inputs");
-  CHECK_ERROR(run(operands({1, 4, 4, 5}, {3, 3, 3, 2})), "conv2d: weight is [3,3,3,2] (OHWI), input has 5 channels");
+  CHECK_ERROR(run(operands({1, 4, 4, 5}, {3, 3, 3, 2})),
+              "conv2d: weight is [3,3,3,2] (OHWI), input [1,4,4,5] (NHWC) has 5 channels");
   CHECK_ERROR(run(operands({1, 4, 4, 2}, {3, 3, 3, 2}, {1, 4, 4, 2})),
               "batch_norm: tensor to add is [1,4,4,2], input is [1,4,4,3]");
 }

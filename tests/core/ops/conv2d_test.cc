@@ -124,9 +124,18 @@ TEST_CASE("conv2d says what does not fit") {
   CHECK_ERROR(conv2d(x, w, none, {.groups = 4}),
               "conv2d: 4 groups do not divide 4 input channels and 2 output channels");
   CHECK_ERROR(conv2d(x, Tensor::zeros({2, 3, 3, 3})),
-              "conv2d: weight is [2,3,3,3] (OHWI), input has 4 channels, expected 3");
+              "conv2d: weight is [2,3,3,3] (OHWI), input [1,4,4,4] (NHWC) has 4 channels, expected 3");
   CHECK_ERROR(conv2d(x, w, none, {.groups = 2}),
-              "conv2d: weight is [2,3,3,4] (OHWI), input has 4 channels, expected 8 (2 groups)");
+              "conv2d: weight is [2,3,3,4] (OHWI), input [1,4,4,4] (NHWC) has 4 channels, expected 8 (2 groups)");
+  CHECK_ERROR(
+      conv2d(Tensor::zeros({8, 3, 32, 32}), Tensor::zeros({16, 3, 3, 3})),
+      "input [8,3,32,32] (NHWC) has 32 channels, expected 3; is the input [N,C,H,W]? Images are [N,H,W,C] here");
+  CHECK_ERROR(conv2d(Tensor::zeros({8, 32, 32, 6}), Tensor::zeros({16, 6, 3, 3})),
+              "has 6 channels, expected 3; is the weight [O,I,KH,KW]? It is [O,KH,KW,I] here");
+  CHECK_ERROR(conv2d(Tensor::zeros({8, 6, 32, 32}), Tensor::zeros({16, 6, 3, 3})),
+              "are input and weight [N,C,H,W] and [O,I,KH,KW]?");
+  CHECK_ERROR(conv2d(Tensor::zeros({8, 6, 7, 7}), Tensor::zeros({16, 3, 3, 3}), none, {.groups = 2}),
+              "2 groups do not divide 7 input channels and 16 output channels; is the input [N,C,H,W]?");
   CHECK_ERROR(conv2d(x, Tensor::zeros({0, 3, 3, 4})), "conv2d: weight is [0,3,3,4], expected no empty axis");
   CHECK_ERROR(conv2d(x, w, Tensor::zeros({3})), "conv2d: bias is [3], expected [2]");
   CHECK_ERROR(conv2d(x, w, none, {.dilation = {1, 2}}),

@@ -146,9 +146,10 @@ TEST_CASE("conv_transpose2d says what does not fit") {
   CHECK_ERROR(conv_transpose2d(x, w, none, {.groups = 4}),
               "conv_transpose2d: 4 groups do not divide 4 input channels and 2 output channels");
   CHECK_ERROR(conv_transpose2d(x, Tensor::zeros({4, 3, 3, 2})),
-              "conv_transpose2d: weight is [4,3,3,2] (OHWI), input has 4 channels, expected 2");
-  CHECK_ERROR(conv_transpose2d(x, w, none, {.groups = 2}),
-              "conv_transpose2d: weight is [2,3,3,4] (OHWI), input has 4 channels, expected 8 (2 groups)");
+              "conv_transpose2d: weight is [4,3,3,2] (OHWI), input [1,4,4,4] (NHWC) has 4 channels, expected 2");
+  CHECK_ERROR(
+      conv_transpose2d(x, w, none, {.groups = 2}),
+      "conv_transpose2d: weight is [2,3,3,4] (OHWI), input [1,4,4,4] (NHWC) has 4 channels, expected 8 (2 groups)");
   CHECK_ERROR(conv_transpose2d(x, Tensor::zeros({0, 3, 3, 4})),
               "conv_transpose2d: weight is [0,3,3,4], expected no empty axis");
   CHECK_ERROR(conv_transpose2d(Tensor::zeros({1, 0, 4, 4}), w),
