@@ -275,7 +275,8 @@ TEST_CASE("a march of other multipliers than the built-in ones has them in every
       bpu::save(bpu::compile(model), directory / "program");
       const bpu::Simulator loaded(bpu::load_program(directory / "program"));
       CHECK(loaded.program().march == march);
-      const auto expected = model(std::span<const Tensor>(x)), found = loaded(std::span<const Tensor>(x));
+      const std::vector<Tensor> expected = model(std::span<const Tensor>(x)),
+                                found = loaded(std::span<const Tensor>(x));
       for (size_t i = 0; i < expected.size(); ++i) CHECK_SAME(found[i], expected[i]);
     }
   // Of another march, even under its name, is no model that is compiled for it.
