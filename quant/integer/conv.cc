@@ -160,7 +160,7 @@ IntegerWeights integer_weights(const Tensor& given, const Grid& x, bool keep, co
     result.parts.push_back(weight);
     return result;
   }
-  if (cut_channels(weight, *std::max_element(sums.begin(), sums.end()), at_once, result)) return result;
+  if (cut_channels(weight, most, at_once, result)) return result;
   const int64_t outputs = weight.size(0), each = weight.elements() / outputs;
   const int8_t* w = weight.data<int8_t>();
   const auto& kernels = kernel::elementwise_kernels();
