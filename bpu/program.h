@@ -10,6 +10,7 @@ namespace sinter::bpu {
 using quant::Instruction;
 using quant::Opcode;
 using quant::Value;
+using quant::check_program;
 
 /// A network as integers, for one march, as it is compiled, written to files and simulated. It gives the same integers
 /// under every instruction set and number of threads, unless it has operations in float (quant::run_in_float): what is
@@ -18,10 +19,6 @@ struct Program : quant::IntegerProgram {
   std::string version;      ///< of the library that compiled it
   int64_t fingerprint = 0;  ///< of the prepared model's graph
 };
-
-/// Throws Error, naming the instruction and what is wrong with it, for a program that no compiler made: indices out of
-/// range, shapes that do not follow from each other, values outside their bounds.
-void check_program(const Program& program);
 
 /// Writes a program to a file: equal programs give equal bytes.
 void save(const Program& program, const std::string& path);

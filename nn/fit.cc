@@ -83,10 +83,11 @@ void Run::save(Archive& archive) const {
 }
 
 void Run::load(const Archive& archive) {
-  epoch = archive.integer("run/epoch");
-  batch = archive.integer("run/batch");
+  constexpr int64_t kMost = int64_t{1} << 53;
+  epoch = archive.integer("run/epoch", 0, kMost);
+  batch = archive.integer("run/batch", 0, kMost);
   lr = archive.real("run/lr");
-  sums = {archive.real("run/loss"), archive.integer("run/correct"), archive.integer("run/images")};
+  sums = {archive.real("run/loss"), archive.integer("run/correct", 0, kMost), archive.integer("run/images", 0, kMost)};
   seconds = archive.real("run/seconds");
   for (int64_t i = 0; i < epoch; ++i) {
     const std::string prefix = history_prefix(static_cast<size_t>(i));
@@ -95,11 +96,11 @@ void Run::load(const Archive& archive) {
                        .accuracy = archive.real(prefix + "accuracy"),
                        .lr = archive.real(prefix + "lr"),
                        .seconds = archive.real(prefix + "seconds"),
-                       .images = archive.integer(prefix + "images")};
+                       .images = archive.integer(prefix + "images", 0, kMost)};
     if (archive.contains(prefix + "validation/loss"))
       report.validation = Evaluation{.accuracy = archive.real(prefix + "validation/accuracy"),
                                      .loss = archive.real(prefix + "validation/loss"),
-                                     .images = archive.integer(prefix + "validation/images"),
+                                     .images = archive.integer(prefix + "validation/images", 0, kMost),
                                      .seconds = archive.real(prefix + "validation/seconds")};
     epochs.push_back(std::move(report));
   }

@@ -5,6 +5,7 @@
 #include "../core/autograd.h"
 #include "../core/ops/view.h"
 #include "fused_conv.h"
+#include "integer/conv.h"
 #include "integer/requantize.h"
 #include "layers.h"
 
@@ -38,6 +39,7 @@ class Lowering {
           operand.kind == Operand::Kind::node ? model_.in_float(operand.index) : model_.read_as_real(operand);
       program_.outputs.push_back(real ? made.real : made.integers);
     }
+    check_program(program_);  // what is too large for any machine
     return std::move(program_);
   }
 
@@ -177,6 +179,7 @@ class Lowering {
     step.op = std::make_shared<FusedConv>(attributes);
     const Tensor& w = folded.weight;
     step.weight = w.rank() == 4 ? weights.values : ops::view(weights.values, {w.size(0), 1, 1, w.size(1)});
+    accumulator_reach(step.weight, x, node.name.c_str());
     step.bias = Tensor::from({channels}, weights.bias);
     step.weight_scales = Tensor::from({channels}, weights.scales);
     const ActivationQuantizer* quantizer = model_.node_quantizer(index);

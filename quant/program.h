@@ -83,4 +83,8 @@ constexpr const char* kInFloat =
 /// float(double(acc) * (double(s_x) * double(s_w))). `integers` is [N,...] of the value's type.
 Tensor dequantize(const IntegerProgram& program, int value, const Tensor& integers);
 
+/// Throws Error, naming the instruction and what is wrong with it, for a program that no compiler made: indices out of
+/// range, shapes that do not follow from each other, values outside their bounds. VALIDATION asks it as well.
+void check_program(const IntegerProgram& program);
+
 }  // namespace sinter::quant

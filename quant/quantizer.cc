@@ -114,6 +114,7 @@ void ActivationQuantizer::observe(const Samples& batch, uint64_t function) const
   sinter::detail::Access::write<int64_t>(measured)[0] = std::bit_cast<int64_t>(function);
   float* running = sinter::detail::Access::write<float>(range);
   auto* count = sinter::detail::Access::write<int64_t>(counts);
+  for (const int i : {0, 1}) count[i] = std::clamp<int64_t>(count[i], 0, kMostCounted);  // a file's may be anything
   const double weight = batch_weight(config_.averaging_constant, ++count[0], config_.warm_up);
   const bool zeros = reach_of(seen) == 0;
   seen = averaged({running[0], running[1]}, seen, weight);

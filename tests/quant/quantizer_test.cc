@@ -142,6 +142,17 @@ TEST_CASE("what cannot be averaged is an error that names the tensor, and change
   CHECK(quantizer.batches() == 1);
 }
 
+TEST_CASE("altered counts of what was seen do not overflow") {
+  const ActivationQuantizer quantizer("x", *get_default_qconfig().activation);
+  for (const int64_t count : {std::numeric_limits<int64_t>::max(), std::numeric_limits<int64_t>::min()}) {
+    Tensor seen = quantizer.seen_state.tensor();
+    seen.copy_from(Tensor::from<int64_t>({2}, {count, count}));
+    quantizer.observe(Samples(Tensor::ones({4})));
+    CHECK(quantizer.batches() >= 1);
+    CHECK(quantizer.batches() <= kMostCounted + 1);
+  }
+}
+
 TEST_CASE("a copy of a quantiser goes on by itself") {
   const ActivationQuantizer first("x", {});
   first.observe(Samples(Tensor::from({1}, {1})));

@@ -3,27 +3,27 @@
 #include <cstdlib>
 #include <limits>
 
-#include "../quant/fused_conv.h"
-#include "../quant/integer/avg_pool.h"
-#include "../quant/integer/conv.h"
-#include "../quant/tables.h"
+#include "fused_conv.h"
+#include "integer/avg_pool.h"
+#include "integer/conv.h"
 #include "program.h"
+#include "tables.h"
 
-namespace sinter::bpu {
+namespace sinter::quant {
 
 namespace {
 
 constexpr int64_t kMaxBias = int64_t{1} << 30;
 constexpr int64_t kLargest = 1 << 20;  // of what windows are made of
 
-bool is_scale(float scale) { return scale > 0 && scale <= 0x1p100f; }
+bool is_scale(float scale) { return scale > 0 && scale <= kMaxScale; }
 
 int64_t reach(const Value& value) {
   return std::max({std::abs(static_cast<int64_t>(value.low)), std::abs(static_cast<int64_t>(value.high)), int64_t{1}});
 }
 
 const FusedConvAttributes& attributes_of(const Instruction& step) {
-  const auto* conv = dynamic_cast<const quant::FusedConv*>(step.op.get());
+  const auto* conv = dynamic_cast<const FusedConv*>(step.op.get());
   check(conv != nullptr, "has no attributes of a convolution");
   return conv->attributes;
 }
@@ -33,7 +33,7 @@ void expect_inputs(const Instruction& step, size_t least, size_t most) {
 }
 
 // The shape that a convolution gives its output; an Error where its inputs do not fit.
-Shape convolution_shape(const Program& p, const Instruction& step) {
+Shape convolution_shape(const IntegerProgram& p, const Instruction& step) {
   expect_inputs(step, 1, 2);
   const Shape& x = p.values[step.inputs[0]].shape;
   const FusedConvAttributes& a = attributes_of(step);
@@ -52,7 +52,7 @@ Shape convolution_shape(const Program& p, const Instruction& step) {
     check(std::abs(static_cast<int64_t>(b)) <= kMaxBias, "has the bias ", b, ", expected at most 2^30");
   for (const float scale : step.weight_scales.values<float>())
     check(is_scale(scale), "has the scale ", scale, " for weights");
-  quant::accumulator_reach(w, p.values[step.inputs[0]].grid(), "is refused");
+  accumulator_reach(w, p.values[step.inputs[0]].grid(), "is refused");
   for (const Pair& pair : {a.stride, a.dilation, Pair{a.padding.h + 1, a.padding.w + 1}})
     check(pair.h >= 1 && pair.h <= kLargest && pair.w >= 1 && pair.w <= kLargest, "has a window of size ", pair);
   if (a.linear)
@@ -93,7 +93,7 @@ void check_attributes(const Op& op) {
 }
 
 // The same for any instruction.
-Shape result_shape(const Program& p, const Instruction& step) {
+Shape result_shape(const IntegerProgram& p, const Instruction& step) {
   const Shape& x = p.values[step.inputs[0]].shape;
   switch (step.opcode) {
     case Opcode::conv:
@@ -126,7 +126,7 @@ Shape result_shape(const Program& p, const Instruction& step) {
 }
 
 // A program's batch is any: no operation takes or adds indices of it.
-void check_axis(const Program& p, const Instruction& step) {
+void check_axis(const IntegerProgram& p, const Instruction& step) {
   const int rank = p.values[step.inputs[0]].shape.rank();
   for (const Field& field : step.op->fields()) {
     if (field.name == "axis")
@@ -138,7 +138,7 @@ void check_axis(const Program& p, const Instruction& step) {
 }
 
 // The operations that an opcode may have.
-void check_operation(const Program& p, const Instruction& step) {
+void check_operation(const IntegerProgram& p, const Instruction& step) {
   const std::string name = step.op == nullptr ? std::string() : std::string(step.op->name());
   const auto one_of = [&](size_t inputs, std::initializer_list<const char*> names) {
     if (inputs > 0) expect_inputs(step, inputs, inputs);
@@ -161,7 +161,7 @@ void check_operation(const Program& p, const Instruction& step) {
       one_of(0, {"concat"});
       return check_axis(p, step);
     case Opcode::table:
-      check(quant::has_table(name), "has the operation '", name, "'");
+      check(has_table(name), "has the operation '", name, "'");
       return expect_inputs(step, 1, 1);
     case Opcode::prelu:
       check(step.constants.size() == 2 && !step.constants[0].defined() && step.constants[1].defined(), "has no slopes");
@@ -184,7 +184,7 @@ bool passes(Opcode opcode) {
 }
 
 // What the elements of inputs and output may be.
-void check_types(const Program& p, const Instruction& step) {
+void check_types(const IntegerProgram& p, const Instruction& step) {
   const Value& y = p.values[step.output];
   const bool head = step.opcode == Opcode::conv && step.rescale.empty();
   const auto type_of_input = [&](size_t i) { return p.values[step.inputs[i]].dtype; };
@@ -211,13 +211,13 @@ void check_types(const Program& p, const Instruction& step) {
 }
 
 // How many values a sum has at most, and one multiplier each for how many different numbers.
-void check_sums(const Program& p, const Instruction& step, size_t& multipliers) {
+void check_sums(const IntegerProgram& p, const Instruction& step, size_t& multipliers) {
   const Value& x = p.values[step.inputs[0]];
   int64_t count = x.shape.rank() == 4 ? x.shape[1] * x.shape[2] : 0;
   check(count > 0, "reads ", x.shape, ", expected [1,H,W,C] with at least one pixel");
   if (step.opcode == Opcode::avg_pool) {
     const auto& a = static_cast<const ops::AvgPool2d&>(*step.op).attributes;
-    const std::vector<int64_t> counts = quant::AvgPoolPlan(a, x.shape, p.values[step.output].shape).counts;
+    const std::vector<int64_t> counts = AvgPoolPlan(a, x.shape, p.values[step.output].shape).counts;
     count = counts.back();
     multipliers = counts.size();
   } else {
@@ -227,7 +227,7 @@ void check_sums(const Program& p, const Instruction& step, size_t& multipliers) 
         ", which could overflow 32 bits");
 }
 
-void check_table(const Program& p, const Instruction& step) {
+void check_table(const IntegerProgram& p, const Instruction& step) {
   const Value &x = p.values[step.inputs[0]], &y = p.values[step.output];
   const int64_t entries = x.dtype == DType::int16 ? 1 << 16 : 1 << 8;
   check(step.table.defined() && step.table.spec() == Spec{y.dtype, {entries}}, "has no table of ", entries, " ",
@@ -249,7 +249,7 @@ void check_parts(const Instruction& step) {
 }
 
 // What keeps the arithmetic exact: every term is below 2^46.
-void check_multipliers(const Program& p, const Instruction& step) {
+void check_multipliers(const IntegerProgram& p, const Instruction& step) {
   const bool head = p.values[step.output].dtype == DType::int32;
   size_t expected = 0;
   switch (step.opcode) {
@@ -279,7 +279,7 @@ void check_multipliers(const Program& p, const Instruction& step) {
   const bool adds = (step.opcode == Opcode::conv && step.inputs.size() == 2) || step.opcode == Opcode::add;
   const bool slopes = step.opcode == Opcode::prelu, negative = step.opcode == Opcode::add && step.op->name() == "sub";
   const int64_t limit = adds || slopes ? (int64_t{1} << 46) / reach(p.values[step.inputs[adds ? 1 : 0]]) + 1 : 1;
-  for (const quant::Multiplier& r : step.rescale) {
+  for (const Multiplier& r : step.rescale) {
     const bool sign = slopes || (negative ? r.skip <= 0 : r.skip >= 0);
     check(r.m >= 0 && r.m < (int64_t{1} << p.march.multiplier_bits) && r.shift >= 0 && r.shift <= p.march.max_shift &&
               sign && r.skip > -limit && r.skip < limit,
@@ -287,7 +287,7 @@ void check_multipliers(const Program& p, const Instruction& step) {
   }
 }
 
-void check_instruction(const Program& p, const Instruction& step, const std::vector<bool>& known) {
+void check_instruction(const IntegerProgram& p, const Instruction& step, const std::vector<bool>& known) {
   check(step.output >= 0 && step.output < static_cast<int>(p.values.size()) && !known[step.output], "writes value ",
         step.output);
   check(!step.inputs.empty(), "has no inputs");
@@ -311,7 +311,7 @@ void check_instruction(const Program& p, const Instruction& step, const std::vec
 
 }  // namespace
 
-void check_program(const Program& program) {
+void check_program(const IntegerProgram& program) {
   std::vector<bool> known(program.values.size(), false);
   check(!program.inputs.empty() && !program.outputs.empty(), "program: it has no inputs or no outputs");
   for (const Value& value : program.values) {
@@ -329,7 +329,7 @@ void check_program(const Program& program) {
     const bool wide = value.dtype == DType::int16;
     check(wide ? value.bits == 16 : value.bits == 8 || value.bits == 4 || value.bits == 2, "program: ", value.name,
           " has ", value.bits, " bits in ", value.dtype);
-    const quant::Bounds type = quant::type_bounds(value.bits, value.low < 0);
+    const Bounds type = type_bounds(value.bits, value.low < 0);
     check(value.low >= type.low && value.low <= value.high && value.high <= type.high && value.high >= 0,
           "program: the bounds of ", value.name, " are ", value.low, "..", value.high);
   }
@@ -353,4 +353,4 @@ void check_program(const Program& program) {
           " is never made");
 }
 
-}  // namespace sinter::bpu
+}  // namespace sinter::quant
