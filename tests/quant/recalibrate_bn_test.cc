@@ -207,7 +207,8 @@ TEST_CASE("recalibrate_bn: what cannot be is an error that changes nothing") {
   CHECK_ERROR(recalibrate_bn(net, Images(0)), "the dataset is empty");
   CHECK_ERROR(recalibrate_bn(net, Images(20), {.batch = 0}), "batch is 0");
   // The last batch is of one image, and `last` normalises over images alone.
-  CHECK_ERROR(recalibrate_bn(net, Images(21), {.batch = 10}), "expected more than one value a channel (in last)");
+  CHECK_ERROR(recalibrate_bn(net, Images(21), {.batch = 10}),
+              "expected more than one value a channel; where it is the last batch");
   check_same(net, before);
 
   nn::Conv2d conv{{.in = 2, .out = 4, .kernel = 3}};
@@ -227,6 +228,8 @@ TEST_CASE("recalibrate_bn: what cannot be is an error that changes nothing") {
     Tensor forward(const Tensor& x) const override { return bn(x); }
   };
   Forgot forgot;
+  CHECK_ERROR(recalibrate_bn(forgot, Images(4)), "used in batch_norm but not in the module tree: list it");
+  for (Parameter* frozen : {&forgot.bn.weight, &forgot.bn.bias}) frozen->tensor().set_requires_grad(false);
   CHECK_ERROR(recalibrate_bn(forgot, Images(4)),
               "recalibrate_bn: running statistics [2] are used but not in the module tree: list them in "
               "SINTER_CHILDREN");
