@@ -49,6 +49,7 @@ struct DataLoader::State {
   int64_t images = 0;        // of an epoch
   int64_t batches = 0;       // of an epoch
   int64_t next_epoch = 0, next_batch = 0;
+  uint64_t read_seed = 0;  // of what images draw from `default_random()`: the loader's, and that of the loop's thread
   double waited = 0;
 
   Batch make(int64_t epoch, int64_t index, const std::vector<int64_t>& order) const;
@@ -78,7 +79,7 @@ Batch DataLoader::State::make(int64_t epoch, int64_t index, const std::vector<in
   for (int64_t i = 0; i < count; ++i, values += elements) {
     const int64_t sample = options.shuffle ? order[static_cast<size_t>(first + i)] : first + i;
     batch.samples.push_back(sample);
-    default_random() = random_for("dataset", options.seed, epoch, static_cast<uint64_t>(sample));
+    default_random() = random_for("dataset", read_seed, epoch, static_cast<uint64_t>(sample));
     dataset->read(sample, {values, static_cast<size_t>(elements)});
     labels[i] = dataset->label(sample);
     if (options.augment.empty()) continue;
@@ -93,6 +94,8 @@ Batch DataLoader::State::make(int64_t epoch, int64_t index, const std::vector<in
 class DataLoader::Run {
  public:
   Run(State& state, int64_t epoch, int64_t first) : state_(state), epoch_(epoch), claimed_(first), taken_(first) {
+    constexpr uint64_t kOdd = 0x9e3779b97f4a7c15;
+    state.read_seed = state.options.seed + kOdd * default_random().seed();
     if (state.options.shuffle)
       order_ = shuffled(state.dataset->size(), state.images, random_for(kPurpose, state.options.seed, epoch, kShuffle));
   }

@@ -33,7 +33,8 @@ struct DataLoaderOptions {
 /// Batches of a dataset, which outlives it: `for (const auto& batch : loader)` runs over one epoch, the next loop over
 /// the next, shuffled anew. What a batch holds depends on seed, epoch and index alone, not on threads or on the
 /// batches before it; so does what `Dataset::read` and augmentations draw from `default_random()`, which is another
-/// generator for each image of each epoch, and the thread's own again in the loop. An exception in a worker comes out
+/// generator for each image of each epoch (of the loader's seed and that of the loop's thread, `manual_seed`), and the
+/// thread's own again in the loop. An exception in a worker comes out
 /// of the loop; a loop may be left at any time.
 class DataLoader {
  public:

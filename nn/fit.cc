@@ -215,8 +215,8 @@ std::string bad_image(const data::Batch& batch) {
   const auto bad = std::find_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
   const int64_t each = batch.images.elements() / batch.images.size(0);
   const int64_t image = (bad - values.begin()) / each;
-  return text("image ", batch.samples[static_cast<size_t>(image)], " of the dataset has ", std::abs(*bad),
-              " among its values, as it is read and augmented");
+  return text("image ", batch.samples[static_cast<size_t>(image)], " of the dataset has ",
+              std::isnan(*bad) ? "NaN" : "an infinity", " among its values, as it is read and augmented");
 }
 
 const char* const kAdvice = ": training has diverged; a lower learning rate, a warm-up or clip_norm may help";

@@ -222,30 +222,24 @@ std::vector<NamedParameter> Module::parameters() const {
 
 std::vector<NamedParameter> Module::named_state() const { return checked_walk(*this).state; }
 
-void Module::load_state(const std::vector<NamedParameter>& state) {
-  std::vector<NamedParameter> own = named_state();
+void Module::check_state(const std::vector<NamedParameter>& state) const {
   std::map<std::string_view, const Tensor*> given;
   std::vector<std::string> problems;
   for (const NamedParameter& parameter : state)
     if (!given.emplace(parameter.name, &parameter.value.tensor()).second)
       problems.push_back(parameter.name + " is there twice");
-
-  std::vector<std::pair<Tensor*, const Tensor*>> copies;
-  for (NamedParameter& parameter : own) {
-    const auto found = given.find(parameter.name);
+  for (const NamedParameter& own : named_state()) {
+    const auto found = given.find(own.name);
     if (found == given.end()) {
-      problems.push_back(parameter.name + " is missing");
+      problems.push_back(own.name + " is missing");
       continue;
     }
-    Tensor& to = parameter.value.tensor();
-    const Tensor& from = *found->second;
+    const Tensor &to = own.value.tensor(), &from = *found->second;
     given.erase(found);
     if (!from.defined())
-      problems.push_back(parameter.name + " is undefined");
+      problems.push_back(own.name + " is undefined");
     else if (!(from.spec() == to.spec()))
-      problems.push_back(text(parameter.name, " is ", from.spec(), ", expected ", to.spec()));
-    else
-      copies.emplace_back(&to, &from);
+      problems.push_back(text(own.name, " is ", from.spec(), ", expected ", to.spec()));
   }
   for (const NamedParameter& parameter : state)
     if (given.erase(parameter.name) > 0) problems.push_back(parameter.name + " is not in the module");
@@ -253,7 +247,14 @@ void Module::load_state(const std::vector<NamedParameter>& state) {
   for (size_t i = 0; i < std::min(problems.size(), kListedProblems); ++i) list += "\n  " + problems[i];
   if (problems.size() > kListedProblems) list += text("\n  and ", problems.size() - kListedProblems, " more");
   check(problems.empty(), "load_state: the state does not fit ", title(), ":", list);
-  for (const auto& [to, from] : copies) to->copy_from(*from);
+}
+
+void Module::load_state(const std::vector<NamedParameter>& state) {
+  check_state(state);
+  std::map<std::string_view, Tensor> own;
+  const std::vector<NamedParameter> all = named_state();
+  for (const NamedParameter& parameter : all) own.emplace(parameter.name, parameter.value.tensor());
+  for (const NamedParameter& parameter : state) own.at(parameter.name).copy_from(parameter.value.tensor());
 }
 
 std::vector<std::pair<std::string, const Module*>> Module::modules() const {

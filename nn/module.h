@@ -99,8 +99,10 @@ class Module {
   std::vector<NamedParameter> parameters() const;
   /// What is trained and the buffers (running statistics), in the order of the members.
   std::vector<NamedParameter> named_state() const;
-  /// Copies values by name. Throws Error with the first names missing on either side and shapes that differ, and how
-  /// many there are; then nothing is changed.
+  /// Throws Error, with the first names missing on either side and shapes that differ, and how many there are, where a
+  /// state does not fit.
+  void check_state(const std::vector<NamedParameter>& state) const;
+  /// Copies values by name. Throws Error as `check_state` does; then nothing is changed.
   void load_state(const std::vector<NamedParameter>& state);
   /// This module (with path "") and all modules below, outer before inner.
   std::vector<std::pair<std::string, const Module*>> modules() const;

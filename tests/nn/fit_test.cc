@@ -554,10 +554,10 @@ TEST_CASE("an image that is not finite is named, not taken for divergence") {
   Net net = fresh();
   nn::FitOptions o = options(1);
   o.augment = {};
-  CHECK_ERROR(nn::fit(net, spoiled, o), "fit: image 17 of the dataset has nan among its values");
+  CHECK_ERROR(nn::fit(net, spoiled, o), "fit: image 17 of the dataset has NaN among its values");
   spoiled.value = INFINITY;
   net = fresh();
-  CHECK_ERROR(nn::fit(net, spoiled, o), "fit: image 17 of the dataset has inf among its values");
+  CHECK_ERROR(nn::fit(net, spoiled, o), "fit: image 17 of the dataset has an infinity among its values");
   const auto train = stripes(32);
   o.validation = &spoiled;
   net = fresh();
@@ -632,6 +632,27 @@ TEST_CASE("several outputs are no logits") {
   };
   Two net;
   CHECK_ERROR(nn::fit(net, stripes(32), options(1)), "it has 2 outputs, but fit and evaluate expect one");
+}
+
+TEST_CASE("a file whose parameters do not fit is not asked for what modules add") {
+  struct Extra final : nn::Module {
+    Parameter w;
+    int64_t loaded = 0;
+    explicit Extra(int64_t size) : w(Tensor::zeros({size})) {}
+    SINTER_CHILDREN(w)
+    Tensor forward(const Tensor& x) const override { return x + w; }
+    void save_extra(Archive& archive, const std::string& prefix) const override { archive.set(prefix + "extra", 1); }
+    void load_extra(const Archive& archive, const std::string& prefix) override {
+      loaded += archive.integer(prefix + "extra");
+    }
+  };
+  const File file;
+  nn::save(Extra(3), file.path);
+  Extra other(4), same(3);
+  CHECK_ERROR(nn::load(other, file.path), "w is float32 [3], expected float32 [4]");
+  CHECK(other.loaded == 0);
+  nn::load(same, file.path);
+  CHECK(same.loaded == 1);
 }
 
 TEST_CASE("a file that is refused changes nothing, whatever modules add to it") {
