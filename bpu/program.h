@@ -7,10 +7,10 @@
 
 namespace sinter::bpu {
 
+using quant::check_program;
 using quant::Instruction;
 using quant::Opcode;
 using quant::Value;
-using quant::check_program;
 
 /// A network as integers, for one march, as it is compiled, written to files and simulated. It gives the same integers
 /// under every instruction set and number of threads, unless it has operations in float (quant::run_in_float): what is

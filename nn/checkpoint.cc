@@ -65,8 +65,8 @@ void load_model(Module& model, const Archive& archive) {
   std::vector<NamedParameter> state;
   for (const std::string& section : archive.names(kState))
     state.push_back({section.substr(kState.size()), Parameter(archive.tensor(section), false)});
-  model.check_state(state);
-  // What modules add goes back to what it was where one of them refuses it.
+  // What modules add goes first, as it says best what kind of file it is, and back to what it was where anything is
+  // refused.
   const auto modules = model.modules();
   const auto load_extra = [&](const Archive& from) {
     for (const auto& [path, module] : modules)
@@ -76,11 +76,11 @@ void load_model(Module& model, const Archive& archive) {
   for (const auto& [path, module] : modules) module->save_extra(before, kExtra + path + "/");
   try {
     load_extra(archive);
+    model.load_state(state);
   } catch (...) {
     load_extra(before);
     throw;
   }
-  model.load_state(state);
 }
 
 void save_random(Archive& archive) {
