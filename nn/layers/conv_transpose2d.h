@@ -1,5 +1,6 @@
 #pragma once
 
+#include "../../core/called.h"
 #include "../../core/ops/conv_transpose2d.h"
 #include "../../core/required.h"
 #include "../module.h"
@@ -7,8 +8,12 @@
 namespace sinter::nn {
 
 struct ConvTranspose2dOptions {
-  Required<int64_t> in, out;  ///< channels
-  Required<Pair> kernel;      ///< one number, or {height, width}; so are the next four
+  Required<int64_t> in;  ///< channels, as is the next
+  ItIsCalledIn in_channels{};
+  Required<int64_t> out;
+  ItIsCalledOut out_channels{};
+  Required<Pair> kernel;  ///< one number, or {height, width}; so are the next four
+  ItIsCalledKernel kernel_size{};
   Pair stride{1};
   Pair padding{0};         ///< so much is cut off both sides of the result
   Pair output_padding{0};  ///< so much is added at its bottom and right; less than the stride

@@ -1,12 +1,16 @@
 #pragma once
 
+#include "../../core/called.h"
 #include "../../core/required.h"
 #include "../module.h"
 
 namespace sinter::nn {
 
 struct LinearOptions {
-  Required<int64_t> in, out;
+  Required<int64_t> in;
+  ItIsCalledIn in_features{};
+  Required<int64_t> out;
+  ItIsCalledOut out_features{};
   bool bias = true;
 };
 
