@@ -49,10 +49,9 @@ struct DataLoader::State {
   int64_t images = 0;        // of an epoch
   int64_t batches = 0;       // of an epoch
   int64_t next_epoch = 0, next_batch = 0;
-  uint64_t read_seed = 0;  // of what images draw from `default_random()`: the loader's, and that of the loop's thread
   double waited = 0;
 
-  Batch make(int64_t epoch, int64_t index, const std::vector<int64_t>& order) const;
+  Batch make(int64_t epoch, int64_t index, const std::vector<int64_t>& order, uint64_t read_seed) const;
 };
 
 namespace {
@@ -68,7 +67,9 @@ struct DefaultRandom {
 
 }  // namespace
 
-Batch DataLoader::State::make(int64_t epoch, int64_t index, const std::vector<int64_t>& order) const {
+// `read_seed`: of what images draw from `default_random()`.
+Batch DataLoader::State::make(int64_t epoch, int64_t index, const std::vector<int64_t>& order,
+                              uint64_t read_seed) const {
   const int64_t first = index * options.batch, count = std::min(options.batch, images - first);
   const int64_t height = image_shape[0], width = image_shape[1], channels = image_shape[2];
   const int64_t elements = image_shape.elements();
@@ -95,7 +96,7 @@ class DataLoader::Run {
  public:
   Run(State& state, int64_t epoch, int64_t first) : state_(state), epoch_(epoch), claimed_(first), taken_(first) {
     constexpr uint64_t kOdd = 0x9e3779b97f4a7c15;
-    state.read_seed = state.options.seed + kOdd * default_random().seed();
+    read_seed_ = state.options.seed + kOdd * default_random().seed();
     if (state.options.shuffle)
       order_ = shuffled(state.dataset->size(), state.images, random_for(kPurpose, state.options.seed, epoch, kShuffle));
   }
@@ -128,7 +129,7 @@ class DataLoader::Run {
     if (state_.options.workers > 0)
       take();
     else if (taken_ < state_.batches)
-      current_ = state_.make(epoch_, taken_++, order_);
+      current_ = state_.make(epoch_, taken_++, order_, read_seed_);
     state_.waited += std::chrono::duration<double>(std::chrono::steady_clock::now() - before).count();
   }
 
@@ -162,7 +163,7 @@ class DataLoader::Run {
       lock.unlock();
       Slot made;
       try {
-        made.batch = state_.make(epoch_, index, order_);
+        made.batch = state_.make(epoch_, index, order_, read_seed_);
       } catch (...) {
         made.error = std::current_exception();
       }
@@ -174,6 +175,7 @@ class DataLoader::Run {
 
   State& state_;
   const int64_t epoch_;
+  uint64_t read_seed_ = 0;
   std::vector<int64_t> order_;
   std::optional<Batch> current_;
 
