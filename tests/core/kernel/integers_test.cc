@@ -61,8 +61,9 @@ template <class T>
 void check_arithmetic() {
   const double low = std::numeric_limits<T>::min(), high = std::numeric_limits<T>::max();
   for (const Rounded& r : {Rounded{low, high, false}, Rounded{low, high, true}, Rounded{0, 90, false}})
-    for (const auto& [m, n] : kFactors)
+    for (const auto& factors : kFactors)
       for (const int64_t count : kCounts) {
+        const double m = factors.first, n = factors.second;
         const auto a = values<T>(count, 1), b = values<T>(count, 2);
         using Factor = typename kernel::IntegersOf<T>::Factor;
         const auto slope = static_cast<Factor>(n == 0x1.23456789p-3 ? 0.125 : n);  // of few bits
