@@ -92,7 +92,7 @@ TEST_CASE("the witness takes every table that is right, whatever the scales and 
       {"leaky_relu", std::make_shared<ops::LeakyRelu>(LeakyReluAttributes{.negative_slope = 0.1})}};
   std::vector<float> scales{0.3f, 1e-3f, 0.1f, 3, 5, 0.7f, 1.0f / 3};
   for (int k = -12; k <= 6; ++k) scales.push_back(std::ldexp(1.0f, k));
-  for (const auto& [name, op] : functions)
+  for (const auto& function : functions)
     for (const auto* march : {&quant::March::bayes, &quant::March::bernoulli2})
       for (const DType type : {DType::int8, DType::int16})
         for (const float x_scale : scales)
@@ -114,9 +114,9 @@ TEST_CASE("the witness takes every table that is right, whatever the scales and 
             step.opcode = bpu::Opcode::table;
             step.inputs = {0};
             step.output = 1;
-            step.op = op;
-            step.table = quant::make_table(*op, p.values[0].grid(), p.values[1].grid(), march->rounding);
-            CAPTURE(name);
+            step.op = function.second;
+            step.table = quant::make_table(*function.second, p.values[0].grid(), p.values[1].grid(), march->rounding);
+            CAPTURE(function.first);
             CAPTURE(x_scale);
             CAPTURE(y_scale);
             CAPTURE(march->name);
