@@ -41,11 +41,13 @@ void copy_parts(Direction direction, const std::vector<Part>& parts, std::byte* 
       const int64_t runs = std::min(at_once, end - first);
       std::byte* at = whole + first * step;
       for (const Part& part : parts) {
-        std::byte* own = part.memory + first * part.bytes;
-        if (part.memory != nullptr && direction == Direction::join)
-          copy_runs_here(own, part.bytes, at, step, part.bytes, runs);
-        if (part.memory != nullptr && direction == Direction::separate)
-          copy_runs_here(at, step, own, part.bytes, part.bytes, runs);
+        if (part.memory != nullptr) {
+          std::byte* own = part.memory + first * part.bytes;
+          if (direction == Direction::join)
+            copy_runs_here(own, part.bytes, at, step, part.bytes, runs);
+          else
+            copy_runs_here(at, step, own, part.bytes, part.bytes, runs);
+        }
         at += part.bytes;
       }
     }
