@@ -50,7 +50,9 @@ T mutated(T value, std::minstd_rand& random) {
     return value;
   }
   using Limits = std::numeric_limits<T>;
-  std::vector<T> all{T{0}, T{1}, T(-1), Limits::max(), Limits::lowest(), T(value + 1), T(value - 1)};
+  std::vector<T> all{T{0}, T{1}, T(-1), Limits::max(), Limits::lowest()};
+  if (value < Limits::max()) all.push_back(T(value + 1));
+  if (value > Limits::lowest()) all.push_back(T(value - 1));
   if constexpr (std::is_floating_point_v<T>)
     all.insert(all.end(), {Limits::infinity(), Limits::quiet_NaN(), Limits::denorm_min(), value * 2});
   else if constexpr (sizeof(T) >= 4)
@@ -65,7 +67,7 @@ Tensor mutated_elements(const Tensor& tensor, std::minstd_rand& random) {
   for (int i = 0; i < 2; ++i) {
     const auto at = static_cast<int64_t>(random()) % copy.elements();
     if constexpr (std::is_same_v<T, int64_t> || std::is_same_v<T, float> || std::is_same_v<T, int32_t>)
-      if (values[at] < T(1e18) && values[at] > T(-1e18)) values[at] = mutated(values[at], random);
+      values[at] = mutated(values[at], random);
     if constexpr (sizeof(T) < 4) values[at] = static_cast<T>(random());
   }
   return copy;
@@ -80,8 +82,7 @@ inline void mutate_section(Archive& archive, const std::string& name, std::minst
       return false;
     }
   };
-  as([&] { return archive.integer(name); },
-     [&](int64_t v) { archive.set(name, v == INT64_MAX || v == INT64_MIN ? 0 : mutated(v, random)); }) ||
+  as([&] { return archive.integer(name); }, [&](int64_t v) { archive.set(name, mutated(v, random)); }) ||
       as([&] { return archive.real(name); }, [&](double v) { archive.set(name, mutated(v, random)); }) ||
       as([&] { return archive.text(name); },
          [&](std::string v) {
