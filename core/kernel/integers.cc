@@ -1,14 +1,7 @@
 #include "integers.h"
 
 #include "independent.h"
-
-#ifdef __AVX512BW__
-#include <immintrin.h>
-#ifndef __clang__
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // g++ 12 says both of its own header
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#endif
-#endif
+#include "intrinsics.h"
 
 namespace sinter::kernel {
 
