@@ -18,22 +18,6 @@ float scale_from_range(float min, float max, const Bounds& type) {
   return std::max(reach / (type.low < 0 ? steps / 2 : steps), kMinScale);
 }
 
-Multiplier multiplier(const March& march, double ratio, double skip_ratio, const Bounds& skip, const char* what) {
-  check(std::isfinite(ratio) && ratio >= 0 && std::isfinite(skip_ratio) && skip_ratio >= 0, what,
-        ": a ratio of scales is not finite");
-  const double limit = std::ldexp(1.0, march.multiplier_bits);
-  const double skip_reach = std::max(std::abs(static_cast<double>(skip.low)), std::abs(static_cast<double>(skip.high)));
-  for (int n = march.max_shift; n >= 0; --n) {
-    const double m = round_as(Rounding::half_to_even, std::ldexp(ratio, n));
-    const double ms = round_as(Rounding::half_to_even, std::ldexp(skip_ratio, n));
-    if (m < limit && skip_reach * ms < 0x1p46) return {static_cast<int32_t>(m), n, static_cast<int64_t>(ms)};
-  }
-  fail(what, ": no ", march.multiplier_bits, "-bit multiplier reaches the ratio ", std::max(ratio, skip_ratio),
-       " of input to output scale; the output's scale is too small for what it holds (calibration saw only zeros, a "
-       "learned one has collapsed, or training diverged: lower the learning rate, that of learned scales by a rule for "
-       "*.scale)");
-}
-
 Bounds output_bounds(Activation activation, float scale, Rounding rounding, const Bounds& type) {
   Bounds bounds = type;
   if (activation != Activation::none) bounds.low = 0;
@@ -41,9 +25,15 @@ Bounds output_bounds(Activation activation, float scale, Rounding rounding, cons
   return bounds;
 }
 
-float effective_weight_scale(const March& march, float weight_scale, float x_scale, float bias) {
+float effective_weight_scale(const March& march, float weight_scale, float x_scale, float bias, const Grid* skip) {
   check(std::isfinite(bias), "bias is ", bias, ", which has no quantised value");
-  const double needed = std::abs(static_cast<double>(bias)) / (static_cast<double>(x_scale) * 0x1p30);
+  double reach = std::abs(static_cast<double>(bias)), least = 0, room = 0x1p30;
+  if (skip != nullptr) {
+    reach += static_cast<double>(skip->bounds.reach()) * static_cast<double>(skip->scale);
+    room -= 0x1p16;  // for what the residual's integers are rounded up by
+    least = march.datapath->least_unit(*skip);
+  }
+  const double needed = std::max(reach / room, least) / static_cast<double>(x_scale);
   if (needed <= weight_scale) return weight_scale;
   // Rounding to float may fall below what is needed: step up.
   float raised = static_cast<float>(needed);

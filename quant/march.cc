@@ -1,21 +1,53 @@
 #include "march.h"
 
+#include <array>
 #include <cmath>
+#include <tuple>
 
 #include "../core/error.h"
+#include "datapath/shift.h"
+#include "datapath/single.h"
+#include "datapath/two_stage.h"
 
 namespace sinter::quant {
 
-const March March::bernoulli2{
-    .name = "bernoulli2", .power_of_two_scales = true, .rounding = Rounding::half_up, .int16_activations = false};
-const March March::bayes{.name = "bayes"};
-const March March::bayes_e{.name = "bayes_e"};
-const March March::nash{.name = "nash"};
+namespace {
+const TwoStage kScaledSums{{.max_pre = 31, .shifted_sums = false}};
+}
+
+const March March::bernoulli{.name = "bernoulli",
+                             .datapath = std::make_shared<const Shift>(),
+                             .power_of_two_scales = true,
+                             .resize_bits = 8,
+                             .int16_activations = false};
+const March March::bernoulli2{.name = "bernoulli2",
+                              .datapath = std::make_shared<const TwoStage>(kScaledSums),
+                              .resize_bits = 8,
+                              .subtracts = false,
+                              .int16_activations = false};
+const March March::bayes{.name = "bayes", .datapath = std::make_shared<const TwoStage>()};
+const March March::bayes_e{.name = "bayes_e", .datapath = std::make_shared<const TwoStage>()};
+const March March::nash{.name = "nash", .datapath = std::make_shared<const Single>()};
+
+namespace {
+constexpr std::array kBuiltIn{&March::bernoulli, &March::bernoulli2, &March::bayes, &March::bayes_e, &March::nash};
+}
 
 const March& March::named(const std::string& name) {
-  for (const March* march : {&bernoulli2, &bayes, &bayes_e, &nash})
+  std::vector<std::string> names;
+  for (const March* march : kBuiltIn) {
     if (march->name == name) return *march;
-  fail("march: '", name, "' is unknown, expected bernoulli2, bayes, bayes_e or nash");
+    names.push_back(march->name);
+  }
+  fail("march: '", name, "' is unknown, expected one of: ", joined(names));
+}
+
+bool March::operator==(const March& other) const {
+  const auto rest = [](const March& m) {
+    return std::tie(m.name, m.power_of_two_scales, m.min_scale_exponent, m.max_scale_exponent, m.resize_bits,
+                    m.subtracts, m.rounding, m.int16_activations, m.int16_kernel);
+  };
+  return rest(*this) == rest(other) && *datapath == *other.datapath;
 }
 
 namespace {
@@ -38,8 +70,9 @@ void March::validate() const {
   const auto within = [&](const char* what, int value, int low, int high) {
     check(value >= low && value <= high, "march ", name, ": ", what, " is ", value, ", expected ", low, " to ", high);
   };
-  within("multiplier_bits", multiplier_bits, 1, 21);  // accumulators times them, and a residual, are exact in double
-  within("max_shift", max_shift, 0, 46);
+  check(datapath != nullptr, "march ", name, ": it has no datapath, expected one of: ", joined(datapath_names()));
+  datapath->validate();
+  within("resize_bits", resize_bits, 1, 16);
   within("min_scale_exponent", min_scale_exponent, -23, 23);
   within("max_scale_exponent", max_scale_exponent, min_scale_exponent, 23);
   check(int16_kernel >= 0, "march ", name, ": int16_kernel is ", int16_kernel, ", expected 0 or more");
@@ -54,7 +87,8 @@ std::string describe(const March& march) {
       march.name, " (scales ",
       march.power_of_two_scales ? text("2^-k, k in ", march.min_scale_exponent, "..", march.max_scale_exponent)
                                 : std::string("float32"),
-      "; multipliers of ", march.multiplier_bits, " bits, shifts to ", march.max_shift, "; rounding ",
+      "; ", *march.datapath, "; resizing by ", march.resize_bits, " bits", march.subtracts ? "" : "; no differences",
+      "; rounding ",
       march.rounding == Rounding::half_to_even ? "half to even" : "half up",
       march.int16_activations ? text("; int16 activations, kernels on them to ", march.int16_kernel) : std::string(),
       ")");

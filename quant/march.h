@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "datapath/datapath.h"
+
 namespace sinter::quant {
 
 enum class Rounding {
@@ -9,20 +11,21 @@ enum class Rounding {
   half_up,  ///< floor(x + 0.5), evaluated in double: the older BPU rounding
 };
 
-/// The numeric half of a BPU generation, a value: the grid of its scales, its multipliers and its rounding. Machine
-/// files (bpu/) read into the same value.
+/// The numeric half of a BPU generation, a value: its datapath, the grid of its scales, what int16 may do. Machine files
+/// (bpu/) read into the same value.
 struct March {
   std::string name;
+  DatapathValue datapath = make_datapath("single");
   bool power_of_two_scales = false;
   int min_scale_exponent = 1;  ///< with power_of_two_scales: scales are 2^-k with k in min..max
   int max_scale_exponent = 14;
-  int multiplier_bits = 15;  ///< multipliers are below 2^bits
-  int max_shift = 46;        ///< largest n in m / 2^n
+  int resize_bits = 16;   ///< of the weights, along each axis, with which images are resized
+  bool subtracts = true;  ///< whether it has a difference of two tensors; else that is a sum of the negated one
   Rounding rounding = Rounding::half_to_even;
   bool int16_activations = true;
   int64_t int16_kernel = 256;  ///< largest height * width * input channels of a convolution on int16 activations
 
-  static const March bernoulli2, bayes, bayes_e, nash;
+  static const March bernoulli, bernoulli2, bayes, bayes_e, nash;
   /// The built-in march of that name. Throws Error listing the known ones.
   static const March& named(const std::string& name);
 
@@ -35,7 +38,7 @@ struct March {
   /// Throws Error for numbers that no march can have.
   void validate() const;
 
-  bool operator==(const March&) const = default;
+  bool operator==(const March& other) const;
 };
 /// The name.
 std::string to_string(const March& march);

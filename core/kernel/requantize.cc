@@ -97,7 +97,89 @@ void rows(const RequantizeArguments& a, int64_t begin, int64_t end) {
   }
 }
 
+template <bool kSkip, bool kFirst, bool kStaged>
+void integer_rows(const IntegerRescale& a, int64_t count) {
+  const int64_t channels = a.channels, whole = channels / 16 * 16;
+  const auto rest = static_cast<__mmask16>((1u << (channels - whole)) - 1);
+  const __m512i low = _mm512_set1_epi32(a.low), high = _mm512_set1_epi32(a.high);
+  const __m512i least = _mm512_set1_epi32(-32768), most = _mm512_set1_epi32(32767);
+  const __m512i one = _mm512_set1_epi32(a.rounds ? 1 : 0);
+  const int32_t *acc = a.acc, *bias = a.bias, *first = a.first, *second = a.second, *pre = a.pre, *m = a.m,
+                *post = a.post;
+  const int8_t* skip = a.skip;
+  int8_t* y = a.y;
+  const auto sixteen = [&](int64_t c, __mmask16 lanes) {
+    __m512i v = _mm512_add_epi32(_mm512_maskz_loadu_epi32(lanes, acc + c), _mm512_maskz_loadu_epi32(lanes, bias + c));
+    if constexpr (kFirst) v = _mm512_mullo_epi32(v, _mm512_maskz_loadu_epi32(lanes, first + c));
+    if constexpr (kSkip) {
+      const __m512i b = _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(lanes, skip + c));
+      v = _mm512_add_epi32(v, _mm512_mullo_epi32(b, _mm512_maskz_loadu_epi32(lanes, second + c)));
+    }
+    if constexpr (kStaged) {
+      v = _mm512_srav_epi32(v, _mm512_maskz_loadu_epi32(lanes, pre + c));
+      v = _mm512_min_epi32(_mm512_max_epi32(v, least), most);
+      // Of 16 bits each, sign-extended: the sum of their products and of 0.
+      v = _mm512_madd_epi16(_mm512_and_si512(v, _mm512_set1_epi32(0xffff)), _mm512_maskz_loadu_epi32(lanes, m + c));
+    }
+    const __m512i shift = _mm512_maskz_loadu_epi32(lanes, post + c);
+    if constexpr (kStaged) {
+      const __m512i half = _mm512_srli_epi32(_mm512_sllv_epi32(one, shift), 1);
+      v = _mm512_srav_epi32(_mm512_add_epi32(v, half), shift);
+    } else {  // in two steps, as the sum may be all that 32 bits hold
+      const __m512i last = _mm512_and_si512(_mm512_min_epu32(shift, _mm512_set1_epi32(1)), one);
+      v = _mm512_srav_epi32(v, _mm512_sub_epi32(shift, last));
+      v = _mm512_srav_epi32(_mm512_add_epi32(v, last), last);
+    }
+    v = _mm512_min_epi32(_mm512_max_epi32(v, low), high);
+    _mm_mask_storeu_epi8(y + c, lanes, _mm512_cvtepi32_epi8(v));
+  };
+  for (int64_t row = 0; row < count; ++row) {
+    for (int64_t c = 0; c < whole; c += 16) sixteen(c, 0xffff);
+    if (rest != 0) sixteen(whole, rest);
+    acc += channels;
+    if constexpr (kSkip) skip += channels;
+    y += channels;
+  }
+}
+
 #else
+
+template <bool kSkip, bool kFirst, bool kStaged>
+void integer_rows(const IntegerRescale& a, int64_t count) {
+  const int64_t channels = a.channels;
+  const int32_t low = a.low, high = a.high, one = a.rounds ? 1 : 0;
+  const int32_t* __restrict bias = a.bias;
+  const int32_t* __restrict first = a.first;
+  const int32_t* __restrict second = a.second;
+  const int32_t* __restrict pre = a.pre;
+  const int32_t* __restrict m = a.m;
+  const int32_t* __restrict post = a.post;
+  for (int64_t row = 0; row < count; ++row) {
+    const int32_t* __restrict acc = a.acc + row * channels;
+    const int8_t* __restrict skip = kSkip ? a.skip + row * channels : nullptr;
+    int8_t* __restrict y = a.y + row * channels;
+    for (int64_t c = 0; c < channels; ++c) {
+      int32_t v = acc[c] + bias[c];
+      if constexpr (kFirst) v *= first[c];
+      if constexpr (kSkip) v += skip[c] * second[c];
+      if constexpr (kStaged) {
+        v >>= pre[c];
+        v = v < -32768 ? -32768 : v;
+        v = v > 32767 ? 32767 : v;
+        v *= m[c];
+      }
+      if constexpr (kStaged) {
+        v = (v + static_cast<int32_t>((static_cast<uint32_t>(one) << post[c]) >> 1)) >> post[c];
+      } else {  // in two steps, as the sum may be all that 32 bits hold
+        const int32_t last = post[c] > 0 ? one : 0;
+        v = ((v >> (post[c] - last)) + last) >> last;
+      }
+      v = v < low ? low : v;
+      v = v > high ? high : v;
+      y[c] = static_cast<int8_t>(v);
+    }
+  }
+}
 
 // |v| < 2^51: adding and taking away 1.5 * 2^52 rounds half to even.
 inline double half_to_even(double v) { return (v + 0x1.8p52) - 0x1.8p52; }
@@ -177,8 +259,20 @@ void run(const RequantizeArguments& a, int64_t begin, int64_t end) {
     (a.half_up ? run_as<false, true> : run_as<false, false>)(a, begin, end);
 }
 
+template <bool kSkip>
+void integers_as(const IntegerRescale& a, int64_t count) {
+  if (a.first != nullptr)
+    (a.staged ? integer_rows<kSkip, true, true> : integer_rows<kSkip, true, false>)(a, count);
+  else
+    (a.staged ? integer_rows<kSkip, false, true> : integer_rows<kSkip, false, false>)(a, count);
+}
+
+void integers(const IntegerRescale& a, int64_t count) {
+  (a.skip != nullptr ? integers_as<true> : integers_as<false>)(a, count);
+}
+
 }  // namespace
 
-const RequantizeKernels SINTER_KERNELS(requantize_kernels) = {run, real};
+const RequantizeKernels SINTER_KERNELS(requantize_kernels) = {run, integers, real};
 
 }  // namespace sinter::kernel

@@ -21,6 +21,21 @@ struct RequantizeArguments {
   double above = 0, below = 0;  // the mask's bit: above < v < below, v before it is rounded
 };
 
+/// Rescaling in 32-bit lanes, by numbers per channel: a = (acc + bias) first + skip second, then, staged,
+/// y = sat((sat16(a >> pre) m) >> post), else y = sat(a >> post); the last shift rounds half up, or truncates. Nothing
+/// overflows 32 bits.
+struct IntegerRescale {
+  const int32_t* acc = nullptr;
+  const int8_t* skip = nullptr;  // or null
+  const int32_t* bias = nullptr;
+  const int32_t* first = nullptr;  // or null: 1
+  const int32_t *second = nullptr, *pre = nullptr, *m = nullptr, *post = nullptr;
+  bool staged = false, rounds = true;
+  int64_t channels = 0;
+  int32_t low = 0, high = 0;
+  int8_t* y = nullptr;
+};
+
 /// The real values of accumulators: (acc + bias) unit + skip skip_unit, limited to low..high.
 struct RealArguments {
   const int32_t* acc = nullptr;
@@ -35,6 +50,8 @@ struct RealArguments {
 struct RequantizeKernels {
   /// Rows begin..end-1 of [rows, channels].
   void (*run)(const RequantizeArguments& a, int64_t begin, int64_t end);
+  /// The first `count` rows of [rows, channels].
+  void (*integers)(const IntegerRescale& a, int64_t count);
   /// Values begin..end-1, which may start inside a row.
   void (*real)(const RealArguments& a, int64_t begin, int64_t end, float* out);
 };
