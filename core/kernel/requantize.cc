@@ -22,28 +22,33 @@ struct Row {
   const int32_t* acc;
   const int8_t* skip;
   const int32_t* bias;
-  const double *scale, *skip_scale;
+  const double *scale, *skip_scale, *unit;
   int8_t* y;
 };
 
-template <bool kSkip>
+// `kReal`: their real values, too.
+template <bool kSkip, bool kReal>
 struct Sixteen {
-  __m512d low, high;
+  __m512d low, high, real_low, real_high;
 
-  Sixteen(const Row& row, int64_t c, __mmask16 lanes) {
+  Sixteen(const Row& row, __m512d skip_unit, int64_t c, __mmask16 lanes) {
     const auto low_half = static_cast<__mmask8>(lanes), high_half = static_cast<__mmask8>(lanes >> 8);
     const __m512i acc =
         _mm512_add_epi32(_mm512_maskz_loadu_epi32(lanes, row.acc + c), _mm512_maskz_loadu_epi32(lanes, row.bias + c));
     __m512i skips = _mm512_setzero_si512();
     if constexpr (kSkip) skips = _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(lanes, row.skip + c));
-    const auto rescaled = [&](__m256i half, __mmask8 valid, int64_t channel, __m256i skip) {
-      __m512d v = _mm512_mul_pd(_mm512_cvtepi32_pd(half), _mm512_maskz_loadu_pd(valid, row.scale + channel));
-      if constexpr (kSkip)  // exact, as every product and sum here
-        v = _mm512_fmadd_pd(_mm512_cvtepi32_pd(skip), _mm512_maskz_loadu_pd(valid, row.skip_scale + channel), v);
-      return v;
+    const auto rescale = [&](__m256i half, __mmask8 valid, int64_t channel, __m256i half_skip, __m512d& v,
+                             __m512d& real) {
+      const __m512d sum = _mm512_cvtepi32_pd(half), skip = _mm512_cvtepi32_pd(half_skip);
+      v = _mm512_mul_pd(sum, _mm512_maskz_loadu_pd(valid, row.scale + channel));
+      if constexpr (kSkip)  // exact, as every product and sum of the rescaled
+        v = _mm512_fmadd_pd(skip, _mm512_maskz_loadu_pd(valid, row.skip_scale + channel), v);
+      if constexpr (kReal) real = _mm512_mul_pd(sum, _mm512_maskz_loadu_pd(valid, row.unit + channel));
+      if constexpr (kReal && kSkip)
+        real = _mm512_add_pd(real, _mm512_mul_pd(skip, skip_unit));  // rounded twice, as everywhere
     };
-    low = rescaled(_mm512_castsi512_si256(acc), low_half, c, _mm512_castsi512_si256(skips));
-    high = rescaled(_mm512_extracti64x4_epi64(acc, 1), high_half, c + 8, _mm512_extracti64x4_epi64(skips, 1));
+    rescale(_mm512_castsi512_si256(acc), low_half, c, _mm512_castsi512_si256(skips), low, real_low);
+    rescale(_mm512_extracti64x4_epi64(acc, 1), high_half, c + 8, _mm512_extracti64x4_epi64(skips, 1), high, real_high);
   }
 };
 
@@ -67,18 +72,19 @@ void rows(const RequantizeArguments& a, int64_t begin, int64_t end) {
   const int64_t channels = a.channels, whole = channels / 16 * 16, bytes = bit_bytes(channels);
   const auto rest = static_cast<__mmask16>((1u << (channels - whole)) - 1);
   const Clamp<kHalfUp> clamp(a);
-  const __m512d above = _mm512_set1_pd(a.above), below = _mm512_set1_pd(a.below);
+  const __m512d above = _mm512_set1_pd(a.above), below = _mm512_set1_pd(a.below),
+                skip_unit = _mm512_set1_pd(a.skip_unit);
   const auto passes = [&](__m512d v) {
     return _mm512_mask_cmp_pd_mask(_mm512_cmp_pd_mask(v, above, _CMP_GT_OQ), v, below, _CMP_LT_OQ);
   };
-  Row row{a.acc + begin * channels, kSkip ? a.skip + begin * channels : nullptr, a.bias, a.scale, a.skip_scale,
+  Row row{a.acc + begin * channels, kSkip ? a.skip + begin * channels : nullptr, a.bias, a.scale, a.skip_scale, a.unit,
           a.y + begin * channels};
   uint8_t* mask = kMask ? a.mask + begin * bytes : nullptr;
   const auto sixteen = [&](int64_t c, __mmask16 lanes) {
-    const Sixteen<kSkip> v(row, c, lanes);
+    const Sixteen<kSkip, kMask> v(row, skip_unit, c, lanes);
     if constexpr (kMask) {
-      mask[c / 8] = static_cast<uint8_t>(passes(v.low) & lanes);
-      if ((lanes >> 8) != 0) mask[c / 8 + 1] = static_cast<uint8_t>(passes(v.high) & lanes >> 8);
+      mask[c / 8] = static_cast<uint8_t>(passes(v.real_low) & lanes);
+      if ((lanes >> 8) != 0) mask[c / 8 + 1] = static_cast<uint8_t>(passes(v.real_high) & lanes >> 8);
     }
     const __m512i y = _mm512_inserti64x4(_mm512_castsi256_si512(clamp(v.low)), clamp(v.high), 1);
     const __m128i bytes_of_y = _mm512_cvtepi32_epi8(y);
@@ -194,10 +200,11 @@ inline double half_up(double v) {
 template <bool kSkip, bool kHalfUp, bool kMask>
 void rows(const RequantizeArguments& a, int64_t begin, int64_t end) {
   const int64_t channels = a.channels;
-  const double low = a.low, high = a.high, above = a.above, below = a.below;
+  const double low = a.low, high = a.high, above = a.above, below = a.below, skip_unit = a.skip_unit;
   const int32_t* __restrict bias = a.bias;
   const double* __restrict scale = a.scale;
   const double* __restrict skip_scale = a.skip_scale;
+  const double* __restrict unit = a.unit;
   for (int64_t row = begin; row < end; ++row) {
     const int32_t* __restrict acc = a.acc + row * channels;
     const int8_t* __restrict skip = kSkip ? a.skip + row * channels : nullptr;
@@ -207,9 +214,14 @@ void rows(const RequantizeArguments& a, int64_t begin, int64_t end) {
       const int64_t end = channels - begin < kChunk ? channels : begin + kChunk;
       uint8_t flags[kChunk];
       for (int64_t c = begin; c < end; ++c) {
-        double v = static_cast<double>(acc[c] + bias[c]) * scale[c];
+        const auto sum = static_cast<double>(acc[c] + bias[c]);
+        double v = sum * scale[c];
         if constexpr (kSkip) v += static_cast<double>(skip[c]) * skip_scale[c];
-        if constexpr (kMask) flags[c - begin] = static_cast<uint8_t>((v > above) & (v < below));
+        if constexpr (kMask) {
+          double real = sum * unit[c];
+          if constexpr (kSkip) real += static_cast<double>(skip[c]) * skip_unit;
+          flags[c - begin] = static_cast<uint8_t>((real > above) & (real < below));
+        }
         v = v < low ? low : v;
         v = v > high ? high : v;
         v = kHalfUp ? half_up(v) : half_to_even(v);

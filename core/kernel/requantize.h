@@ -17,8 +17,10 @@ struct RequantizeArguments {
   double low = 0, high = 0;
   bool half_up = false;
   int8_t* y = nullptr;
-  uint8_t* mask = nullptr;      // or null: bits, each row starting at a byte
-  double above = 0, below = 0;  // the mask's bit: above < v < below, v before it is rounded
+  uint8_t* mask = nullptr;  // or null: bits, each row starting at a byte, set where the real value is between these
+  double above = 0, below = 0;
+  const double* unit = nullptr;  // per channel: the real value is (acc + bias) unit + skip skip_unit, in this order
+  double skip_unit = 0;
 };
 
 /// Rescaling in 32-bit lanes, by numbers per channel: a = (acc + bias) first + skip second, then, staged,

@@ -10,22 +10,24 @@ namespace sinter::quant {
 
 namespace {
 
-// The gradient passes for values between these two. A tie at a bound of the type is still inside where it rounds to the
-// bound: up, or to an even one.
-double above(const GradientMask& mask, bool half_up) {
-  if (mask.strictly) return mask.relu ? std::max<double>(mask.type.low, 0) : mask.type.low;
-  const double tie = mask.type.low - 0.5;
-  const bool inside = half_up || mask.type.low % 2 == 0;
-  const double limit = inside ? std::nextafter(tie, -INFINITY) : tie;
-  return mask.relu ? std::max(limit, 0.0) : limit;
-}
+// The gradient passes for real values between these two. A tie at a bound of the type is still inside where it
+// rounds to the bound: up, or to an even one. The products are exact.
+struct Limits {
+  double above, below;
+};
 
-double below(const GradientMask& mask, bool half_up) {
-  if (mask.strictly) return mask.below > 0 ? std::min<double>(mask.type.high, mask.below) : mask.type.high;
-  const double tie = mask.type.high + 0.5;
-  const bool inside = !half_up && mask.type.high % 2 == 0;
-  const double limit = inside ? std::nextafter(tie, INFINITY) : tie;
-  return mask.below > 0 ? std::min(limit, mask.below) : limit;
+Limits limits(const GradientMask& mask, Rounding rounding) {
+  const double scale = static_cast<double>(mask.scale);
+  Limits result{mask.type.low * scale, mask.type.high * scale};
+  if (!mask.strictly) {
+    const bool up = rounding == Rounding::half_up;
+    result = {(mask.type.low - 0.5) * scale, (mask.type.high + 0.5) * scale};
+    if (up || mask.type.low % 2 == 0) result.above = std::nextafter(result.above, -INFINITY);
+    if (!up && mask.type.high % 2 == 0) result.below = std::nextafter(result.below, INFINITY);
+  }
+  if (mask.activation != Activation::none) result.above = std::max(result.above, 0.0);
+  result.below = std::min(result.below, static_cast<double>(ceiling(mask.activation)));
+  return result;
 }
 
 }  // namespace
@@ -57,22 +59,26 @@ void Requantizer::rows(int64_t count, const int32_t* acc, const int8_t* skip, in
 
 // Any types, one value at a time; the same doubles as in the kernels.
 template <class Skip, class Y>
-void Requantizer::plainly(const Tensor& acc, const Tensor& skip, Tensor& y, uint8_t* mask, double above,
-                          double below) const {
-  const int64_t channels = std::max<int64_t>(arguments_.channels, 1), bytes = kernel::bit_bytes(channels);
+void Requantizer::plainly(const kernel::RequantizeArguments& a, const Tensor& acc, const Tensor& skip,
+                          Tensor& y) const {
+  const int64_t channels = std::max<int64_t>(a.channels, 1), bytes = kernel::bit_bytes(channels);
   const auto* sums = acc.data<int32_t>();
   const Skip* added = skip.defined() ? skip.data<Skip>() : nullptr;
   Y* out = y.mutable_data<Y>();
-  const Rounding rounding = arguments_.half_up ? Rounding::half_up : Rounding::half_to_even;
+  const Rounding rounding = a.half_up ? Rounding::half_up : Rounding::half_to_even;
   parallel_for(acc.elements() / channels, std::max<int64_t>(1, (1 << 12) / channels), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
-      if (mask != nullptr) std::fill_n(mask + row * bytes, bytes, uint8_t{0});
+      if (a.mask != nullptr) std::fill_n(a.mask + row * bytes, bytes, uint8_t{0});
       for (int64_t c = 0; c < channels; ++c) {
         const int64_t i = row * channels + c;
-        double v = static_cast<double>(int64_t{sums[i]} + bias_[c]) * scale_[c];
-        if (added != nullptr) v += static_cast<double>(added[i]) * skip_scale_[c];
-        if (mask != nullptr && v > above && v < below) mask[row * bytes + c / 8] |= static_cast<uint8_t>(1 << c % 8);
-        out[i] = static_cast<Y>(round_as(rounding, std::clamp(v, arguments_.low, arguments_.high)));
+        const auto sum = static_cast<double>(int64_t{sums[i]} + a.bias[c]);
+        const double skipped = added == nullptr ? 0 : static_cast<double>(added[i]);
+        if (a.mask != nullptr) {
+          const double real = sum * a.unit[c] + skipped * a.skip_unit;
+          if (real > a.above && real < a.below) a.mask[row * bytes + c / 8] |= static_cast<uint8_t>(1 << c % 8);
+        }
+        const double v = sum * a.scale[c] + skipped * a.skip_scale[c];
+        out[i] = static_cast<Y>(round_as(rounding, std::clamp(v, a.low, a.high)));
       }
     }
   });
@@ -82,14 +88,16 @@ void Requantizer::all(const Tensor& acc, const Tensor& skip, Tensor& y, const Gr
   kernel::RequantizeArguments a = arguments_;
   if (mask != nullptr) {
     a.mask = mask->mutable_data<uint8_t>();
-    a.above = above(*by, arguments_.half_up);
-    a.below = below(*by, arguments_.half_up);
+    const Limits between = limits(*by, a.half_up ? Rounding::half_up : Rounding::half_to_even);
+    a.above = between.above;
+    a.below = between.below;
+    a.unit = by->unit.data();
+    a.skip_unit = by->skip_unit;
   }
   const bool wide_skip = skip.defined() && skip.dtype() == DType::int16;
   if (y.dtype() == DType::int16)
-    return wide_skip ? plainly<int16_t, int16_t>(acc, skip, y, a.mask, a.above, a.below)
-                     : plainly<int8_t, int16_t>(acc, skip, y, a.mask, a.above, a.below);
-  if (wide_skip) return plainly<int16_t, int8_t>(acc, skip, y, a.mask, a.above, a.below);
+    return wide_skip ? plainly<int16_t, int16_t>(a, acc, skip, y) : plainly<int8_t, int16_t>(a, acc, skip, y);
+  if (wide_skip) return plainly<int16_t, int8_t>(a, acc, skip, y);
   a.acc = acc.data<int32_t>();
   a.skip = skip.defined() ? skip.data<int8_t>() : nullptr;
   a.y = y.mutable_data<int8_t>();

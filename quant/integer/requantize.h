@@ -1,6 +1,7 @@
 #pragma once
 // Private: one rounding and one saturation per output value, over whole tensors.
 
+#include <span>
 #include <vector>
 
 #include "../../core/kernel/requantize.h"
@@ -17,12 +18,15 @@ struct Requantization {
   Rounding rounding = Rounding::half_to_even;
 };
 
-/// Where the straight-through gradient passes: the value, before it was saturated, rounds to within `type` (or, where
-/// `strictly`, is between its ends), and is above 0 (relu) and below `below` (relu6: the real 6 in units of y).
+/// Where the straight-through gradient passes: the real value before the activation, (acc + qb) unit + skip skip_unit
+/// in double, rounds on y's scale to within `type` (or, where `strictly`, is between its ends), and is above 0 (relu)
+/// and below 6 (relu6). It never goes through a multiplier.
 struct GradientMask {
-  Bounds type;
-  bool relu = false;
-  double below = 0;  ///< 0: no upper limit
+  std::span<const double> unit;  ///< per output channel
+  double skip_unit = 0;
+  float scale = 1;  ///< of y
+  Bounds type{};
+  Activation activation = Activation::none;
   bool strictly = false;
 };
 
@@ -46,7 +50,7 @@ class Requantizer {
 
  private:
   template <class Skip, class Y>
-  void plainly(const Tensor& acc, const Tensor& skip, Tensor& y, uint8_t* mask, double above, double below) const;
+  void plainly(const kernel::RequantizeArguments& a, const Tensor& acc, const Tensor& skip, Tensor& y) const;
 
   std::vector<int32_t> bias_;
   std::vector<double> scale_, skip_scale_;

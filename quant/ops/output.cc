@@ -82,9 +82,12 @@ void quantize_output(const std::string& node, const Pass& pass, const Accumulato
   if (!context.recording()) return requantize(a.acc, a.skip, r, y);
   const auto channels = static_cast<int64_t>(a.unit.size());
   Tensor mask = empty_mask(a.acc.elements() / channels, channels);
-  const GradientMask by{quantizer.bounds(), a.activation != Activation::none,
-                        a.activation == Activation::relu6 ? 6.0 / static_cast<double>(scale) : 0.0,
-                        quantizer.fake_quant().strictly_inside()};
+  const GradientMask by{.unit = a.unit,
+                        .skip_unit = static_cast<double>(a.skip_grid.scale),
+                        .scale = scale,
+                        .type = quantizer.bounds(),
+                        .activation = a.activation,
+                        .strictly = quantizer.fake_quant().strictly_inside()};
   requantize(a.acc, a.skip, r, y, by, mask);
   context.keep(mask);
   if (quantizer.learned.defined())

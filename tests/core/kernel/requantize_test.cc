@@ -23,7 +23,7 @@ struct Problem {
   std::vector<int32_t> acc;
   std::vector<int8_t> skip;
   std::vector<int32_t> bias;
-  std::vector<double> scale, skip_scale;
+  std::vector<double> scale, skip_scale, unit;
   std::vector<uint8_t> mask;
   RequantizeArguments arguments;
 
@@ -33,6 +33,7 @@ struct Problem {
     for (int64_t c = 0; c < channels; ++c) {
       bias.push_back(static_cast<int32_t>(random.below(2001) - 1000));
       scale.push_back(c % 2 == 0 ? 0.5 : static_cast<double>(1 + random.below(1 << 15)) * 0x1p-22);
+      unit.push_back(c % 2 == 0 ? 0.25 : scale.back() * (1 + 1e-5 * static_cast<double>(random.below(100))));
       skip_scale.push_back(c % 2 == 0 ? 0.25 : static_cast<double>(random.below(1 << 20)) * 0x1p-20);
     }
     for (int64_t i = 0; i < kRows * channels; ++i) {
@@ -45,6 +46,8 @@ struct Problem {
     arguments.bias = bias.data();
     arguments.scale = scale.data();
     arguments.skip_scale = skip_scale.data();
+    arguments.unit = unit.data();
+    arguments.skip_unit = 0.3;
     arguments.channels = channels;
     arguments.low = channels % 3 == 0 ? 0 : -128;
     arguments.high = 127;
@@ -77,7 +80,9 @@ struct Problem {
       if (a.skip != nullptr) v += skip[i] * skip_scale[c];
       const auto rounded = [&](double r) { return a.half_up ? std::floor(r + 0.5) : std::nearbyint(r); };
       y[i] = static_cast<int>(rounded(std::fmin(std::fmax(v, a.low), a.high)));
-      if (a.mask != nullptr) masks[i / a.channels * bytes + c / 8] |= (v > a.above && v < a.below) << c % 8;
+      double real = (acc[i] + bias[c]) * unit[c];
+      if (a.skip != nullptr) real += skip[i] * a.skip_unit;
+      if (a.mask != nullptr) masks[i / a.channels * bytes + c / 8] |= (real > a.above && real < a.below) << c % 8;
     }
     y.insert(y.end(), masks.begin(), masks.end());
     return y;
