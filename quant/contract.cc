@@ -29,7 +29,9 @@ float effective_weight_scale(const March& march, float weight_scale, float x_sca
   check(std::isfinite(bias), "bias is ", bias, ", which has no quantised value");
   double reach = std::abs(static_cast<double>(bias)), least = 0, room = 0x1p30;
   if (skip != nullptr) {
-    reach += static_cast<double>(skip->bounds.reach()) * static_cast<double>(skip->scale);
+    // Of the type, whatever of it is used: the weights' integers shall not depend on that.
+    const int64_t reach_of_type = std::max(type_bounds(skip->bits).reach(), type_bounds(skip->bits, false).reach());
+    reach += static_cast<double>(reach_of_type) * static_cast<double>(skip->scale);
     room -= 0x1p16;  // for what the residual's integers are rounded up by
     least = march.datapath->least_unit(*skip);
   }

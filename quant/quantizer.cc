@@ -229,13 +229,13 @@ std::vector<float> WeightQuantizer::scales(const March& march, const Tensor& wei
 }
 
 QuantizedWeights WeightQuantizer::quantize(const March& march, const Tensor& weight, const Tensor& bias,
-                                           float x_scale) const {
+                                           float x_scale, const Grid* skip) const {
   const int64_t outputs = weight.size(0);
   const float* b = bias.data<float>();
   QuantizedWeights result{
       Tensor::empty(weight.shape(), DType::int8), scales(march, weight), std::vector<int32_t>(outputs), {}};
   for (int64_t o = 0; o < outputs; ++o) try {
-      result.scales[o] = effective_weight_scale(march, result.scales[o], x_scale, b[o]);
+      result.scales[o] = effective_weight_scale(march, result.scales[o], x_scale, b[o], skip);
       result.bias[o] = quantize_bias(b[o], x_scale, result.scales[o]);
     } catch (const Error& error) {
       fail(name_, ": weights of output channel ", o, ": ", error.what());

@@ -94,7 +94,8 @@ class WeightQuantizer {
   /// not finite and for a fixed scale off the grid.
   std::vector<float> scales(const March& march, const Tensor& weight) const;
   /// Throws Error as `scales` does, and for a bias that is not finite.
-  QuantizedWeights quantize(const March& march, const Tensor& weight, const Tensor& bias, float x_scale) const;
+  QuantizedWeights quantize(const March& march, const Tensor& weight, const Tensor& bias, float x_scale,
+                            const Grid* skip = nullptr) const;
   /// Starts what is learned from these weights, once.
   void train(const Tensor& weight) const;
   /// Keeps the scales that these weights have now, whatever becomes of them: their rounding can then be chosen.

@@ -1,5 +1,7 @@
 #include "runner.h"
 
+#include <optional>
+
 #include "../core/op_work.h"
 #include "fused_conv.h"
 #include "integer/conv.h"
@@ -13,7 +15,7 @@ namespace {
 // What a convolution needs besides its inputs, made once.
 struct Step {
   IntegerWeights weights;
-  Requantization requantize;
+  std::optional<Requantizer> requantizer;  // none: of high precision
 };
 
 void add_bias(const Instruction& step, Tensor& acc) {
@@ -39,7 +41,9 @@ struct Runner::Prepared {
       const Grid x = program.values[instruction.inputs[0]].grid();
       step.weights = integer_weights(instruction.weight, x, true, y.name.c_str());
       const auto bias = instruction.bias.values<int32_t>();
-      step.requantize = {{bias.begin(), bias.end()}, instruction.rescale, y.grid().bounds, program.march.rounding};
+      if (!instruction.rescale.empty())
+        step.requantizer.emplace(*program.march.datapath,
+                                 Rescalings{{bias.begin(), bias.end()}, instruction.rescale, y.grid().bounds});
     }
     for (const int output : program.outputs) ++readers[output];
   }
@@ -74,7 +78,8 @@ struct Runner::Prepared {
       integer_convolution(c, source, grid, steps[i].weights, result);
       add_bias(instruction, result);
     } else {
-      integer_layer(c, source, grid, steps[i].weights, x.size() == 2 ? x[1] : Tensor(), steps[i].requantize, result);
+      integer_layer(c, source, grid, steps[i].weights, x.size() == 2 ? x[1] : Tensor(), *steps[i].requantizer,
+                    result);
     }
     return result;
   }
@@ -105,7 +110,7 @@ struct Runner::Prepared {
       case Opcode::dequantize:
         return dequantize(program, instruction.inputs[0], x[0]);
       default:
-        return run_layer(instruction, x, shape, value.grid(), program.march.rounding);
+        return run_layer(instruction, x, shape, value.grid(), program.march);
     }
   }
 

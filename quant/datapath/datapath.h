@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,6 +49,9 @@ struct Rescalings {
   Bounds y;
 };
 
+/// How a shift to the right that ends a layer rounds.
+enum class ShiftRounding { half_up, half_to_even, down };
+
 /// A datapath, immutable. Units are the real values of an integer 1, in double from float32 scales. What gives integers
 /// throws Error, without a name in front, where none reach the ratio.
 class Datapath {
@@ -78,8 +82,7 @@ class Datapath {
   virtual int64_t limit() const = 0;
   /// Whether these are integers that the hardware has, where |a| and |b| are at most these. Throws Error.
   void check_rescaling(const Rescaling& by, int64_t a_reach, int64_t b_reach) const;
-  /// a / 2^shift, rounded to an integer as the hardware rounds.
-  virtual int64_t shifted(int64_t a, int shift) const = 0;
+  virtual ShiftRounding shift_rounding() const = 0;
 
   /// Value by value; datapaths that are in a hurry have their own.
   virtual std::unique_ptr<const Rescaler> rescaler(Rescalings rescalings) const;

@@ -140,7 +140,7 @@ Rescaling Shift::mean(double unit, int64_t count, const Grid& y) const {
 
 int32_t Shift::rescale(int64_t a, int64_t b, const Rescaling& by, const Bounds& y) const { return one(a, b, by, y); }
 
-int64_t Shift::shifted(int64_t a, int shift) const { return (a + (shift > 0 ? int64_t{1} << (shift - 1) : 0)) >> shift; }
+ShiftRounding Shift::shift_rounding() const { return ShiftRounding::half_up; }
 
 const char* Shift::fault(const Rescaling& by) const {
   if (by.pre != 0) return "it has a first shift";

@@ -35,7 +35,7 @@ class Doubles final : public Rescaler {
 
   void rows(const Rows& rows) const override {
     if (!narrow_rows(rows)) return rescale_rows(r_, rows, one);
-    kernel::RequantizeArguments a;
+    kernel::DoubleRescale a;
     a.acc = rows.acc;
     a.skip = static_cast<const int8_t*>(rows.b);
     a.bias = r_.bias.data();
@@ -45,7 +45,7 @@ class Doubles final : public Rescaler {
     a.low = r_.y.low;
     a.high = r_.y.high;
     a.y = static_cast<int8_t*>(rows.y);
-    kernel::requantize_kernels().run(a, 0, rows.count);
+    kernel::requantize_kernels().doubles(a, rows.count);
   }
 
  private:
@@ -110,7 +110,7 @@ Rescaling Single::mean(double unit, int64_t count, const Grid& y) const {
 
 int32_t Single::rescale(int64_t a, int64_t b, const Rescaling& by, const Bounds& y) const { return one(a, b, by, y); }
 
-int64_t Single::shifted(int64_t a, int shift) const { return half_to_even(a, shift); }
+ShiftRounding Single::shift_rounding() const { return ShiftRounding::half_to_even; }
 
 const char* Single::fault(const Rescaling& by) const {
   if (by.pre != 0 || by.m != 1) return "it has a second stage";

@@ -159,9 +159,7 @@ int32_t TwoStage::rescale(int64_t a, int64_t b, const Rescaling& by, const Bound
   return one(a, b, by, y, numbers.rounds);
 }
 
-int64_t TwoStage::shifted(int64_t a, int shift) const {
-  return (a + (numbers.rounds && shift > 0 ? int64_t{1} << (shift - 1) : 0)) >> shift;
-}
+ShiftRounding TwoStage::shift_rounding() const { return numbers.rounds ? ShiftRounding::half_up : ShiftRounding::down; }
 
 const char* TwoStage::fault(const Rescaling& by) const {
   if (by.pre < 0 || by.pre > numbers.max_pre) return "its first shift is out of the hardware's range";

@@ -24,12 +24,16 @@ AvgPoolPlan::AvgPoolPlan(const AvgPoolAttributes& a, const Shape& x, const Shape
 namespace {
 
 template <class X, class Y>
-void pool(const AvgPoolPlan& plan, const Tensor& x, const std::vector<Multiplier>& by, const Bounds& bounds,
-          Rounding rounding, Tensor& y) {
+void pool(const AvgPoolPlan& plan, const Tensor& x, const std::vector<Rescaling>& by, const Bounds& bounds,
+          const Datapath& datapath, Tensor& y) {
   const int64_t height = x.size(1), width = x.size(2), channels = x.size(3);
   const int64_t rows = y.size(1), columns = y.size(2);
   const X* in = x.data<X>();
   Y* out = y.mutable_data<Y>();
+  std::vector<std::unique_ptr<const Rescaler>> rescalers;
+  for (const Rescaling& r : by)
+    rescalers.push_back(datapath.rescaler({std::vector<int32_t>(static_cast<size_t>(channels), 0),
+                                           std::vector<Rescaling>(static_cast<size_t>(channels), r), bounds}));
   parallel_for(y.size(0) * rows, 1, [&](int64_t begin, int64_t end) {
     std::vector<int32_t> sums(static_cast<size_t>(channels));
     for (int64_t task = begin; task < end; ++task) {
@@ -44,11 +48,8 @@ void pool(const AvgPoolPlan& plan, const Tensor& x, const std::vector<Multiplier
             for (int64_t c = 0; c < channels; ++c) sums[c] += from[c];
           }
         const auto found = std::lower_bound(plan.counts.begin(), plan.counts.end(), plan.count(row, column));
-        const Multiplier& m = by[found - plan.counts.begin()];
-        const double scale = std::ldexp(m.m, -m.shift), low = bounds.low, high = bounds.high;  // exact: see requantize
-        Y* to = out + (task * columns + column) * channels;
-        for (int64_t c = 0; c < channels; ++c)
-          to[c] = static_cast<Y>(round_as(rounding, std::clamp(sums[c] * scale, low, high)));
+        rescalers[static_cast<size_t>(found - plan.counts.begin())]->rows(
+            {.count = 1, .acc = sums.data(), .y = out + (task * columns + column) * channels, .y_type = y.dtype()});
       }
     }
   });
@@ -56,16 +57,16 @@ void pool(const AvgPoolPlan& plan, const Tensor& x, const std::vector<Multiplier
 
 }  // namespace
 
-void integer_avg_pool(const AvgPoolAttributes& a, const Tensor& x, const std::vector<Multiplier>& by,
-                      const Bounds& bounds, Rounding rounding, Tensor& y) {
+void integer_avg_pool(const AvgPoolAttributes& a, const Tensor& x, const std::vector<Rescaling>& by,
+                      const Bounds& bounds, const Datapath& datapath, Tensor& y) {
   const AvgPoolPlan plan(a, x.shape(), y.shape());
   const bool wide = x.dtype() == DType::int16;
   if (y.dtype() == DType::int16)
-    wide ? pool<int16_t, int16_t>(plan, x, by, bounds, rounding, y)
-         : pool<int8_t, int16_t>(plan, x, by, bounds, rounding, y);
+    wide ? pool<int16_t, int16_t>(plan, x, by, bounds, datapath, y)
+         : pool<int8_t, int16_t>(plan, x, by, bounds, datapath, y);
   else
-    wide ? pool<int16_t, int8_t>(plan, x, by, bounds, rounding, y)
-         : pool<int8_t, int8_t>(plan, x, by, bounds, rounding, y);
+    wide ? pool<int16_t, int8_t>(plan, x, by, bounds, datapath, y)
+         : pool<int8_t, int8_t>(plan, x, by, bounds, datapath, y);
 }
 
 }  // namespace sinter::quant

@@ -152,7 +152,7 @@ void integer_convolution(const onednn::Convolution& c, const Tensor& x, const Gr
 }
 
 void integer_layer(const onednn::Convolution& c, const Tensor& x, const Grid& grid, const IntegerWeights& weights,
-                   const Tensor& skip, const Requantization& r, Tensor& y) {
+                   const Tensor& skip, const Requantizer& requantizer, Tensor& y) {
   if (y.elements() == 0) return;
   using Slices = onednn::ConvolutionSlices;
   std::vector<Slices> parts;
@@ -165,9 +165,8 @@ void integer_layer(const onednn::Convolution& c, const Tensor& x, const Grid& gr
   if (parts.empty()) {
     Tensor acc = Tensor::empty(y.shape(), DType::int32);
     integer_convolution(c, x, grid, weights, acc);
-    return requantize(acc, skip, r, y);
+    return requantizer.all(acc, skip, y);
   }
-  const Requantizer requantizer(r);
   const auto* in = x.data<int8_t>();
   const int8_t* added = skip.defined() ? skip.data<int8_t>() : nullptr;
   auto* out = y.mutable_data<int8_t>();

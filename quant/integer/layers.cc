@@ -38,13 +38,12 @@ Tensor sums_of_images(const Tensor& x) {
 }
 
 // By channel where there are as many multipliers, else by one for all.
-void rescale(const Tensor& acc, const Tensor& skip, const std::vector<Multiplier>& by, const Grid& grid,
-             Rounding rounding, Tensor& y) {
+void rescale(const Datapath& datapath, const Tensor& acc, const Tensor& skip, const std::vector<Rescaling>& by,
+             const Grid& grid, Tensor& y) {
   const auto channels = static_cast<size_t>(y.size(-1));
-  requantize(acc, skip,
-             {std::vector<int32_t>(channels, 0), by.size() == 1 ? std::vector<Multiplier>(channels, by[0]) : by,
-              grid.bounds, rounding},
-             y);
+  Requantizer(datapath, {std::vector<int32_t>(channels, 0),
+                         by.size() == 1 ? std::vector<Rescaling>(channels, by[0]) : by, grid.bounds})
+      .all(acc, skip, y);
 }
 
 // y[i] = f(x[i]...), integers of any of their types.
@@ -84,7 +83,7 @@ void look_up(const Tensor& table, const Tensor& x, Tensor& y) {
   });
 }
 
-void prelu(const Instruction& step, const Tensor& x, const Grid& grid, Rounding rounding, Tensor& y) {
+void prelu(const Datapath& datapath, const Instruction& step, const Tensor& x, const Grid& grid, Tensor& y) {
   Tensor above = Tensor::empty(x.shape(), DType::int32), below = Tensor::empty(x.shape(), x.dtype());
   with_integers(x, [&](const auto* in) {
     using X = std::remove_cvref_t<decltype(*in)>;
@@ -93,17 +92,17 @@ void prelu(const Instruction& step, const Tensor& x, const Grid& grid, Rounding 
     map_integers<X>(
         below, [](X q) { return q < 0 ? q : X{0}; }, in);
   });
-  rescale(above, below, step.rescale, grid, rounding, y);
+  rescale(datapath, above, below, step.rescale, grid, y);
 }
 
-void concat(const Instruction& step, std::span<const Tensor> x, const Grid& grid, Rounding rounding, Tensor& y) {
+void concat(const Datapath& datapath, const Instruction& step, std::span<const Tensor> x, const Grid& grid, Tensor& y) {
   const int axis = normalize_axis(static_cast<const ops::Concat&>(*step.op).attributes.axis, y.rank(), "concat");
   const std::vector<int64_t> strides = strides_of(y.shape());
   int64_t at = 0;
   for (size_t i = 0; i < x.size(); ++i) {
     const Shape& shape = x[i].shape();
     Tensor part = Tensor::empty(shape, y.dtype());
-    if (part.elements() > 0) rescale(widen(x[i]), {}, {step.rescale[i]}, grid, rounding, part);
+    if (part.elements() > 0) rescale(datapath, widen(x[i]), {}, {step.rescale[i]}, grid, part);
     copy_strided({{shape.begin(), shape.end()}, strides_of(shape), strides, 0, at}, part, y);
     at += shape[axis] * strides[axis];
   }
@@ -147,7 +146,8 @@ void move(const Op& op, const Tensor& x, const Grid& grid, Rounding rounding, Te
 }  // namespace
 
 Tensor run_layer(const Instruction& step, std::span<const Tensor> x, const Shape& shape, const Grid& grid,
-                 Rounding rounding) {
+                 const March& march) {
+  const Datapath& datapath = *march.datapath;
   if (step.opcode == Opcode::reshape) {
     check(x[0].elements() == shape.elements(), "reshape: ", x[0].shape(), " has other elements than ", shape);
     return ops::view(x[0], shape);
@@ -156,27 +156,27 @@ Tensor run_layer(const Instruction& step, std::span<const Tensor> x, const Shape
   if (y.elements() == 0) return y;
   switch (step.opcode) {
     case Opcode::add:
-      rescale(widen(expanded(x[0], shape)), expanded(x[1], shape), step.rescale, grid, rounding, y);
+      rescale(datapath, widen(expanded(x[0], shape)), expanded(x[1], shape), step.rescale, grid, y);
       return y;
     case Opcode::mul:
-      rescale(products(expanded(x[0], shape), expanded(x[1], shape)), {}, step.rescale, grid, rounding, y);
+      rescale(datapath, products(expanded(x[0], shape), expanded(x[1], shape)), {}, step.rescale, grid, y);
       return y;
     case Opcode::mean:
-      rescale(x[0].dtype() == DType::int16 ? sums_of_images<int16_t>(x[0]) : sums_of_images<int8_t>(x[0]), {},
-              step.rescale, grid, rounding, y);
+      rescale(datapath, x[0].dtype() == DType::int16 ? sums_of_images<int16_t>(x[0]) : sums_of_images<int8_t>(x[0]),
+              {}, step.rescale, grid, y);
       return y;
     case Opcode::avg_pool:
       integer_avg_pool(static_cast<const ops::AvgPool2d&>(*step.op).attributes, x[0], step.rescale, grid.bounds,
-                       rounding, y);
+                       datapath, y);
       return y;
     case Opcode::concat:
-      concat(step, x, grid, rounding, y);
+      concat(datapath, step, x, grid, y);
       return y;
     case Opcode::table:
       look_up(step.table, x[0], y);
       return y;
     case Opcode::prelu:
-      prelu(step, x[0], grid, rounding, y);
+      prelu(datapath, step, x[0], grid, y);
       return y;
     case Opcode::clamp:
       clamp(x[0], grid.bounds, y);
@@ -187,10 +187,10 @@ Tensor run_layer(const Instruction& step, std::span<const Tensor> x, const Shape
       return y;
     }
     case Opcode::resize:
-      integer_resize(static_cast<const ops::Resize&>(*step.op).attributes, x[0], rounding, y);
+      integer_resize(static_cast<const ops::Resize&>(*step.op).attributes, x[0], march, y);
       return y;
     case Opcode::move:
-      move(*step.op, x[0], grid, rounding, y);
+      move(*step.op, x[0], grid, march.rounding, y);
       return y;
     default:
       fail(to_string(step.opcode), " is no layer of integers");

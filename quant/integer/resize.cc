@@ -9,17 +9,31 @@ namespace sinter::quant {
 
 namespace {
 
-double weight_of(const ops::ResizeTap& tap) {
-  return round_as(Rounding::half_to_even, std::ldexp(tap.fraction, kResizeBits));
+// v rounded as a datapath rounds shifts, |v| < 2^51.
+double round_as(ShiftRounding rounding, double v) {
+  switch (rounding) {
+    case ShiftRounding::half_up:
+      return std::floor(v + 0.5);
+    case ShiftRounding::half_to_even:
+      return sinter::quant::round_as(Rounding::half_to_even, v);
+    case ShiftRounding::down:
+      break;
+  }
+  return std::floor(v);
 }
 
 template <class T>
-void resize(const ResizeAttributes& a, const Tensor& x, Rounding rounding, Tensor& y) {
+void resize(const ResizeAttributes& a, const Tensor& x, const March& march, Tensor& y) {
   const ops::ResizePlan plan(a, x.shape(), y.shape());
   const int64_t height = x.size(1), width = x.size(2), channels = x.size(3);
   const int64_t rows = y.size(1), columns = y.size(2);
   const bool bilinear = a.mode == "bilinear";
-  const double one = std::ldexp(1.0, kResizeBits), unit = std::ldexp(1.0, -2 * kResizeBits);
+  const int bits = march.resize_bits;
+  const double one = std::ldexp(1.0, bits), unit = std::ldexp(1.0, -2 * bits);
+  const ShiftRounding rounding = march.datapath->shift_rounding();
+  const auto weight_of = [&](const ops::ResizeTap& tap) {
+    return sinter::quant::round_as(Rounding::half_to_even, std::ldexp(tap.fraction, bits));
+  };
   const T* in = x.data<T>();
   T* out = y.mutable_data<T>();
   parallel_for(y.size(0) * rows, 1, [&](int64_t begin, int64_t end) {
@@ -48,8 +62,8 @@ void resize(const ResizeAttributes& a, const Tensor& x, Rounding rounding, Tenso
 
 }  // namespace
 
-void integer_resize(const ResizeAttributes& a, const Tensor& x, Rounding rounding, Tensor& y) {
-  x.dtype() == DType::int16 ? resize<int16_t>(a, x, rounding, y) : resize<int8_t>(a, x, rounding, y);
+void integer_resize(const ResizeAttributes& a, const Tensor& x, const March& march, Tensor& y) {
+  x.dtype() == DType::int16 ? resize<int16_t>(a, x, march, y) : resize<int8_t>(a, x, march, y);
 }
 
 }  // namespace sinter::quant

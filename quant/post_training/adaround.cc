@@ -208,13 +208,13 @@ class AdaRound {
     undo_.keep(weight);
     undo_.keep(model_.weight_quantizer(index)->frozen_state);
     model_.weight_quantizer(index)->freeze(model_.march(), weight);
-    const Tensor nearest = dequantized(index), learned = learn(layer, node.name, weight, power);
+    const Tensor nearest = dequantized_weights(model_, index), learned = learn(layer, node.name, weight, power);
     report.nearest_error = error(layer, nearest) / power;
     report.error = error(layer, learned) / power;
     const bool better = report.error < report.nearest_error;
     if (!better) report.error = report.nearest_error;
     weight.copy_from(better ? learned : nearest);
-    const Tensor now = dequantized(index);
+    const Tensor now = dequantized_weights(model_, index);
     for (int64_t k = 0; k < weight.elements(); ++k) {
       check(now.data<float>()[k] == weight.data<float>()[k], "adaround: the weights of ", node.name,
             " are not rounded to the integers that were learned");
@@ -223,16 +223,9 @@ class AdaRound {
     return report;
   }
 
-  QuantizedWeights quantized(size_t index) const {
-    const Node& node = graph_.nodes[index];
-    return model_.weight_quantizer(index)->quantize(model_.march(), graph_.parameters[node.inputs[1].index].value,
-                                                    graph_.parameters[node.inputs[2].index].value,
-                                                    scale_source(model_, node.inputs[0])->scale(model_.march()));
-  }
-
   // What the integers of the weights stand for.
   Tensor dequantized(size_t index) const {
-    const QuantizedWeights q = quantized(index);
+    const QuantizedWeights q = quantized_weights(model_, index);
     Tensor weight = q.values.to(DType::float32);
     float* w = weight.mutable_data<float>();
     const int64_t each = weight.elements() / weight.size(0);
@@ -260,7 +253,7 @@ class AdaRound {
       x.push_back(std::move(read[0]));
       if (read.size() > 1) skip.push_back(std::move(read[1]));
     }
-    const QuantizedWeights weights = quantized(index);
+    const QuantizedWeights weights = quantized_weights(model_, index);
     const float x_scale = scale_source(model_, node.inputs[0])->scale(model_.march());
     Tensor bias = Tensor::empty({static_cast<int64_t>(weights.scales.size())});
     for (size_t o = 0; o < weights.scales.size(); ++o)

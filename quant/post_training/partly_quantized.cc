@@ -66,11 +66,9 @@ std::shared_ptr<const Op> with_rounded_numbers(const Node& node, const Grid& gri
 void quantize_weights(const PreparedModel& model, size_t index, PartlyQuantized::Unit& unit) {
   const Node& node = model.graph().nodes[index];
   const float x_scale = scale_source(model, node.inputs[0])->scale(model.march());
-  const Folded folded = folded_weights(model.graph(), node);
-  const QuantizedWeights q =
-      model.weight_quantizer(index)->quantize(model.march(), folded.weight, folded.bias, x_scale);
+  const QuantizedWeights q = quantized_weights(model, index);
   unit.weight = q.values.to(DType::float32);
-  unit.bias = Tensor::empty(folded.bias.shape());
+  unit.bias = Tensor::empty({static_cast<int64_t>(q.scales.size())});
   float *w = unit.weight.mutable_data<float>(), *b = unit.bias.mutable_data<float>();
   const auto outputs = static_cast<int64_t>(q.scales.size()), each = unit.weight.elements() / outputs;
   for (int64_t o = 0; o < outputs; ++o) {
