@@ -140,10 +140,11 @@ Rescaling explained(const std::string& node, const Make& make) {
   try {
     return make();
   } catch (const Error& error) {
-    fail(node, ": ", error.what(),
-         "; the output's scale is too small for what it holds (calibration saw only zeros, a learned one has collapsed, "
-         "or training diverged: lower the learning rate, that of learned scales by a rule for *.scale), or operands are "
-         "of scales too far apart (their qconfigs by_path)");
+    fail(
+        node, ": ", error.what(),
+        "; the output's scale is too small for what it holds (calibration saw only zeros, a learned one has collapsed, "
+        "or training diverged: lower the learning rate, that of learned scales by a rule for *.scale), or operands are "
+        "of scales too far apart (their qconfigs by_path)");
   }
 }
 

@@ -38,7 +38,8 @@ std::vector<bool> may_be_negative(const Graph& graph);
 
 /// The instruction of a node that is a layer but no convolution, for inputs on these grids. Its `inputs` are places
 /// among the node's activations. `y` has the output's scale and type where they are its own; its bounds, and what
-/// passes through, are filled in. Throws Error, naming the node, where the march's datapath has no integers for its scales.
+/// passes through, are filled in. Throws Error, naming the node, where the march's datapath has no integers for its
+/// scales.
 Instruction layer_instruction(const Graph& graph, const Node& node, const std::vector<Grid>& x, const March& march,
                               Grid& y);
 

@@ -178,8 +178,7 @@ class Lowering {
     Grid y{1, {0, 0}, DType::int32};
     if (quantizer != nullptr) {
       y = own_grid(*quantizer);
-      step.rescale = channel_rescalings(node.name, program_.march, accumulator_units(weights.scales, x.scale),
-                                        adds, y);
+      step.rescale = channel_rescalings(node.name, program_.march, accumulator_units(weights.scales, x.scale), adds, y);
       y.bounds = output_bounds(conv.activation(), y.scale, program_.march.rounding, y.bounds);
     }
     step.output = add(node.name, node.outputs[0].shape, y);

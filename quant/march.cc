@@ -88,8 +88,7 @@ std::string describe(const March& march) {
       march.power_of_two_scales ? text("2^-k, k in ", march.min_scale_exponent, "..", march.max_scale_exponent)
                                 : std::string("float32"),
       "; ", *march.datapath, "; resizing by ", march.resize_bits, " bits", march.subtracts ? "" : "; no differences",
-      "; rounding ",
-      march.rounding == Rounding::half_to_even ? "half to even" : "half up",
+      "; rounding ", march.rounding == Rounding::half_to_even ? "half to even" : "half up",
       march.int16_activations ? text("; int16 activations, kernels on them to ", march.int16_kernel) : std::string(),
       ")");
 }

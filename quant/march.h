@@ -11,8 +11,8 @@ enum class Rounding {
   half_up,  ///< floor(x + 0.5), evaluated in double: the older BPU rounding
 };
 
-/// The numeric half of a BPU generation, a value: its datapath, the grid of its scales, what int16 may do. Machine files
-/// (bpu/) read into the same value.
+/// The numeric half of a BPU generation, a value: its datapath, the grid of its scales, what int16 may do. Machine
+/// files (bpu/) read into the same value.
 struct March {
   std::string name;
   DatapathValue datapath = make_datapath("single");

@@ -228,8 +228,8 @@ std::vector<float> WeightQuantizer::scales(const March& march, const Tensor& wei
   return result;
 }
 
-QuantizedWeights WeightQuantizer::quantize(const March& march, const Tensor& weight, const Tensor& bias,
-                                           float x_scale, const Grid* skip) const {
+QuantizedWeights WeightQuantizer::quantize(const March& march, const Tensor& weight, const Tensor& bias, float x_scale,
+                                           const Grid* skip) const {
   const int64_t outputs = weight.size(0);
   const float* b = bias.data<float>();
   QuantizedWeights result{

@@ -78,8 +78,7 @@ struct Runner::Prepared {
       integer_convolution(c, source, grid, steps[i].weights, result);
       add_bias(instruction, result);
     } else {
-      integer_layer(c, source, grid, steps[i].weights, x.size() == 2 ? x[1] : Tensor(), *steps[i].requantizer,
-                    result);
+      integer_layer(c, source, grid, steps[i].weights, x.size() == 2 ? x[1] : Tensor(), *steps[i].requantizer, result);
     }
     return result;
   }

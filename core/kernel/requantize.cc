@@ -282,9 +282,7 @@ void doubles(const DoubleRescale& a, int64_t count) {
   (a.skip != nullptr ? double_rows<true> : double_rows<false>)(a, count);
 }
 
-void mask(const MaskArguments& a, int64_t count) {
-  (a.skip != nullptr ? mask_rows<true> : mask_rows<false>)(a, count);
-}
+void mask(const MaskArguments& a, int64_t count) { (a.skip != nullptr ? mask_rows<true> : mask_rows<false>)(a, count); }
 
 }  // namespace
 

@@ -12,7 +12,7 @@ namespace sinter::kernel {
 /// scales are m / 2^n, |(acc + bias) m| < 2^46, with a residual 2^47.
 struct DoubleRescale {
   const int32_t* acc = nullptr;
-  const int8_t* skip = nullptr;  // or null
+  const int8_t* skip = nullptr;   // or null
   const int32_t* bias = nullptr;  // acc + bias fits 32 bits
   const double *scale = nullptr, *skip_scale = nullptr;
   int64_t channels = 0;

@@ -41,8 +41,8 @@ std::vector<std::string> datapath_names() {
 DatapathValue make_datapath(const std::string& name, std::span<const Field> fields) {
   check(registry().duplicate.empty(), "datapath '", registry().duplicate, "' was registered twice");
   const auto found = registry().makers.find(name);
-  check(found != registry().makers.end(), "datapath '", name, "' is unknown, expected one of: ",
-        joined(datapath_names()));
+  check(found != registry().makers.end(), "datapath '", name,
+        "' is unknown, expected one of: ", joined(datapath_names()));
   return found->second(fields);
 }
 
@@ -69,8 +69,8 @@ void Datapath::check_rescaling(const Rescaling& by, int64_t a_reach, int64_t b_r
   // In double, as the factors of a damaged file may be anything.
   const double sum = std::abs(static_cast<double>(by.first)) * static_cast<double>(a_reach) +
                      std::abs(static_cast<double>(by.second)) * static_cast<double>(b_reach);
-  check(sum <= static_cast<double>(limit()), to_string(by), ": the sum may reach ", sum, ", expected at most ",
-        limit(), ", which is what the datapath ", name(), " holds");
+  check(sum <= static_cast<double>(limit()), to_string(by), ": the sum may reach ", sum, ", expected at most ", limit(),
+        ", which is what the datapath ", name(), " holds");
 }
 
 std::unique_ptr<const Rescaler> Datapath::rescaler(Rescalings rescalings) const {

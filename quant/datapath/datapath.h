@@ -1,7 +1,7 @@
 #pragma once
-// Datapaths: how the hardware of a march turns a layer's sums into its output (SPEC.md, section 4). A layer says what it
-// sums and on which grids; which integers stand for the ratios of scales, and how sums are shifted, multiplied, rounded
-// and saturated by them, only the datapath knows.
+// Datapaths: how the hardware of a march turns a layer's sums into its output (SPEC.md, section 4). A layer says what
+// it sums and on which grids; which integers stand for the ratios of scales, and how sums are shifted, multiplied,
+// rounded and saturated by them, only the datapath knows.
 
 #include <cstdint>
 #include <memory>

@@ -77,8 +77,8 @@ Rescaling Single::of_ratios(double first, double second, int64_t second_reach) c
     by.post = n;
     return by;
   }
-  fail("no ", numbers.multiplier_bits, "-bit multiplier reaches the ratio ", std::max(std::abs(first), std::abs(second)),
-       " of input to output scale");
+  fail("no ", numbers.multiplier_bits, "-bit multiplier reaches the ratio ",
+       std::max(std::abs(first), std::abs(second)), " of input to output scale");
 }
 
 Rescaling Single::accumulator(double unit, const Grid& y) const {

@@ -5,9 +5,9 @@
 namespace sinter::quant {
 
 struct TwoStageNumbers {
-  int64_t max_pre = 17;       ///< the most that an accumulator is shifted before the 16-bit stage
-  bool shifted_sums = true;   ///< of two operands the larger-scaled one is shifted; else both are multiplied
-  bool rounds = true;         ///< `post` rounds half up (assumed); else it truncates
+  int64_t max_pre = 17;      ///< the most that an accumulator is shifted before the 16-bit stage
+  bool shifted_sums = true;  ///< of two operands the larger-scaled one is shifted; else both are multiplied
+  bool rounds = true;        ///< `post` rounds half up (assumed); else it truncates
 };
 SINTER_FIELDS(TwoStageNumbers, max_pre, shifted_sums, rounds)
 

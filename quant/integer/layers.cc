@@ -162,8 +162,8 @@ Tensor run_layer(const Instruction& step, std::span<const Tensor> x, const Shape
       rescale(datapath, products(expanded(x[0], shape), expanded(x[1], shape)), {}, step.rescale, grid, y);
       return y;
     case Opcode::mean:
-      rescale(datapath, x[0].dtype() == DType::int16 ? sums_of_images<int16_t>(x[0]) : sums_of_images<int8_t>(x[0]),
-              {}, step.rescale, grid, y);
+      rescale(datapath, x[0].dtype() == DType::int16 ? sums_of_images<int16_t>(x[0]) : sums_of_images<int8_t>(x[0]), {},
+              step.rescale, grid, y);
       return y;
     case Opcode::avg_pool:
       integer_avg_pool(static_cast<const ops::AvgPool2d&>(*step.op).attributes, x[0], step.rescale, grid.bounds,

@@ -1,21 +1,23 @@
 #include "resize.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "../../core/ops/resize_taps.h"
 #include "../../core/parallel.h"
+#include "../contract.h"
 
 namespace sinter::quant {
 
 namespace {
 
 // v rounded as a datapath rounds shifts, |v| < 2^51.
-double round_as(ShiftRounding rounding, double v) {
+double round_shift(ShiftRounding rounding, double v) {
   switch (rounding) {
     case ShiftRounding::half_up:
       return std::floor(v + 0.5);
     case ShiftRounding::half_to_even:
-      return sinter::quant::round_as(Rounding::half_to_even, v);
+      return round_as(Rounding::half_to_even, v);
     case ShiftRounding::down:
       break;
   }
@@ -32,7 +34,7 @@ void resize(const ResizeAttributes& a, const Tensor& x, const March& march, Tens
   const double one = std::ldexp(1.0, bits), unit = std::ldexp(1.0, -2 * bits);
   const ShiftRounding rounding = march.datapath->shift_rounding();
   const auto weight_of = [&](const ops::ResizeTap& tap) {
-    return sinter::quant::round_as(Rounding::half_to_even, std::ldexp(tap.fraction, bits));
+    return round_as(Rounding::half_to_even, std::ldexp(tap.fraction, bits));
   };
   const T* in = x.data<T>();
   T* out = y.mutable_data<T>();
@@ -54,7 +56,7 @@ void resize(const ResizeAttributes& a, const Tensor& x, const March& march, Tens
         const double right = weight_of(h), left = one - right;
         const double wp = up * left, wq = up * right, wr = down * left, ws = down * right;
         for (int64_t c = 0; c < channels; ++c)
-          to[c] = static_cast<T>(round_as(rounding, (p[c] * wp + q[c] * wq + r[c] * wr + s[c] * ws) * unit));
+          to[c] = static_cast<T>(round_shift(rounding, (p[c] * wp + q[c] * wq + r[c] * wr + s[c] * ws) * unit));
       }
     }
   });

@@ -208,13 +208,13 @@ class AdaRound {
     undo_.keep(weight);
     undo_.keep(model_.weight_quantizer(index)->frozen_state);
     model_.weight_quantizer(index)->freeze(model_.march(), weight);
-    const Tensor nearest = dequantized_weights(model_, index), learned = learn(layer, node.name, weight, power);
+    const Tensor nearest = dequantized(index), learned = learn(layer, node.name, weight, power);
     report.nearest_error = error(layer, nearest) / power;
     report.error = error(layer, learned) / power;
     const bool better = report.error < report.nearest_error;
     if (!better) report.error = report.nearest_error;
     weight.copy_from(better ? learned : nearest);
-    const Tensor now = dequantized_weights(model_, index);
+    const Tensor now = dequantized(index);
     for (int64_t k = 0; k < weight.elements(); ++k) {
       check(now.data<float>()[k] == weight.data<float>()[k], "adaround: the weights of ", node.name,
             " are not rounded to the integers that were learned");
