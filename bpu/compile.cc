@@ -6,7 +6,7 @@
 namespace sinter::bpu {
 
 Program compile(const quant::PreparedModel& model, const CompileOptions& options) {
-  if (options.march && !(*options.march == model.march())) {
+  if (options.march && !(*options.march == static_cast<const quant::March&>(model.march()))) {
     const bool named_alike = options.march->name == model.march().name;
     const auto shown = [&](const quant::March& march) { return named_alike ? describe(march) : march.name; };
     fail("compile: the march ", shown(*options.march), " was asked for, but the model was prepared for ",

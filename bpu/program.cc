@@ -41,31 +41,38 @@ int small(const Archive& archive, const std::string& name) {
   return static_cast<int>(archive.integer(name, INT32_MIN, INT32_MAX));
 }
 
-void write(const quant::March& march, Archive& archive) {
+void write(const quant::Arithmetic& march, Archive& archive) {
   archive.set("march/name", march.name);
+  archive.set("march/datapath", std::string(march.datapath->name()));
+  save_fields(march.datapath->fields(), archive, "march/datapath/");
   archive.set("march/power_of_two_scales", static_cast<int64_t>(march.power_of_two_scales));
   archive.set("march/min_scale_exponent", march.min_scale_exponent);
   archive.set("march/max_scale_exponent", march.max_scale_exponent);
-  archive.set("march/multiplier_bits", march.multiplier_bits);
-  archive.set("march/max_shift", march.max_shift);
+  archive.set("march/resize_bits", march.resize_bits);
+  archive.set("march/subtracts", static_cast<int64_t>(march.subtracts));
   archive.set("march/int16_activations", static_cast<int64_t>(march.int16_activations));
   archive.set("march/int16_kernel", march.int16_kernel);
-  archive.set("march/half_up", static_cast<int64_t>(march.rounding == quant::Rounding::half_up));
+  archive.set("rounding", to_string(march.rounding));
+  archive.set("power_of_two", to_string(march.power_of_two));
 }
 
-quant::March read_march(const Archive& archive) {
-  quant::March march{.name = archive.text("march/name"),
-                     .power_of_two_scales = archive.integer("march/power_of_two_scales", 0, 1) == 1,
-                     .min_scale_exponent = small(archive, "march/min_scale_exponent"),
-                     .max_scale_exponent = small(archive, "march/max_scale_exponent"),
-                     .multiplier_bits = small(archive, "march/multiplier_bits"),
-                     .max_shift = small(archive, "march/max_shift"),
-                     .rounding = archive.integer("march/half_up", 0, 1) == 1 ? quant::Rounding::half_up
-                                                                             : quant::Rounding::half_to_even,
-                     .int16_activations = archive.integer("march/int16_activations", 0, 1) == 1,
-                     .int16_kernel = archive.integer("march/int16_kernel")};
+quant::Arithmetic read_march(const Archive& archive) {
+  check(archive.contains("march/datapath"),
+        "it was compiled by a version whose integers were other ones than the chips' (powers of two on bernoulli2, one "
+        "multiplier everywhere); compile the model again");
+  quant::March march{
+      .name = archive.text("march/name"),
+      .datapath = quant::make_datapath(archive.text("march/datapath"), load_fields(archive, "march/datapath/")),
+      .power_of_two_scales = archive.integer("march/power_of_two_scales", 0, 1) == 1,
+      .min_scale_exponent = small(archive, "march/min_scale_exponent"),
+      .max_scale_exponent = small(archive, "march/max_scale_exponent"),
+      .resize_bits = small(archive, "march/resize_bits"),
+      .subtracts = archive.integer("march/subtracts", 0, 1) == 1,
+      .int16_activations = archive.integer("march/int16_activations", 0, 1) == 1,
+      .int16_kernel = archive.integer("march/int16_kernel")};
   march.validate();
-  return march;
+  return {march, quant::rounding_named(archive.text("rounding")),
+          quant::power_of_two_named(archive.text("power_of_two"))};
 }
 
 // The types that a value may have, as files name them.
@@ -118,7 +125,7 @@ void write(const Instruction& step, const std::string& prefix, Archive& archive)
   for (size_t i = 0; i < step.constants.size(); ++i)
     if (step.constants[i].defined()) archive.set(text(prefix, "constant/", i), step.constants[i]);
   std::vector<int64_t> rescale;
-  for (const quant::Multiplier& r : step.rescale) rescale.insert(rescale.end(), {r.m, r.shift, r.skip});
+  for (const quant::Rescaling& r : step.rescale) rescale.insert(rescale.end(), {r.first, r.second, r.pre, r.m, r.post});
   archive.set(prefix + "rescale", integers(rescale));
 }
 
@@ -135,7 +142,7 @@ Instruction read_instruction(const std::string& prefix, const Archive& archive) 
   step.output = small(archive, prefix + "output");
   if (archive.contains(prefix + "op")) {
     const std::string name = load_op_name(archive, prefix);
-    const std::vector<Field> fields = load_op_fields(archive, prefix);
+    const std::vector<Field> fields = load_fields(archive, prefix);
     FusedConvAttributes fused;
     if (is_fused(name, fields)) {
       assign_fields(fused, fields);
@@ -155,14 +162,15 @@ Instruction read_instruction(const std::string& prefix, const Archive& archive) 
     step.constants.push_back(archive.contains(name) ? archive.tensor(name) : Tensor());
   }
   const Tensor& rescale = archive.tensor(prefix + "rescale");
-  check(rescale.dtype() == DType::int64 && rescale.rank() == 1 && rescale.elements() % 3 == 0, prefix, "rescale is ",
-        rescale.spec(), ", expected int64 [3 N]");
+  check(rescale.dtype() == DType::int64 && rescale.rank() == 1 && rescale.elements() % 5 == 0, prefix, "rescale is ",
+        rescale.spec(), ", expected int64 [5 N]");
   const auto numbers = rescale.values<int64_t>();
-  for (size_t i = 0; i < numbers.size(); i += 3) {
-    check(numbers[i] >= 0 && numbers[i] <= INT32_MAX && numbers[i + 1] >= 0 && numbers[i + 1] <= 46, prefix,
-          "rescale: ", numbers[i], " / 2^", numbers[i + 1], " is no multiplier");
-    step.rescale.push_back({static_cast<int32_t>(numbers[i]), static_cast<int32_t>(numbers[i + 1]), numbers[i + 2]});
-  }
+  const auto word = [&](size_t i) {
+    check(std::abs(static_cast<double>(numbers[i])) < 0x1p31, prefix, "rescale: ", numbers[i], " is no shift");
+    return static_cast<int32_t>(numbers[i]);
+  };
+  for (size_t i = 0; i < numbers.size(); i += 5)
+    step.rescale.push_back({numbers[i], numbers[i + 1], word(i + 2), word(i + 3), word(i + 4)});
   return step;
 }
 
@@ -210,8 +218,8 @@ int64_t parameter_bytes(const Program& program) {
   for (const Instruction& step : program.instructions) {
     if (step.opcode == Opcode::conv) bytes += step.weight.bytes() + step.bias.bytes();
     if (step.opcode == Opcode::table) bytes += step.table.bytes();
-    // A 16-bit multiplier and an 8-bit shift; a residual's multiplier has up to 46 bits.
-    for (const quant::Multiplier& r : step.rescale) bytes += 3 + (r.skip != 0 ? 6 : 0);
+    // A multiplier of 16 bits and two shifts; a second factor has up to 46 bits.
+    for (const quant::Rescaling& r : step.rescale) bytes += 4 + (r.second != 0 ? 6 : 0);
   }
   return bytes;
 }

@@ -126,7 +126,11 @@ void check_can_be_made(const Op& op) {
 
 void save_op(const Op& op, Archive& archive, const std::string& prefix) {
   archive.set(prefix + "op", std::string(op.name()));
-  for (const Field& field : op.fields()) {
+  save_fields(op.fields(), archive, prefix);
+}
+
+void save_fields(std::span<const Field> fields, Archive& archive, const std::string& prefix) {
+  for (const Field& field : fields) {
     const std::string name = text(prefix, "attribute/", kTypes[field.value.index()], "/", field.name);
     if (const auto* flag = std::get_if<bool>(&field.value))
       archive.set(name, static_cast<int64_t>(*flag));
@@ -143,7 +147,7 @@ void save_op(const Op& op, Archive& archive, const std::string& prefix) {
 
 std::string load_op_name(const Archive& archive, const std::string& prefix) { return archive.text(prefix + "op"); }
 
-std::vector<Field> load_op_fields(const Archive& archive, const std::string& prefix) {
+std::vector<Field> load_fields(const Archive& archive, const std::string& prefix) {
   std::vector<Field> fields;
   const std::string attributes = prefix + "attribute/";
   for (const std::string& section : archive.names(attributes)) {

@@ -17,9 +17,11 @@ void check_fields(const Op& op, std::span<const Field> fields);
 void check_can_be_made(const Op& op);
 
 class Archive;
+/// The sections of attributes, below `prefix`, and the attributes of such sections.
+void save_fields(std::span<const Field> fields, Archive& archive, const std::string& prefix);
+std::vector<Field> load_fields(const Archive& archive, const std::string& prefix);
 /// The sections of an operation, below `prefix`, and the operation of such sections.
 void save_op(const Op& op, Archive& archive, const std::string& prefix);
 std::string load_op_name(const Archive& archive, const std::string& prefix);
-std::vector<Field> load_op_fields(const Archive& archive, const std::string& prefix);
 
 }  // namespace sinter

@@ -201,7 +201,7 @@ void check_types(const IntegerProgram& p, const Instruction& step) {
     check(y.dtype == DType::float32, "gives ", y.dtype, ", expected float32");
   else
     check(head ? y.dtype == DType::int32 : y.is_integer(), "gives ", y.dtype, " with ", step.rescale.size(),
-          " multipliers");
+          " rescalings");
   check(!head || step.inputs.size() == 1, "is a head, and adds");
   if (!passes(step.opcode)) return;
   const Value& x = p.values[step.inputs[0]];
@@ -210,21 +210,22 @@ void check_types(const IntegerProgram& p, const Instruction& step) {
     check(y.low <= x.low && y.high >= x.high, "limits ", x.low, "..", x.high, " to ", y.low, "..", y.high);
 }
 
-// How many values a sum has at most, and one multiplier each for how many different numbers.
-void check_sums(const IntegerProgram& p, const Instruction& step, size_t& multipliers) {
+// How many values sums have, ascending: a rescaling each.
+std::vector<int64_t> check_sums(const IntegerProgram& p, const Instruction& step) {
   const Value& x = p.values[step.inputs[0]];
   int64_t count = x.shape.rank() == 4 ? x.shape[1] * x.shape[2] : 0;
+  std::vector<int64_t> counts{count};
   check(count > 0, "reads ", x.shape, ", expected [1,H,W,C] with at least one pixel");
   if (step.opcode == Opcode::avg_pool) {
     const auto& a = static_cast<const ops::AvgPool2d&>(*step.op).attributes;
-    const std::vector<int64_t> counts = AvgPoolPlan(a, x.shape, p.values[step.output].shape).counts;
+    counts = AvgPoolPlan(a, x.shape, p.values[step.output].shape).counts;
     count = counts.back();
-    multipliers = counts.size();
   } else {
     check(p.values[step.output].shape.elements() == x.shape[3], "is no mean over an image");
   }
   check(count < (int64_t{1} << (x.dtype == DType::int16 ? 15 : 23)), "adds ", count, " values of ", x.dtype,
         ", which could overflow 32 bits");
+  return counts;
 }
 
 void check_table(const IntegerProgram& p, const Instruction& step) {
@@ -248,8 +249,18 @@ void check_parts(const Instruction& step) {
   check(operands || step.constants.empty(), "has constants");
 }
 
-// What keeps the arithmetic exact: every term is below 2^46.
-void check_multipliers(const IntegerProgram& p, const Instruction& step) {
+// The largest magnitude of a convolution's accumulators in one channel, the bias included.
+int64_t channel_reach(const Instruction& step, int64_t channel, int64_t x) {
+  const int64_t each = step.weight.elements() / step.weight.size(0);
+  const int8_t* w = step.weight.data<int8_t>() + channel * each;
+  int64_t sum = 0;
+  for (int64_t i = 0; i < each; ++i) sum += std::abs(int{w[i]});
+  return sum * x + std::abs(int64_t{step.bias.data<int32_t>()[channel]});
+}
+
+// What keeps the arithmetic exact: sums that the datapath holds.
+void check_rescalings(const IntegerProgram& p, const Instruction& step) {
+  std::vector<int64_t> counts;
   const bool head = p.values[step.output].dtype == DType::int32;
   size_t expected = 0;
   switch (step.opcode) {
@@ -262,8 +273,8 @@ void check_multipliers(const IntegerProgram& p, const Instruction& step) {
       break;
     case Opcode::mean:
     case Opcode::avg_pool:
-      expected = 1;
-      check_sums(p, step, expected);
+      counts = check_sums(p, step);
+      expected = counts.size();
       break;
     case Opcode::concat:
       expected = step.inputs.size();
@@ -274,16 +285,35 @@ void check_multipliers(const IntegerProgram& p, const Instruction& step) {
     default:
       break;
   }
-  check(step.rescale.size() == expected, "has ", step.rescale.size(), " multipliers, expected ", expected);
-  // Of what the second product has a factor.
-  const bool adds = (step.opcode == Opcode::conv && step.inputs.size() == 2) || step.opcode == Opcode::add;
-  const bool slopes = step.opcode == Opcode::prelu, negative = step.opcode == Opcode::add && step.op->name() == "sub";
-  const int64_t limit = adds || slopes ? (int64_t{1} << 46) / reach(p.values[step.inputs[adds ? 1 : 0]]) + 1 : 1;
-  for (const Multiplier& r : step.rescale) {
-    const bool sign = slopes || (negative ? r.skip <= 0 : r.skip >= 0);
-    check(r.m >= 0 && r.m < (int64_t{1} << p.march.multiplier_bits) && r.shift >= 0 && r.shift <= p.march.max_shift &&
-              sign && r.skip > -limit && r.skip < limit,
-          "has the multiplier ", r.m, " / 2^", r.shift, " and ", r.skip, ", outside what the march computes with");
+  check(step.rescale.size() == expected, "has ", step.rescale.size(), " rescalings, expected ", expected);
+  const int64_t x = reach(p.values[step.inputs[0]]);
+  for (size_t c = 0; c < step.rescale.size(); ++c) {
+    int64_t a = x, b = 0;
+    switch (step.opcode) {
+      case Opcode::conv:
+        a = channel_reach(step, static_cast<int64_t>(c), x);
+        if (step.inputs.size() == 2) b = reach(p.values[step.inputs[1]]);
+        break;
+      case Opcode::add:
+        b = reach(p.values[step.inputs[1]]);
+        break;
+      case Opcode::mul:
+        a = x * reach(p.values[step.inputs[1]]);
+        break;
+      case Opcode::mean:
+      case Opcode::avg_pool:
+        a = x * counts[c];
+        break;
+      case Opcode::concat:
+        a = reach(p.values[step.inputs[c]]);
+        break;
+      case Opcode::prelu:
+        b = x;
+        break;
+      default:
+        break;
+    }
+    p.march.datapath->check_rescaling(step.rescale[c], a, b);
   }
 }
 
@@ -306,7 +336,7 @@ void check_instruction(const IntegerProgram& p, const Instruction& step, const s
     for (const int input : step.inputs)
       check(p.values[input].shape.rank() == y.shape.rank(), "broadcasts ", p.values[input].shape, " to ", y.shape);
   if (step.opcode == Opcode::table) check_table(p, step);
-  check_multipliers(p, step);
+  check_rescalings(p, step);
 }
 
 }  // namespace

@@ -29,31 +29,6 @@ float dequantize(int32_t acc, float x_scale, float weight_scale) {
   return inlined::dequantize(acc, x_scale, weight_scale);
 }
 
-int32_t requantize(int64_t acc, int64_t skip, const Multiplier& by, const Bounds& bounds, Rounding rounding) {
-  // Below 2^47, so exact in double; scaling by a power of two is, too. Clamping integers first does not change the
-  // result of rounding and keeps it small.
-  double v = static_cast<double>(acc * by.m + skip * by.skip) * std::ldexp(1.0, -by.shift);
-  v = v < bounds.low ? bounds.low : v;
-  v = v > bounds.high ? bounds.high : v;
-  return static_cast<int32_t>(round_as(rounding, v));
-}
-
-Multiplier multiplier(const March& march, double ratio, double skip_ratio, const Bounds& skip, const char* what) {
-  check(std::isfinite(ratio) && ratio >= 0 && std::isfinite(skip_ratio) && skip_ratio >= 0, what,
-        ": a ratio of scales is not finite");
-  const double limit = std::ldexp(1.0, march.multiplier_bits);
-  const double skip_reach = std::max(std::abs(static_cast<double>(skip.low)), std::abs(static_cast<double>(skip.high)));
-  for (int n = march.max_shift; n >= 0; --n) {
-    const double m = round_as(Rounding::half_to_even, std::ldexp(ratio, n));
-    const double ms = round_as(Rounding::half_to_even, std::ldexp(skip_ratio, n));
-    if (m < limit && skip_reach * ms < 0x1p46) return {static_cast<int32_t>(m), n, static_cast<int64_t>(ms)};
-  }
-  fail(what, ": no ", march.multiplier_bits, "-bit multiplier reaches the ratio ", std::max(ratio, skip_ratio),
-       " of input to output scale; the output's scale is too small for what it holds (a "
-       "learned one has collapsed, or training diverged: lower the learning rate, that of learned scales by a rule for "
-       "*.scale)");
-}
-
 Bounds output_bounds(Activation activation, float scale, Rounding rounding, const Bounds& type) {
   Bounds bounds = type;
   if (activation != Activation::none) bounds.low = 0;
@@ -61,14 +36,22 @@ Bounds output_bounds(Activation activation, float scale, Rounding rounding, cons
   return bounds;
 }
 
-float effective_weight_scale(const March& march, float weight_scale, float x_scale, float bias) {
+float effective_weight_scale(const Arithmetic& march, float weight_scale, float x_scale, float bias, const Grid* skip) {
   check(std::isfinite(bias), "bias is ", bias, ", which has no quantised value");
-  const double needed = std::abs(static_cast<double>(bias)) / (static_cast<double>(x_scale) * 0x1p30);
+  double reach = std::abs(static_cast<double>(bias)), least = 0, room = 0x1p30;
+  if (skip != nullptr) {
+    // Of the type, whatever of it is used: the weights' integers shall not depend on that.
+    const int64_t reach_of_type = std::max(type_bounds(skip->bits).reach(), type_bounds(skip->bits, false).reach());
+    reach += static_cast<double>(reach_of_type) * static_cast<double>(skip->scale);
+    room -= 0x1p16;  // for what the residual's integers are rounded up by
+    least = march.datapath->least_unit(*skip);
+  }
+  const double needed = std::max(reach / room, least) / static_cast<double>(x_scale);
   if (needed <= weight_scale) return weight_scale;
   // Rounding to float may fall below what is needed: step up.
   float raised = static_cast<float>(needed);
   if (static_cast<double>(raised) < needed) raised = std::nextafter(raised, INFINITY);
-  return march.on_grid(raised);
+  return march.on_grid(raised, true);
 }
 
 int32_t quantize_bias(float bias, float x_scale, float weight_scale) {

@@ -9,30 +9,13 @@
 
 #include "../core/activation.h"
 #include "../core/dtype.h"
+#include "grid.h"
 #include "march.h"
 
 namespace sinter::quant {
 
 /// Smallest and largest scale there are.
 inline constexpr float kMinScale = 0x1p-23f, kMaxScale = 0x1p100f;
-
-/// The integers that a quantised tensor may hold.
-struct Bounds {
-  int32_t low = -128, high = 127;
-  bool operator==(const Bounds&) const = default;
-};
-
-/// The integers of `bits` bits: signed, or, below 8 bits where the values cannot be negative, from 0.
-Bounds type_bounds(int bits, bool negative = true);
-
-/// Where a quantised tensor's integers live: real value = integer * scale.
-struct Grid {
-  float scale = 1;
-  Bounds bounds{};
-  DType dtype = DType::int8;
-  int bits = 8;  ///< of the type: 16, 8, 4 or 2
-  bool operator==(const Grid&) const = default;
-};
 
 /// The element type that holds a type's integers: int8 up to 8 bits, int16 above.
 inline DType storage_of(const Bounds& type) { return type.low < -128 || type.high > 127 ? DType::int16 : DType::int8; }
@@ -48,31 +31,14 @@ double round_as(Rounding rounding, double v);
 /// q = clamp(round(x * (1 / s)), low, high), the product in float32 like PyTorch's kernel. NaN gives 0.
 int32_t quantize(float x, float inverse_scale, const Bounds& bounds, Rounding rounding);
 
-/// Integers of a requantisation y = sat(round((acc m + skip ms) / 2^n)).
-struct Multiplier {
-  int32_t m = 0;
-  int32_t shift = 0;  ///< n
-  int64_t skip = 0;   ///< ms: up to 2^39, where the convolution's own ratio is tiny; may be negative: -b, slopes
-  bool operator==(const Multiplier&) const = default;
-};
-
-/// The multiplier nearest to `ratio` (and `skip_ratio`, 0 for none): the largest n in 0..max_shift for which
-/// m = round_half_even(ratio 2^n) < 2^bits and |skip| ms < 2^46. Ratios are at least 0. Throws Error when there is
-/// none: `what` says for which tensor.
-Multiplier multiplier(const March& march, double ratio, double skip_ratio, const Bounds& skip, const char* what);
-
-/// Bits of the weights, along each axis, with which images are resized.
-inline constexpr int kResizeBits = 15;
-
-/// y = sat(round((acc m + skip ms) / 2^n)).
-int32_t requantize(int64_t acc, int64_t skip, const Multiplier& by, const Bounds& bounds, Rounding rounding);
-
 /// The bounds of an output: the type's, from below 0 after a ReLU, from above round(6 / s) after a ReLU6.
 Bounds output_bounds(Activation activation, float scale, Rounding rounding, const Bounds& type = {});
 
-/// The scale of a convolution's weights for one output channel, raised, where its bias would exceed 2^30 on the
-/// accumulator's grid, until it fits. Throws Error for a bias that is not finite.
-float effective_weight_scale(const March& march, float weight_scale, float x_scale, float bias);
+/// The scale of a convolution's weights for one output channel, raised, where its bias and its residual (null: none)
+/// would exceed 2^30 on the accumulator's grid or the residual have no integers there, until they fit. Throws Error for
+/// a bias that is not finite.
+float effective_weight_scale(const Arithmetic& march, float weight_scale, float x_scale, float bias,
+                             const Grid* skip = nullptr);
 /// The bias on that grid: round_half_even(bias / (s_x s_w)).
 int32_t quantize_bias(float bias, float x_scale, float weight_scale);
 

@@ -144,13 +144,37 @@ std::vector<bool> may_be_negative(const Graph& graph) {
   return result;
 }
 
-std::vector<Multiplier> multipliers(const std::string& node, const March& march, const std::vector<double>& unit,
-                                    int64_t divisor, const Grid* skip, float y_scale) {
-  const double skip_ratio = skip == nullptr ? 0 : static_cast<double>(skip->scale) / y_scale;
-  std::vector<Multiplier> result;
+namespace {
+
+// What `make` gives for a node; where no integers reach a ratio, says so for the node, and why that may be.
+template <class Make>
+Rescaling explained(const std::string& node, const Make& make) {
+  try {
+    return make();
+  } catch (const Error& error) {
+    fail(
+        node, ": ", error.what(),
+        "; the output's scale is too small for what it holds (calibration saw only zeros, a learned one has collapsed, "
+        "or training diverged: lower the learning rate, that of learned scales by a rule for *.scale), or operands are "
+        "of scales too far apart (their qconfigs by_path)");
+  }
+}
+
+// Its sums fit, for operands that reach so far.
+Rescaling checked(const Datapath& datapath, const Rescaling& by, int64_t a_reach, int64_t b_reach = 0) {
+  datapath.check_rescaling(by, a_reach, b_reach);
+  return by;
+}
+
+}  // namespace
+
+std::vector<Rescaling> channel_rescalings(const std::string& node, const March& march, const std::vector<double>& unit,
+                                          const Grid* skip, const Grid& y) {
+  std::vector<Rescaling> result;
   for (const double u : unit)
-    result.push_back(multiplier(march, u / (static_cast<double>(divisor) * y_scale), skip_ratio,
-                                skip == nullptr ? Bounds{0, 0} : skip->bounds, node.c_str()));
+    result.push_back(explained(node, [&] {
+      return skip == nullptr ? march.datapath->accumulator(u, y) : march.datapath->residual(u, *skip, y);
+    }));
   return result;
 }
 
@@ -160,16 +184,6 @@ namespace {
 void check_sum(const Node& node, int64_t count, DType dtype) {
   check(count < (int64_t{1} << (dtype == DType::int16 ? 15 : 23)), node.name, ": the mean of ", count, " values of ",
         dtype, " could overflow its 32-bit sum");
-}
-
-// n comes from the larger ratio.
-Multiplier sum_multiplier(const Node& node, const std::vector<Grid>& x, const March& march, float y_scale) {
-  const bool swapped = x[1].scale > x[0].scale;
-  const Grid &large = x[swapped ? 1 : 0], &small = x[swapped ? 0 : 1];
-  Multiplier by = multipliers(node.name, march, {static_cast<double>(large.scale)}, 1, &small, y_scale)[0];
-  if (swapped) by = {static_cast<int32_t>(by.skip), by.shift, by.m};
-  if (node.op->name() == "sub") by.skip = -by.skip;
-  return by;
 }
 
 Tensor slopes_of(const Graph& graph, const Node& node) {
@@ -190,7 +204,7 @@ Bounds passed_bounds(const Node& node, const Grid& x, Rounding rounding) {
   return {std::min(x.bounds.low, border), std::max(x.bounds.high, border)};
 }
 
-Instruction layer_instruction(const Graph& graph, const Node& node, const std::vector<Grid>& x, const March& march,
+Instruction layer_instruction(const Graph& graph, const Node& node, const std::vector<Grid>& x, const Arithmetic& march,
                               Grid& y) {
   Instruction step;
   step.op = node.op;
@@ -200,35 +214,48 @@ Instruction layer_instruction(const Graph& graph, const Node& node, const std::v
     y = x[0];
     y.bounds = passed_bounds(node, x[0], march.rounding);
   };
-  const auto rescales = [&](Opcode opcode, double unit, int64_t divisor = 1) {
-    step.opcode = opcode;
-    step.rescale.push_back(multipliers(node.name, march, {unit}, divisor, nullptr, y.scale)[0]);
-  };
+  const Datapath& datapath = *march.datapath;
   const double x_scale = x[0].scale;
+  const int64_t x_reach = x[0].bounds.reach();
+  const auto rescales = [&](Opcode opcode, const auto& make) {
+    step.opcode = opcode;
+    step.rescale.push_back(explained(node.name, make));
+  };
+  const auto averages = [&](Opcode opcode, int64_t count) {
+    rescales(opcode, [&] { return checked(datapath, datapath.mean(x_scale, count, y), count * x_reach); });
+  };
   const std::string_view op = node.op->name();
   switch (layer_of(graph, node)) {
     case Layer::add:
-      step.opcode = Opcode::add;
-      step.rescale = {sum_multiplier(node, x, march, y.scale)};
+      rescales(Opcode::add, [&] {
+        const double second = x[1].scale;
+        return checked(datapath,
+                       datapath.sum(x_scale, op == "sub" ? -second : second, std::max(x[0].bits, x[1].bits), y),
+                       x_reach, x[1].bounds.reach());
+      });
       break;
     case Layer::mul:
-      rescales(Opcode::mul, x_scale * static_cast<double>(x[1].scale));
+      rescales(Opcode::mul, [&] {
+        return checked(datapath, datapath.accumulator(x_scale * static_cast<double>(x[1].scale), y),
+                       x_reach * x[1].bounds.reach());
+      });
       break;
     case Layer::mean: {
       const Shape& image = graph.spec(node.inputs[0]).shape;
       check_sum(node, image[1] * image[2], x[0].dtype);
-      rescales(Opcode::mean, x_scale, image[1] * image[2]);
+      averages(Opcode::mean, image[1] * image[2]);
       break;
     }
     case Layer::avg_pool: {
       const AvgPoolPlan plan(static_cast<const ops::AvgPool2d&>(*node.op).attributes, graph.spec(node.inputs[0]).shape,
                              node.outputs[0].shape);
       check_sum(node, plan.counts.back(), x[0].dtype);
-      for (const int64_t count : plan.counts) rescales(Opcode::avg_pool, x_scale, count);
+      for (const int64_t count : plan.counts) averages(Opcode::avg_pool, count);
       break;
     }
     case Layer::concat:
-      for (const Grid& part : x) rescales(Opcode::concat, part.scale);
+      for (const Grid& part : x)
+        rescales(Opcode::concat, [&] { return checked(datapath, datapath.narrow(part, y), part.bounds.reach()); });
       break;
     case Layer::table:
       step.opcode = Opcode::table;
@@ -237,12 +264,11 @@ Instruction layer_instruction(const Graph& graph, const Node& node, const std::v
     case Layer::prelu:
       step.opcode = Opcode::prelu;
       step.constants = {Tensor(), slopes_of(graph, node)};
-      for (const float slope : step.constants[1].values<float>()) {
-        Multiplier by = multiplier(march, x_scale / y.scale, x_scale * std::abs(static_cast<double>(slope)) / y.scale,
-                                   x[0].bounds, node.name.c_str());
-        if (slope < 0) by.skip = -by.skip;
-        step.rescale.push_back(by);
-      }
+      for (const float slope : step.constants[1].values<float>())
+        rescales(Opcode::prelu, [&] {
+          return checked(datapath, datapath.sum(x_scale, x_scale * static_cast<double>(slope), x[0].bits, y), x_reach,
+                         x_reach);
+        });
       break;
     case Layer::clamp:
       passes(Opcode::clamp);

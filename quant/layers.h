@@ -38,17 +38,18 @@ std::vector<bool> may_be_negative(const Graph& graph);
 
 /// The instruction of a node that is a layer but no convolution, for inputs on these grids. Its `inputs` are places
 /// among the node's activations. `y` has the output's scale and type where they are its own; its bounds, and what
-/// passes through, are filled in. Throws Error, naming the node, where no multiplier reaches a ratio of scales.
-Instruction layer_instruction(const Graph& graph, const Node& node, const std::vector<Grid>& x, const March& march,
+/// passes through, are filled in. Throws Error, naming the node, where the march's datapath has no integers for its
+/// scales.
+Instruction layer_instruction(const Graph& graph, const Node& node, const std::vector<Grid>& x, const Arithmetic& march,
                               Grid& y);
 
 /// The integers that a layer, whose scale is its input's, may make of those: a ReLU limits them, a border may be beyond
 /// what the image holds, but not beyond the type.
 Bounds passed_bounds(const Node& node, const Grid& x, Rounding rounding);
 
-/// The multipliers of a layer: by channel the nearest to unit[c] / (divisor y_scale), and to skip's scale / y_scale
-/// where there is a skip.
-std::vector<Multiplier> multipliers(const std::string& node, const March& march, const std::vector<double>& unit,
-                                    int64_t divisor, const Grid* skip, float y_scale);
+/// How a convolution's accumulators, of these units by channel, become y, with a residual on the grid `skip` or without
+/// one (null). Throws Error, naming the node, where the march's datapath has no integers for it.
+std::vector<Rescaling> channel_rescalings(const std::string& node, const March& march, const std::vector<double>& unit,
+                                          const Grid* skip, const Grid& y);
 
 }  // namespace sinter::quant

@@ -169,7 +169,14 @@ class Lowering {
     step.inputs = {integers_of(node.inputs[0])};
     const Grid x = program_.values[step.inputs[0]].grid();
     const Folded folded = folded_weights(graph_, node);
-    const auto weights = model_.weight_quantizer(index)->quantize(program_.march, folded.weight, folded.bias, x.scale);
+    Grid skip;
+    if (const Operand* added = skip_of(node)) {
+      step.inputs.push_back(integers_of(*added));
+      skip = program_.values[step.inputs[1]].grid();
+    }
+    const Grid* adds = step.inputs.size() == 2 ? &skip : nullptr;
+    const auto weights =
+        model_.weight_quantizer(index)->quantize(program_.march, folded.weight, folded.bias, x.scale, adds);
     const auto channels = static_cast<int64_t>(weights.scales.size());
     for (size_t o = 0; o < weights.scales.size(); ++o)
       check(weights.scales[o] <= kMaxScale, node.name, ": the weights of output channel ", o, " have the scale ",
@@ -185,14 +192,8 @@ class Lowering {
     const ActivationQuantizer* quantizer = model_.node_quantizer(index);
     Grid y{1, {0, 0}, DType::int32};
     if (quantizer != nullptr) {
-      Grid skip;
-      if (const Operand* added = skip_of(node)) {
-        step.inputs.push_back(integers_of(*added));
-        skip = program_.values[step.inputs[1]].grid();
-      }
       y = own_grid(*quantizer, step.inputs);
-      step.rescale = multipliers(node.name, program_.march, accumulator_units(x.scale, weights.scales), 1,
-                                 step.inputs.size() == 2 ? &skip : nullptr, y.scale);
+      step.rescale = channel_rescalings(node.name, program_.march, accumulator_units(x.scale, weights.scales), adds, y);
       y.bounds = output_bounds(conv.activation(), y.scale, program_.march.rounding, y.bounds);
     }
     step.output = add(node.name, node.outputs[0].shape, y);

@@ -37,7 +37,7 @@ detail::Registry<Observer>& registry() {
 }  // namespace
 
 float Observer::scale_of(const Range& range) const {
-  return march.on_grid(scale_from_range(range.min, range.max, type));
+  return march.on_grid(scale_from_range(range.min, range.max, type), of_weights);
 }
 
 double batch_weight(double averaging_constant, int64_t k, bool warm_up) {

@@ -50,7 +50,8 @@ class Observer {
   /// What the range is for, set by the framework: the integers, whose scales are on which grid; and whether averages of
   /// the observer's own are to warm up.
   Bounds type{};
-  March march{};
+  Arithmetic march{};
+  bool of_weights = false;  ///< whose grid is another with some options
   bool warm_up = true;
 };
 

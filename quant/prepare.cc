@@ -15,7 +15,10 @@ PreparedModel::PreparedModel(const nn::Module& model, const Specs& inputs, const
     : PreparedModel(trace_network("prepare_qat", model, inputs), options) {}
 
 PreparedModel::PreparedModel(const TracedNetwork& network, const PrepareOptions& options)
-    : march_(options.march ? *options.march : default_march()), qconfig_(options.qconfig), lowered_(nothing_lowered()) {
+    : march_(options.march ? *options.march : default_march(), rounding_named(options.rounding),
+             power_of_two_named(options.power_of_two)),
+      qconfig_(options.qconfig),
+      lowered_(nothing_lowered()) {
   check(options.batch_norm == "fuse_bn" || options.batch_norm == "with_bn", "prepare_qat: batch_norm is '",
         options.batch_norm, "', expected fuse_bn or with_bn");
   march_.validate();

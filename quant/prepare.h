@@ -36,6 +36,12 @@ struct PrepareOptions {
   /// that are scaled by gamma / sigma; VALIDATION folds it.
   std::string batch_norm = "fuse_bn";
   MarchChoice march{};  ///< "bayes" or a March; none: default_march()
+  /// How real numbers become integers: "half_to_even", or "bpu_round", floor(x + 0.5). What a march rescales is rounded
+  /// as its datapath does.
+  std::string rounding = "half_to_even";
+  /// Scales that are powers of two, the smallest not below what the observer or training asks for: "none", but where
+  /// the march wants them, those of "activations", or "all", those of weights too.
+  std::string power_of_two = "none";
 };
 
 class Runner;
@@ -57,7 +63,7 @@ class PreparedModel : public nn::Module {
   PreparedModel(const nn::Module& model, const Specs& inputs, const PrepareOptions& options);
   PreparedModel(const TracedNetwork& network, const PrepareOptions& options);
 
-  const March& march() const { return march_; }
+  const Arithmetic& march() const { return march_; }
   /// That of the whole model.
   const QConfig& qconfig() const { return qconfig_; }
   FakeQuantState state() const { return state_; }
@@ -127,7 +133,7 @@ class PreparedModel : public nn::Module {
   std::shared_ptr<const Runner> runner() const;
 
   Graph graph_;
-  March march_;
+  Arithmetic march_;
   QConfig qconfig_;
   FakeQuantState state_ = FakeQuantState::qat;
   bool frozen_bn_ = false;

@@ -124,7 +124,7 @@ void PreparedModel::members(nn::MemberVisitor& visitor) const {
 std::string PreparedModel::title() const {
   char fingerprint_text[16];
   std::snprintf(fingerprint_text, sizeof fingerprint_text, "%08x", fingerprint());
-  return text("PreparedModel(", march_, ", ", qconfig_, ", graph ", std::string(fingerprint_text), ")");
+  return text("PreparedModel(", describe(march_), ", ", qconfig_, ", graph ", std::string(fingerprint_text), ")");
 }
 
 void PreparedModel::check_trainable() const {

@@ -27,15 +27,15 @@ struct Value {
 enum class Opcode : uint8_t {
   conv,  ///< x [, skip]: (transposed) convolution, bias, residual, rescaled by channel; a linear layer is one of 1x1
          ///< images
-  add,   ///< a, b, broadcast to one shape: (a * m + b * skip) / 2^shift; of a subtraction, skip is negative
+  add,   ///< a, b, broadcast to one shape: their sum, or difference, rescaled
   mul,   ///< a, b, broadcast to one shape: a * b, rescaled
   mean,  ///< x [1,H,W,C]: the sum over the image, rescaled
   avg_pool,    ///< x [1,H,W,C]: the sum of each window, rescaled by the count of values that its mean divides by
   max_pool,    ///< x [1,H,W,C]: the largest of each window, padding never wins
-  resize,      ///< x [1,H,W,C]: nearest values, or bilinear ones by weights of `kResizeBits` bits along each axis
+  resize,      ///< x [1,H,W,C]: nearest values, or bilinear ones by weights of the march's `resize_bits`
   concat,      ///< any number: each rescaled, one behind the other
   table,       ///< x: the table's entry for each value
-  prelu,       ///< x [1,...,C]: (max(x, 0) * m + min(x, 0) * skip) / 2^shift, by channel
+  prelu,       ///< x [1,...,C]: max(x, 0) and min(x, 0), times the slope, as the two terms of a rescaling, by channel
   clamp,       ///< x limited to the output's low..high
   move,        ///< x, a part of it, or with a border around it, or its channels as pixels: slice, pad, pixel_shuffle
   reshape,     ///< x under another shape
@@ -57,7 +57,7 @@ struct Instruction {
   Tensor weight_scales;          ///< conv: float32 [O]
   /// conv: by output channel, none for accumulators; prelu: by channel, or one; concat: by input; avg_pool: for each
   /// count of values that there is, ascending; add, mul, mean: one.
-  std::vector<Multiplier> rescale;
+  std::vector<Rescaling> rescale;
   Tensor table;                   ///< table: of the output's type, for all integers of the input's: [256] or [65536]
   std::vector<Tensor> constants;  ///< cpu, prelu: the operands that are no values, undefined where one is a value
 };
@@ -66,7 +66,7 @@ struct Instruction {
 /// in and results dequantised on the way out, by the scales of these values. The integers are the same everywhere, but
 /// for what a `cpu` step is among the makers of: floating point may round otherwise under another instruction set.
 struct IntegerProgram {
-  March march;
+  Arithmetic march;
   std::vector<Value> values;
   std::vector<int> inputs, outputs;  ///< indices of values
   std::vector<Instruction> instructions;

@@ -154,7 +154,7 @@ class Qat {
       op.op = node.op;
       op.step = layer_instruction(graph_, node, grids, model_.march(), op.y);
       op.x = std::move(grids);
-      op.rounding = model_.march().rounding;
+      op.march = &model_.march();
       to.grid = op.y;
       to.integers = call_all(std::make_shared<const PassingLayer>(std::move(op)), std::move(operands))[0];
       return;
@@ -170,7 +170,7 @@ class Qat {
       const Instruction step = layer_instruction(graph_, node, grids, model_.march(), y);
       std::vector<Tensor> x;
       for (const int place : step.inputs) x.push_back(integers[place]);
-      return run_layer(step, x, to.real.shape(), y, model_.march().rounding);
+      return run_layer(step, x, to.real.shape(), y, model_.march());
     };
     quantize(to, *quantizer, std::move(how));
     to.real = {};  // what others read are the integers

@@ -51,10 +51,11 @@ TensorConfig tensor_config(const std::string& which, const std::string& fake_qua
 
 }  // namespace
 
-ObserverValue TensorConfig::make_observer(const March& march, bool negative) const {
+ObserverValue TensorConfig::make_observer(const Arithmetic& march, bool negative, bool of_weights) const {
   ObserverValue made = observer_factory(observer).make(keywords);
   made->type = type_bounds(bits, negative);
   made->march = march;
+  made->of_weights = of_weights;
   made->warm_up = warm_up;
   return made;
 }

@@ -22,7 +22,7 @@ struct TensorConfig {
   bool operator==(const TensorConfig&) const = default;
 
   /// A new observer, or fake-quant, with these settings; the observer for scales of the march's.
-  ObserverValue make_observer(const March& march = {}, bool negative = true) const;
+  ObserverValue make_observer(const Arithmetic& march = {}, bool negative = true, bool of_weights = false) const;
   std::shared_ptr<const FakeQuantize> make_fake_quant() const;
 };
 std::string to_string(const TensorConfig& config);

@@ -24,10 +24,10 @@ Range range_of(const TensorConfig& config, Observer& observer, const Samples& ba
   }
 }
 
-float scale_of_range(const Observer& observer, const Range& range, const March& march) {
+float scale_of_range(const Observer& observer, const Range& range, const Arithmetic& march) {
   const std::optional<float> fixed = observer.fixed_scale();
-  if (!fixed) return march.on_grid(scale_from_range(range.min, range.max, observer.type));
-  const float nearest = march.on_grid(*fixed);
+  if (!fixed) return march.on_grid(scale_from_range(range.min, range.max, observer.type), observer.of_weights);
+  const float nearest = march.on_grid(*fixed, observer.of_weights);
   check(nearest == *fixed, "the fixed scale ", *fixed, " is not on the grid of ", march, ", but ", nearest, " is");
   return *fixed;
 }
@@ -66,15 +66,16 @@ Parameter learned_numbers(const FakeQuantize& fake_quant, int64_t count) {
 }
 
 // A learned number's scale on the grid.
-float learned_scale(const FakeQuantize& fake_quant, float learned, const Bounds& bounds, const March& march) {
+float learned_scale(const FakeQuantize& fake_quant, float learned, const Bounds& bounds, const Arithmetic& march,
+                    bool of_weights) {
   check(std::isfinite(learned), "its learned ", fake_quant.learned(), " is ", learned, ": training has diverged");
-  return march.on_grid(std::max(fake_quant.scale(std::max(learned, kMinScale), bounds), kMinScale));
+  return march.on_grid(std::max(fake_quant.scale(std::max(learned, kMinScale), bounds), kMinScale), of_weights);
 }
 
 }  // namespace
 
 ActivationQuantizer::ActivationQuantizer(std::string name, TensorConfig config, bool negative, std::string source,
-                                         const March& march)
+                                         const Arithmetic& march)
     : range_state(Tensor::zeros({3}), false),
       seen_state(Tensor::zeros({2}, DType::int64), false),
       name_(std::move(name)),
@@ -204,15 +205,15 @@ void ActivationQuantizer::load(const Archive& archive, const std::string& prefix
   measured.copy_from(Tensor::from<int64_t>({2}, {function, elsewhere}));
 }
 
-float ActivationQuantizer::scale_from_observer(const March& march, float input_scale) const {
+float ActivationQuantizer::scale_from_observer(const Arithmetic& march, float input_scale) const {
   if (dead()) return march.on_grid(std::max(input_scale, kMinScale));
   const float from_range = scale_of_range(*observer_, range(), march);  // throws for a fixed one off the grid
   if (!learned.defined()) return from_range;
   const float number = learned.tensor().at({0});
-  return learned_scale(*fake_quant_, number != 0 ? number : start(nullptr), bounds(), march);
+  return learned_scale(*fake_quant_, number != 0 ? number : start(nullptr), bounds(), march, false);
 }
 
-float ActivationQuantizer::scale(const March& march, float input_scale) const {
+float ActivationQuantizer::scale(const Arithmetic& march, float input_scale) const {
   check(observed(), name_,
         ": its scale is used but nothing was observed; feed data in FakeQuantState::calibration, or "
         "load_observer_params from a calibrated model, first");
@@ -224,17 +225,17 @@ float ActivationQuantizer::scale(const March& march, float input_scale) const {
 }
 
 WeightQuantizer::WeightQuantizer(std::string name, TensorConfig config, int64_t outputs, std::string source,
-                                 const March& march)
+                                 const Arithmetic& march)
     : frozen_state(Tensor::zeros({outputs}), false),
       name_(std::move(name)),
       source_(std::move(source)),
       config_(std::move(config)),
-      observer_(config_.make_observer(march)),
+      observer_(config_.make_observer(march, true, true)),
       fake_quant_(config_.make_fake_quant()) {
   learned = learned_numbers(*fake_quant_, outputs);
 }
 
-float WeightQuantizer::start(const March& march, const Samples& weights) const {
+float WeightQuantizer::start(const Arithmetic& march, const Samples& weights) const {
   const ObserverValue observer = observer_;
   observer->march = march;
   const Range range = range_of(config_, *observer, weights);
@@ -248,7 +249,7 @@ float WeightQuantizer::start(const March& march, const Samples& weights) const {
        .weights = true}));
 }
 
-float WeightQuantizer::scale_of(const March& march, const Tensor& weight, int64_t o) const {
+float WeightQuantizer::scale_of(const Arithmetic& march, const Tensor& weight, int64_t o) const {
   const Samples samples = Samples::channel(weight, o);
   const float frozen = frozen_state.tensor().at({o});
   if (frozen != 0 || learned.defined()) samples.range();  // throws for what is not finite
@@ -256,14 +257,14 @@ float WeightQuantizer::scale_of(const March& march, const Tensor& weight, int64_
   if (learned.defined()) {
     if (observer_->fixed_scale()) scale_of_range(*observer_, {}, march);  // throws for one off the grid
     const float number = learned.tensor().at({o});
-    return learned_scale(*fake_quant_, number != 0 ? number : start(march, samples), bounds(), march);
+    return learned_scale(*fake_quant_, number != 0 ? number : start(march, samples), bounds(), march, true);
   }
   const ObserverValue observer = observer_;
   observer->march = march;
   return scale_of_range(*observer, range_of(config_, *observer, samples), march);
 }
 
-std::vector<float> WeightQuantizer::scales(const March& march, const Tensor& weight) const {
+std::vector<float> WeightQuantizer::scales(const Arithmetic& march, const Tensor& weight) const {
   const int64_t outputs = weight.size(0);
   std::vector<float> result(outputs);
   const int64_t grain = std::max<int64_t>(1, (1 << 14) / (weight.elements() / outputs));
@@ -277,14 +278,14 @@ std::vector<float> WeightQuantizer::scales(const March& march, const Tensor& wei
   return result;
 }
 
-QuantizedWeights WeightQuantizer::quantize(const March& march, const Tensor& weight, const Tensor& bias,
-                                           float x_scale) const {
+QuantizedWeights WeightQuantizer::quantize(const Arithmetic& march, const Tensor& weight, const Tensor& bias,
+                                           float x_scale, const Grid* skip) const {
   const int64_t outputs = weight.size(0);
   const float* b = bias.data<float>();
   QuantizedWeights result{
       Tensor::empty(weight.shape(), DType::int8), scales(march, weight), std::vector<int32_t>(outputs), {}};
   for (int64_t o = 0; o < outputs; ++o) try {
-      result.scales[o] = effective_weight_scale(march, result.scales[o], x_scale, b[o]);
+      result.scales[o] = effective_weight_scale(march, result.scales[o], x_scale, b[o], skip);
       result.bias[o] = quantize_bias(b[o], x_scale, result.scales[o]);
     } catch (const Error& error) {
       fail(name_, ": weights of output channel ", o, ": ", error.what());
@@ -308,7 +309,7 @@ void WeightQuantizer::train(const Tensor& weight) const {
     }
 }
 
-void WeightQuantizer::freeze(const March& march, const Tensor& weight) const {
+void WeightQuantizer::freeze(const Arithmetic& march, const Tensor& weight) const {
   Tensor frozen = frozen_state.tensor();
   frozen.copy_from(Tensor::from({weight.size(0)}, scales(march, weight)));
 }

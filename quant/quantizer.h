@@ -29,7 +29,7 @@ class ActivationQuantizer {
   /// `negative`: whether there can be negative values; `source`: where the configuration came from, for people;
   /// `march`: the grid of the scales that observers compare.
   ActivationQuantizer(std::string name, TensorConfig config, bool negative = true, std::string source = "",
-                      const March& march = {});
+                      const Arithmetic& march = {});
 
   const std::string& name() const { return name_; }
   const TensorConfig& config() const { return config_; }
@@ -70,7 +70,7 @@ class ActivationQuantizer {
   bool dead() const;
   /// On the march's grid; of a dead tensor the largest scale of what its layer reads, `input_scale`, or the smallest
   /// there is. Throws Error, naming the tensor, before any observation and for a fixed scale off the grid.
-  float scale(const March& march, float input_scale = 0) const;
+  float scale(const Arithmetic& march, float input_scale = 0) const;
   /// The integers of the type, and those of them that are used.
   const Bounds& type() const { return observer_->type; }
   Bounds bounds() const { return fake_quant_->bounds(type()); }
@@ -83,7 +83,7 @@ class ActivationQuantizer {
 
  private:
   float start(const Samples* batch) const;
-  float scale_from_observer(const March& march, float input_scale) const;
+  float scale_from_observer(const Arithmetic& march, float input_scale) const;
 
   std::string name_, source_;
   TensorConfig config_;
@@ -105,7 +105,7 @@ class WeightQuantizer {
  public:
   WeightQuantizer() = default;
   WeightQuantizer(std::string name, TensorConfig config, int64_t outputs, std::string source = "",
-                  const March& march = {});
+                  const Arithmetic& march = {});
 
   const std::string& name() const { return name_; }
   const TensorConfig& config() const { return config_; }
@@ -115,21 +115,22 @@ class WeightQuantizer {
   Bounds bounds() const { return fake_quant_->bounds(observer_->type); }
   /// The scales on the march's grid, before any bias raises them. Throws Error, naming the channel, for values that are
   /// not finite and for a fixed scale off the grid.
-  std::vector<float> scales(const March& march, const Tensor& weight) const;
+  std::vector<float> scales(const Arithmetic& march, const Tensor& weight) const;
   /// Throws Error as `scales` does, and for a bias that is not finite.
-  QuantizedWeights quantize(const March& march, const Tensor& weight, const Tensor& bias, float x_scale) const;
+  QuantizedWeights quantize(const Arithmetic& march, const Tensor& weight, const Tensor& bias, float x_scale,
+                            const Grid* skip = nullptr) const;
   /// Starts what is learned from these weights, once.
   void train(const Tensor& weight) const;
   /// Keeps the scales that these weights have now, whatever becomes of them: their rounding can then be chosen.
-  void freeze(const March& march, const Tensor& weight) const;
+  void freeze(const Arithmetic& march, const Tensor& weight) const;
   /// [O]: the fake-quant's learned numbers, 0 before they start; undefined where nothing is learned.
   Parameter learned;
   /// [O]: frozen scales; 0 where a scale follows from the weights.
   Parameter frozen_state;
 
  private:
-  float scale_of(const March& march, const Tensor& weight, int64_t channel) const;
-  float start(const March& march, const Samples& weights) const;
+  float scale_of(const Arithmetic& march, const Tensor& weight, int64_t channel) const;
+  float start(const Arithmetic& march, const Samples& weights) const;
 
   std::string name_, source_;
   TensorConfig config_;

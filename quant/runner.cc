@@ -22,8 +22,8 @@ const FusedConvAttributes& conv_of(const Instruction& instruction) {
 // What a convolution needs besides its inputs, made once.
 struct Step {
   IntegerWeights weights;
-  Requantization requantize;
-  std::optional<Dequantizer> dequantizer;  // of a high-precision output
+  std::optional<Requantizer> requantizer;
+  std::optional<Dequantizer> dequantizer;  // instead, of a high-precision output
 };
 
 void add_bias(const Instruction& step, Tensor& acc) {
@@ -54,10 +54,12 @@ struct Runner::Prepared {
       const Grid x = program.values[instruction.inputs[0]].grid();
       step.weights = integer_weights(instruction.weight, x, true, y.name.c_str(), as_columns(conv_of(instruction)));
       const auto bias = instruction.bias.values<int32_t>();
-      step.requantize = {{bias.begin(), bias.end()}, instruction.rescale, y.grid().bounds, program.march.rounding};
       if (y.dtype == DType::int32)
-        step.dequantizer.emplace(step.requantize.bias,
+        step.dequantizer.emplace(std::vector<int32_t>(bias.begin(), bias.end()),
                                  accumulator_units(x.scale, instruction.weight_scales.values<float>()));
+      else
+        step.requantizer.emplace(*program.march.datapath,
+                                 Rescalings{{bias.begin(), bias.end()}, instruction.rescale, y.grid().bounds});
     }
     for (const int output : program.outputs) ++readers[output];
   }
@@ -96,7 +98,7 @@ struct Runner::Prepared {
       integer_convolution(c, source, grid, steps[i].weights, result);
       add_bias(instruction, result);
     } else {
-      integer_layer(c, source, grid, steps[i].weights, x.size() == 2 ? x[1] : Tensor(), steps[i].requantize, result);
+      integer_layer(c, source, grid, steps[i].weights, x.size() == 2 ? x[1] : Tensor(), *steps[i].requantizer, result);
     }
     return result;
   }
@@ -127,7 +129,7 @@ struct Runner::Prepared {
       case Opcode::dequantize:
         return dequantize(program, instruction.inputs[0], x[0]);
       default:
-        return run_layer(instruction, x, shape, value.grid(), program.march.rounding);
+        return run_layer(instruction, x, shape, value.grid(), program.march);
     }
   }
 

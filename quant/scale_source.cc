@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "fused_conv.h"
+
 namespace sinter::quant {
 
 Scales scales_of(const PreparedModel& model) {
@@ -20,6 +22,21 @@ Scales scales_of(const PreparedModel& model) {
     scales.nodes.push_back(passes ? scales.of(node.inputs[0]) : known(model.node_quantizer(i), input_scale));
   }
   return scales;
+}
+
+QuantizedWeights quantized_weights(const PreparedModel& model, const Scales& scales, size_t node) {
+  const Node& layer = model.graph().nodes.at(node);
+  const Folded folded = folded_weights(model.graph(), layer);
+  const Operand* added = skip_of(layer);
+  const ActivationQuantizer* source = added == nullptr ? nullptr : scale_source(model, *added);
+  Grid skip;
+  if (source != nullptr) skip = {scales.of(*added), source->bounds(), source->dtype(), source->config().bits};
+  return model.weight_quantizer(node)->quantize(model.march(), folded.weight, folded.bias, scales.of(layer.inputs[0]),
+                                                source == nullptr ? nullptr : &skip);
+}
+
+QuantizedWeights quantized_weights(const PreparedModel& model, size_t node) {
+  return quantized_weights(model, scales_of(model), node);
 }
 
 }  // namespace sinter::quant

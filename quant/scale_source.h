@@ -27,4 +27,8 @@ struct Scales {
 /// Throws Error as ActivationQuantizer::scale does.
 Scales scales_of(const PreparedModel& model);
 
+/// The integers of a layer's weights and bias, folded. `scales` are the model's.
+QuantizedWeights quantized_weights(const PreparedModel& model, const Scales& scales, size_t node);
+QuantizedWeights quantized_weights(const PreparedModel& model, size_t node);
+
 }  // namespace sinter::quant

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "datapaths.h"
 #include "layers.h"
 
 namespace sinter::bpu::witness {
@@ -57,74 +58,59 @@ std::string wrong_bounds(const Program& program, const Instruction& step) {
   return text("\n  ", y.name, ": its bounds are ", y.low, "..", y.high, ", expected ", low, "..", high);
 }
 
-// By channel, window size or input, whatever the opcode has multipliers for.
-std::vector<quant::Multiplier> multipliers_asked_for(const Program& program, const Instruction& step) {
+// By channel, window size or input, whatever the opcode has rescalings for.
+std::vector<quant::Rescaling> rescalings_asked_for(const Program& program, const Instruction& step) {
   const Value &x = program.values[step.inputs[0]], &y = program.values[step.output];
-  const auto scale = [&](size_t i) { return exact(program.values[step.inputs[i]].scale); };
-  const Rational y_scale = exact(y.scale);
-  std::vector<quant::Multiplier> all;
-  const auto ask = [&](const Rational& ratio, const Rational& skip = {}, int64_t skip_reach = 0) {
-    all.push_back(asked_for(program.march, ratio, skip, skip_reach));
-  };
+  const Datapath datapath(program.march);
+  const auto input = [&](size_t i) -> const Value& { return program.values[step.inputs[i]]; };
+  const auto scale = [&](size_t i) { return exact(input(i).scale); };
   switch (step.opcode) {
     case Opcode::conv: {
-      const bool adds = step.inputs.size() == 2;
-      for (const float w : step.weight_scales.values<float>())
-        ask(scale(0) * exact(w) / y_scale, adds ? scale(1) / y_scale : Rational{},
-            adds ? reach(program.values[step.inputs[1]]) : 0);
-      break;
+      std::vector<quant::Rescaling> all;
+      for (const float w : step.weight_scales.values<float>()) {
+        const Rational unit = scale(0) * exact(w);
+        all.push_back(step.inputs.size() == 2 ? datapath.residual(unit, input(1), y) : datapath.accumulator(unit, y));
+      }
+      return all;
     }
-    case Opcode::add: {  // the shift is that of the operand with the larger scale
-      const size_t large = program.values[step.inputs[1]].scale > x.scale ? 1 : 0, small = 1 - large;
-      ask(scale(large) / y_scale, scale(small) / y_scale, reach(program.values[step.inputs[small]]));
-      quant::Multiplier& m = all[0];
-      if (large == 1) m = {static_cast<int32_t>(m.skip), m.shift, m.m};
-      if (step.op->name() == "sub") m.skip = -m.skip;
-      break;
-    }
+    case Opcode::add:
+      return {datapath.sum(scale(0), scale(1), step.op->name() == "sub", std::max(x.bits, input(1).bits), y)};
     case Opcode::mul:
-      ask(scale(0) * scale(1) / y_scale);
-      break;
+      return {datapath.accumulator(scale(0) * scale(1), y)};
     case Opcode::mean:
+      return {datapath.mean(scale(0), x.shape[1] * x.shape[2], y)};
     case Opcode::avg_pool: {
-      std::vector<int64_t> counts{x.shape[1] * x.shape[2]};
-      if (step.opcode == Opcode::avg_pool) counts = all_counts(step, x.shape, y.shape);
-      for (const int64_t count : counts) {
-        Rational ratio = scale(0) / y_scale;
-        ratio.q *= count;
-        ask(ratio);
-      }
-      break;
+      std::vector<quant::Rescaling> all;
+      for (const int64_t count : all_counts(step, x.shape, y.shape)) all.push_back(datapath.mean(scale(0), count, y));
+      return all;
     }
-    case Opcode::concat:
-      for (size_t i = 0; i < step.inputs.size(); ++i) ask(scale(i) / y_scale);
-      break;
-    case Opcode::prelu:
-      for (const float slope : step.constants[1].values<float>()) {
-        ask(scale(0) / y_scale, scale(0) * exact(std::fabs(slope)) / y_scale, reach(x));
-        if (slope < 0) all.back().skip = -all.back().skip;
-      }
-      break;
+    case Opcode::concat: {
+      std::vector<quant::Rescaling> all;
+      for (size_t i = 0; i < step.inputs.size(); ++i) all.push_back(datapath.narrow(input(i), y));
+      return all;
+    }
+    case Opcode::prelu: {
+      std::vector<quant::Rescaling> all;
+      for (const float slope : step.constants[1].values<float>())
+        all.push_back(datapath.sum(scale(0), scale(0) * exact(std::fabs(slope)), slope < 0, x.bits, y));
+      return all;
+    }
     default:
-      break;
+      return {};
   }
-  return all;
 }
 
-std::string wrong_multipliers(const Program& program, const Instruction& step) {
+std::string wrong_rescalings(const Program& program, const Instruction& step) {
   const std::string& name = program.values[step.output].name;
   if (step.rescale.empty()) return {};  // accumulators, or nothing to rescale
-  const std::vector<quant::Multiplier> expected = multipliers_asked_for(program, step);
+  const std::vector<quant::Rescaling> expected = rescalings_asked_for(program, step);
   if (expected.size() != step.rescale.size())
-    return text("\n  ", name, ": it has ", step.rescale.size(), " multipliers, expected ", expected.size());
+    return text("\n  ", name, ": it has ", step.rescale.size(), " rescalings, expected ", expected.size());
   std::string wrong;
-  for (size_t c = 0; c < expected.size(); ++c) {
-    const quant::Multiplier &found = step.rescale[c], &wanted = expected[c];
-    if (found == wanted) continue;
-    wrong +=
-        text("\n  ", name, step.opcode == Opcode::conv ? ", channel " : ", multiplier ", c, ": ", found.m, " / 2^",
-             found.shift, " and ", found.skip, ", expected ", wanted.m, " / 2^", wanted.shift, " and ", wanted.skip);
-  }
+  for (size_t c = 0; c < expected.size(); ++c)
+    if (!(step.rescale[c] == expected[c]))
+      wrong += text("\n  ", name, step.opcode == Opcode::conv ? ", channel " : ", rescaling ", c, ": ",
+                    to_string(step.rescale[c]), ", expected ", to_string(expected[c]));
   return wrong;
 }
 
@@ -151,7 +137,7 @@ std::string wrong_table(const Program& program, const Instruction& step) {
 }  // namespace
 
 std::string wrong_integers(const Program& program, const Instruction& step) {
-  return wrong_bounds(program, step) + wrong_multipliers(program, step) + wrong_scale(program, step) +
+  return wrong_bounds(program, step) + wrong_rescalings(program, step) + wrong_scale(program, step) +
          wrong_table(program, step);
 }
 

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <set>
 
+#include "datapaths.h"
+
 namespace sinter::bpu::witness {
 
 namespace {
@@ -158,12 +160,12 @@ Plain broadcast(const Plain& x, const Shape& shape) {
   });
 }
 
-// The values low and high that an output lies between, and the weight of the second, of 2^15, along one axis.
+// The values low and high that an output lies between, and the weight of the second, of 2^bits, along one axis.
 struct Between {
   int64_t low, high, weight;
 };
 
-Between between(const Attributes& a, int axis, int64_t i, int64_t size, int64_t outputs) {
+Between between(const Attributes& a, int axis, int64_t i, int64_t size, int64_t outputs, int bits) {
   if (outputs == size) return {i, i, 0};
   const auto scale = std::get<double>(*a.find(axis == 0 ? "scale_h" : "scale_w"));
   if (a.get<std::string>("mode", "") == "nearest") {
@@ -181,19 +183,22 @@ Between between(const Attributes& a, int axis, int64_t i, int64_t size, int64_t 
     u = outputs == 1 ? 0 : static_cast<long double>(i * (size - 1)) / static_cast<long double>(outputs - 1);
   const auto low = std::min(static_cast<int64_t>(u), size - 1);
   const long double fraction = std::min(u - static_cast<long double>(low), 1.0L);
-  return {low, std::min(low + 1, size - 1), rounded(std::ldexp(fraction, 15), false)};
+  return {low, std::min(low + 1, size - 1), rounded(std::ldexp(fraction, bits), false)};
 }
 
-Plain resized(const Instruction& step, const Plain& x, const Shape& shape, bool half_up) {
+Plain resized(const quant::March& march, const Instruction& step, const Plain& x, const Shape& shape) {
   const Attributes a(step);
+  const Datapath datapath(march);
+  const int bits = march.resize_bits;
   return made(shape, [&](const Index& at) {
-    const Between v = between(a, 0, at[1], x.shape[1], shape[1]), h = between(a, 1, at[2], x.shape[2], shape[2]);
-    const int64_t one = int64_t{1} << 15;
+    const Between v = between(a, 0, at[1], x.shape[1], shape[1], bits),
+                  h = between(a, 1, at[2], x.shape[2], shape[2], bits);
+    const int64_t one = int64_t{1} << bits;
     const int64_t above = value_at(x, {at[0], v.low, h.low, at[3]}) * (one - h.weight) +
                           value_at(x, {at[0], v.low, h.high, at[3]}) * h.weight;
     const int64_t below = value_at(x, {at[0], v.high, h.low, at[3]}) * (one - h.weight) +
                           value_at(x, {at[0], v.high, h.high, at[3]}) * h.weight;
-    return rounded(above * (one - v.weight) + below * v.weight, 30, half_up);
+    return datapath.shifted(above * (one - v.weight) + below * v.weight, 2 * bits);
   });
 }
 
@@ -302,8 +307,8 @@ std::vector<Term> terms_of(const Instruction& step, const std::vector<const Plai
   }
 }
 
-Plain rescaled(const Program& program, const Instruction& step, const std::vector<const Plain*>& in, const Shape& shape,
-               bool half_up) {
+Plain rescaled(const Program& program, const Instruction& step, const std::vector<const Plain*>& in,
+               const Shape& shape) {
   const Value& value = program.values[step.output];
   Plain y{shape, {}};
   const bool head = step.rescale.empty();
@@ -315,10 +320,9 @@ Plain rescaled(const Program& program, const Instruction& step, const std::vecto
             ", which 32 bits do not hold");
     return y;
   }
-  for (const Term& term : terms_of(step, in, shape)) {
-    const quant::Multiplier& by = step.rescale[term.by];
-    y.values.push_back(rounded(term.first * by.m + term.second * by.skip, by.shift, half_up));
-  }
+  const Datapath datapath(program.march);
+  for (const Term& term : terms_of(step, in, shape))
+    y.values.push_back(datapath.rescaled(term.first, term.second, step.rescale[term.by]));
   return y;
 }
 
@@ -389,7 +393,7 @@ Plain run_layer(const Program& program, const Instruction& step, const std::vect
       y = largest(step, *in[0], shape);
       break;
     case Opcode::resize:
-      y = resized(step, *in[0], shape, half_up);
+      y = resized(program.march, step, *in[0], shape);
       break;
     case Opcode::table:
       y = looked_up(program, step, *in[0], half_up);
@@ -402,7 +406,7 @@ Plain run_layer(const Program& program, const Instruction& step, const std::vect
       y = {shape, in[0]->values};
       break;
     default:
-      y = rescaled(program, step, in, shape, half_up);
+      y = rescaled(program, step, in, shape);
   }
   if (value.is_integer())
     for (int64_t& v : y.values) v = std::clamp<int64_t>(v, value.low, value.high);

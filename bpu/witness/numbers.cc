@@ -10,18 +10,53 @@ namespace {
 
 __extension__ using Wide = __int128;
 
-// The integer nearest to r 2^shift, ties to even; 2^60 for anything larger.
-int64_t nearest(const Rational& r, int shift) {
+// p / q of r 2^shift, where that is within 2^64 of 1.
+struct Fraction {
+  Wide p, q;
+};
+Fraction scaled(const Rational& r, int shift) {
   const int power = r.exponent + shift;
-  if (r.p == 0 || power < -64) return 0;
-  if (power > 64) return int64_t{1} << 60;
-  const Wide p = static_cast<Wide>(r.p) << std::max(power, 0), q = static_cast<Wide>(r.q) << std::max(-power, 0);
-  const Wide whole = p / q, twice = 2 * (p % q);
-  const Wide result = whole + (twice > q || (twice == q && whole % 2 == 1) ? 1 : 0);
-  return result > (Wide{1} << 60) ? int64_t{1} << 60 : static_cast<int64_t>(result);
+  return {static_cast<Wide>(r.p) << std::max(power, 0), static_cast<Wide>(r.q) << std::max(-power, 0)};
+}
+
+int64_t bits_of(int64_t v) {
+  int64_t bits = 0;
+  for (; v > 0; v >>= 1) ++bits;
+  return bits;
 }
 
 }  // namespace
+
+int64_t nearest(const Rational& r, int shift, Ties ties) {
+  const int power = r.exponent + shift;
+  if (r.p == 0 || power < -64) return 0;
+  if (power > 64) return int64_t{1} << 60;
+  const auto [p, q] = scaled(r, shift);
+  const Wide whole = p / q, twice = 2 * (p % q);
+  const bool tie_up = ties == Ties::up || (ties == Ties::even && whole % 2 == 1);
+  const Wide result = whole + (twice > q || (twice == q && tie_up) ? 1 : 0);
+  return result > (Wide{1} << 60) ? int64_t{1} << 60 : static_cast<int64_t>(result);
+}
+
+int exponent_of(const Rational& r) {
+  // Within one of it.
+  const int near = static_cast<int>(bits_of(r.p) - bits_of(r.q)) + r.exponent;
+  const auto [p, q] = scaled(r, -near);
+  return p >= q ? near + 1 : near;
+}
+
+bool less(const Rational& a, const Rational& b) {
+  if (a.p == 0 || b.p == 0) return a.p == 0 && b.p != 0;
+  const int e = exponent_of(a), f = exponent_of(b);
+  if (e != f) return e < f;
+  // Within a factor of two of each other, so that the cross products need about as many bits.
+  Wide left = static_cast<Wide>(a.p) * b.q, right = static_cast<Wide>(b.p) * a.q;
+  const int shift = a.exponent - b.exponent;
+  (shift > 0 ? left : right) <<= std::abs(shift);
+  return left < right;
+}
+
+bool equal(const Rational& a, const Rational& b) { return !less(a, b) && !less(b, a); }
 
 Rational exact(float scale) {
   int exponent = 0;
@@ -31,16 +66,6 @@ Rational exact(float scale) {
 
 Rational operator*(const Rational& a, const Rational& b) { return {a.p * b.p, a.q * b.q, a.exponent + b.exponent}; }
 Rational operator/(const Rational& a, const Rational& b) { return {a.p * b.q, a.q * b.p, a.exponent - b.exponent}; }
-
-quant::Multiplier asked_for(const quant::March& march, const Rational& ratio, const Rational& skip_ratio,
-                            int64_t skip_reach) {
-  for (int shift = march.max_shift; shift >= 0; --shift) {
-    const int64_t m = nearest(ratio, shift), skip = nearest(skip_ratio, shift);
-    const bool fits = static_cast<Wide>(skip) * skip_reach < (Wide{1} << 46);
-    if (m < (int64_t{1} << march.multiplier_bits) && fits) return {static_cast<int32_t>(m), shift, skip};
-  }
-  return {-1, -1, -1};
-}
 
 int64_t rounded(int64_t value, int shift, bool half_up) {
   if (shift == 0) return value;

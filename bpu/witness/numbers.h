@@ -10,7 +10,7 @@
 
 namespace sinter::bpu::witness {
 
-/// p / q * 2^exponent, exactly; p and q at least 0 and below 2^62.
+/// p / q * 2^exponent, exactly; p and q at least 0 and below 2^62: products and quotients of a few scales and counts.
 struct Rational {
   int64_t p = 0, q = 1;
   int exponent = 0;
@@ -19,10 +19,15 @@ Rational exact(float scale);
 Rational operator*(const Rational& a, const Rational& b);
 Rational operator/(const Rational& a, const Rational& b);
 
-/// The multipliers that the scales ask for: those of the largest shift for which they and their terms stay small; all
-/// -1 where there are none.
-quant::Multiplier asked_for(const quant::March& march, const Rational& ratio, const Rational& skip_ratio,
-                            int64_t skip_reach);
+bool less(const Rational& a, const Rational& b);
+bool equal(const Rational& a, const Rational& b);
+/// e with 2^(e - 1) <= r < 2^e, for r above 0.
+int exponent_of(const Rational& r);
+
+/// Which integer a number in the middle of two becomes.
+enum class Ties { even, up, down };
+/// The integer nearest to r 2^shift; 2^60 for anything larger.
+int64_t nearest(const Rational& r, int shift, Ties ties);
 
 /// value / 2^shift, rounded as the march rounds.
 int64_t rounded(int64_t value, int shift, bool half_up);

@@ -48,17 +48,18 @@ void clamp(const T* x, int64_t count, T low, T high, T* y) {
 inline float to_even(float v) { return (v + 0x1.8p23f) - 0x1.8p23f; }
 inline double to_even(double v) { return (v + 0x1.8p52) - 0x1.8p52; }
 
-template <bool kHalfUp, class Real>
+template <Rounded::To kTo, class Real>
 inline int32_t rounded(Real v, Real low, Real high) {
   v = v < low ? low : v;
   v = v > high ? high : v;
   Real r = to_even(v);
-  if constexpr (kHalfUp) r = v - r >= Real(0.5) ? r + 1 : r;
+  if constexpr (kTo == Rounded::To::half_up) r = v - r >= Real(0.5) ? r + 1 : r;
+  if constexpr (kTo == Rounded::To::down) r = r > v ? r - 1 : r;
   return static_cast<int32_t>(r);
 }
 
 // y[i] = f(i), rounded.
-template <bool kHalfUp, class Real, class T, class F>
+template <Rounded::To kTo, class Real, class T, class F>
 inline void round_all(int64_t count, const Rounded& r, T* y, const F& f) {
   // In two steps, as vectors of as many bytes would be more of doubles than there are registers.
   constexpr int64_t kChunk = 256;
@@ -66,54 +67,21 @@ inline void round_all(int64_t count, const Rounded& r, T* y, const F& f) {
   int32_t integers[kChunk];
   for (int64_t begin = 0; begin < count; begin += kChunk) {
     const int64_t n = count - begin < kChunk ? count - begin : kChunk;
-    for (int64_t i = 0; i < n; ++i) integers[i] = rounded<kHalfUp, Real>(f(begin + i), low, high);
+    for (int64_t i = 0; i < n; ++i) integers[i] = rounded<kTo, Real>(f(begin + i), low, high);
     for (int64_t i = 0; i < n; ++i) y[begin + i] = static_cast<T>(integers[i]);
   }
 }
 
 template <class Real, class T, class F>
 inline void round_all(int64_t count, const Rounded& r, T* y, const F& f) {
-  r.half_up ? round_all<true, Real>(count, r, y, f) : round_all<false, Real>(count, r, y, f);
-}
-
-template <class Real, class T>
-inline void weighted_as(const T* a, double m, const T* b, double n, int64_t count, const Rounded& r, T* y) {
-  const auto p = static_cast<Real>(m), q = static_cast<Real>(n);
-  if (b == nullptr) return round_all<Real>(count, r, y, [=](int64_t i) { return static_cast<Real>(a[i]) * p; });
-  round_all<Real>(count, r, y, [=](int64_t i) { return static_cast<Real>(a[i]) * p + static_cast<Real>(b[i]) * q; });
-}
-
-void weighted(const int16_t* a, double m, const int16_t* b, double n, int64_t count, const Rounded& r, int16_t* y) {
-  weighted_as<double>(a, m, b, n, count, r, y);
-}
-
-// An integer of 15 bits times a power of two that m and n are multiples of: every product and sum of those with bytes
-// is exact in float.
-bool few_bits(double m, double n) {
-  if (m == 0 && n == 0) return true;
-  const double larger = (m < 0 ? -m : m) > (n < 0 ? -n : n) ? m : n;
-  int exponent;
-  __builtin_frexp(larger, &exponent);
-  if (exponent < -80 || exponent > 30) return false;
-  const double scale = __builtin_ldexp(1.0, 15 - exponent), p = m * scale, q = n * scale;
-  return to_even(p) == p && to_even(q) == q;
-}
-
-void weighted(const int8_t* a, double m, const int8_t* b, double n, int64_t count, const Rounded& r, int8_t* y) {
-  (few_bits(m, n) ? weighted_as<float, int8_t> : weighted_as<double, int8_t>)(a, m, b, n, count, r, y);
-}
-
-template <class T>
-void product(const T* a, const T* b, double m, int64_t count, const Rounded& r, T* y) {
-  round_all<double>(count, r, y, [=](int64_t i) { return static_cast<double>(a[i] * b[i]) * m; });
-}
-
-template <class T, class F = typename Factor<T>::Type>
-void prelu(const T* x, const F* m, const F* n, int64_t count, const Rounded& r, T* y) {
-  round_all<F>(count, r, y, [=](int64_t i) {
-    const F above = m[i], below = n[i];  // both are read: otherwise it is a branch
-    return static_cast<F>(x[i]) * (x[i] > 0 ? above : below);
-  });
+  switch (r.to) {
+    case Rounded::To::even:
+      return round_all<Rounded::To::even, Real>(count, r, y, f);
+    case Rounded::To::half_up:
+      return round_all<Rounded::To::half_up, Real>(count, r, y, f);
+    case Rounded::To::down:
+      return round_all<Rounded::To::down, Real>(count, r, y, f);
+  }
 }
 
 template <class T>
@@ -161,8 +129,7 @@ void look_up(const int8_t* table, const int8_t* x, int64_t count, int8_t* y) {
 }
 
 template <class T>
-constexpr IntegersOf<T> kIntegers{largest<T>, accumulate<T>, clamp<T>,         weighted,
-                                  product<T>, prelu<T>,      blend_columns<T>, blend_rows<T>};
+constexpr IntegersOf<T> kIntegers{largest<T>, accumulate<T>, clamp<T>, blend_columns<T>, blend_rows<T>};
 
 }  // namespace
 

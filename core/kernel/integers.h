@@ -7,38 +7,21 @@
 
 namespace sinter::kernel {
 
-/// How real values become integers: within low..high, rounded half to even or half up.
+/// How real values become integers: within low..high, and rounded.
 struct Rounded {
   double low = 0, high = 0;
-  bool half_up = false;
-};
-
-/// What holds the product of an integer and a factor of 17 bits.
-template <class T>
-struct Factor {
-  using Type = double;
-};
-template <>
-struct Factor<int8_t> {
-  using Type = float;
+  enum class To { even, half_up, down } to = To::even;
 };
 
 /// Of T, int8_t or int16_t.
 template <class T>
 struct IntegersOf {
-  using Factor = typename kernel::Factor<T>::Type;
   /// y[o][c] = the larger of itself and x[o step + c].
   void (*largest)(const T* x, int64_t step, int64_t channels, int64_t outputs, T* y);
   /// y += x
   void (*accumulate)(const T* x, int64_t count, int32_t* y);
   /// y = x within low..high
   void (*clamp)(const T* x, int64_t count, T low, T high, T* y);
-  /// y = a m + b n; b may be null. Below 2^52, and exact.
-  void (*weighted)(const T* a, double m, const T* b, double n, int64_t count, const Rounded& r, T* y);
-  /// y = a b m
-  void (*product)(const T* a, const T* b, double m, int64_t count, const Rounded& r, T* y);
-  /// y = x m where x is above 0, else x n, for an m and n beside each x.
-  void (*prelu)(const T* x, const Factor* m, const Factor* n, int64_t count, const Rounded& r, T* y);
   /// y[o][c] = x[low[o]][c] left[o] + x[high[o]][c] right[o], both [..][channels], within 32 bits.
   void (*blend_columns)(const T* x, const int64_t* low, const int64_t* high, const int32_t* left, const int32_t* right,
                         int64_t channels, int64_t outputs, int32_t* y);

@@ -116,7 +116,7 @@ std::string activations(const Comparison& report) {
                     integers ? percent(d.saturated) : "-", integers ? percent(d.used_levels) : "-",
                     fixed(n.a.channel_ratio, 1)});
   }
-  return detail::table(rows, 1);
+  return sinter::detail::table(rows, 1);
 }
 
 std::string weights(const Comparison& report) {
@@ -129,7 +129,7 @@ std::string weights(const Comparison& report) {
                                     : "float",
                     fixed(w.sqnr, 1), fixed(w.cosine, 6), fixed(w.output_ratio, 1), fixed(w.input_ratio, 1),
                     text(w.dead_channels), text(w.bias_limited)});
-  return detail::table(rows, 1);
+  return sinter::detail::table(rows, 1);
 }
 
 }  // namespace

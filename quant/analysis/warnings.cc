@@ -43,7 +43,7 @@ void dead_tensors(const PreparedModel& model, Lines& lines) {
 }
 
 // What `saturation_warnings` tells of.
-bool clipped_by_grid(const March& march, const ActivationQuantizer& quantizer) {
+bool clipped_by_grid(const Arithmetic& march, const ActivationQuantizer& quantizer) {
   const Range range = quantizer.range();
   return quantizer.observer().fixed_scale() || march.clips(scale_from_range(range.min, range.max, quantizer.type()));
 }
@@ -215,7 +215,7 @@ void outputs_in_integers(const PreparedModel& model, Lines& lines) {
 
 std::vector<std::string> saturation_warnings(const PreparedModel& model) {
   Lines lines;
-  const March& march = model.march();
+  const Arithmetic& march = model.march();
   // `values`: the largest there was; a range may be a mean over batches, or less than all.
   const auto warn = [&](const std::string& what, const Observer& observer, const Range& range, float values,
                         const Bounds& type) {
@@ -233,7 +233,7 @@ std::vector<std::string> saturation_warnings(const PreparedModel& model) {
     if (quantizer->batches() > 0 && !is_learned(*quantizer))
       warn(quantizer->name(), quantizer->observer(), quantizer->range(), quantizer->reach(), quantizer->type());
   each_layer(model, [&](const Node&, const WeightQuantizer& weights, const Folded& folded) {
-    const ObserverValue fresh = weights.config().make_observer(march);
+    const ObserverValue fresh = weights.config().make_observer(march, true, true);
     for (int64_t o = 0; o < folded.weight.size(0) && !weights.learned.defined(); ++o) {
       const ObserverValue observer = fresh;
       const Samples channel = Samples::channel(folded.weight, o);

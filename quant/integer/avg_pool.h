@@ -17,12 +17,12 @@ struct AvgPoolPlan {
 
   ops::PoolPlan windows;
   std::vector<int64_t> row_counts, column_counts;  ///< by output row and column
-  std::vector<int64_t> counts;                     ///< all there are, ascending: a multiplier each
+  std::vector<int64_t> counts;                     ///< all there are, ascending: a rescaling each
 };
 
-/// y [N,OH,OW,C] = sat(round(sum m / 2^n)) of each window of x [N,H,W,C], by the multiplier of its count, the sums
-/// within 32 bits; x and y are int8 or int16.
-void integer_avg_pool(const AvgPoolAttributes& a, const Tensor& x, const std::vector<Multiplier>& by,
-                      const Bounds& bounds, Rounding rounding, Tensor& y);
+/// y [N,OH,OW,C] from the sum of each window of x [N,H,W,C], rescaled as its count says, the sums within 32 bits; x and
+/// y are int8 or int16.
+void integer_avg_pool(const AvgPoolAttributes& a, const Tensor& x, const std::vector<Rescaling>& by,
+                      const Bounds& bounds, const Datapath& datapath, Tensor& y);
 
 }  // namespace sinter::quant

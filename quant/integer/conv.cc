@@ -359,10 +359,9 @@ void integer_convolution(const onednn::Convolution& c, const Tensor& x, const Gr
 }
 
 void integer_layer(const onednn::Convolution& c, const Tensor& x, const Grid& grid, const IntegerWeights& weights,
-                   const Tensor& skip, const Requantization& r, Tensor& y) {
+                   const Tensor& skip, const Requantizer& requantizer, Tensor& y) {
   if (y.elements() == 0) return;
   if (y.dtype() == DType::int8 && (!skip.defined() || skip.dtype() == DType::int8)) {
-    const Requantizer requantizer(r);
     const int8_t* added = skip.defined() ? skip.data<int8_t>() : nullptr;
     auto* out = y.mutable_data<int8_t>();
     const int64_t channels = y.size(-1);
@@ -373,7 +372,7 @@ void integer_layer(const onednn::Convolution& c, const Tensor& x, const Grid& gr
   }
   Tensor acc = Tensor::empty(y.shape(), DType::int32);
   integer_convolution(c, x, grid, weights, acc);
-  requantize(acc, skip, r, y);
+  requantizer.all(acc, skip, y);
 }
 
 void integer_head(const onednn::Convolution& c, const Tensor& x, const Grid& grid, const IntegerWeights& weights,

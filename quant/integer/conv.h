@@ -39,10 +39,10 @@ IntegerWeights integer_weights(const Tensor& weight, const Grid& x, bool keep, c
 void integer_convolution(const onednn::Convolution& c, const Tensor& x, const Grid& grid, const IntegerWeights& weights,
                          Tensor& acc);
 
-/// y = requantize(conv(x, weight), skip, r): where all are int8, a few images at a time, whose accumulators stay in
-/// cache.
+/// y = conv(x, weight) and the skip (or undefined), rescaled: where all are int8, a few images at a time, whose
+/// accumulators stay in cache.
 void integer_layer(const onednn::Convolution& c, const Tensor& x, const Grid& grid, const IntegerWeights& weights,
-                   const Tensor& skip, const Requantization& r, Tensor& y);
+                   const Tensor& skip, const Requantizer& requantizer, Tensor& y);
 
 /// y (float32) = conv(x, weight) as real numbers, likewise.
 void integer_head(const onednn::Convolution& c, const Tensor& x, const Grid& grid, const IntegerWeights& weights,

@@ -1,7 +1,6 @@
 #include "layers.h"
 
 #include <algorithm>
-#include <initializer_list>
 #include <type_traits>
 
 #include "../../core/kernel/integers.h"
@@ -15,7 +14,6 @@
 #include "../../core/repeated.h"
 #include "avg_pool.h"
 #include "max_pool.h"
-#include "requantize.h"
 #include "resize.h"
 #include "strided.h"
 #include "values.h"
@@ -43,16 +41,6 @@ Tensor sums_of_images(const Tensor& x) {
   return acc;
 }
 
-// By channel where there are as many multipliers, else by one for all.
-void rescale(const Tensor& acc, const Tensor& skip, const std::vector<Multiplier>& by, const Grid& grid,
-             Rounding rounding, Tensor& y) {
-  const auto channels = static_cast<size_t>(y.size(-1));
-  requantize(acc, skip,
-             {std::vector<int32_t>(channels, 0), by.size() == 1 ? std::vector<Multiplier>(channels, by[0]) : by,
-              grid.bounds, rounding},
-             y);
-}
-
 // y[i] = f(x[i]...), integers of any of their types.
 template <class Y, class F, class... X>
 void map_integers(Tensor& y, const F& f, const X*... x) {
@@ -65,60 +53,65 @@ void map_integers(Tensor& y, const F& f, const X*... x) {
   });
 }
 
-kernel::Rounded rounded(const Grid& grid, Rounding rounding) {
-  return {static_cast<double>(grid.bounds.low), static_cast<double>(grid.bounds.high), rounding == Rounding::half_up};
-}
-
-// m / 2^n and ms / 2^n, exact as in `requantize`.
-double factor(const Multiplier& by) { return std::ldexp(by.m, -by.shift); }
-double skip_factor(const Multiplier& by) { return std::ldexp(static_cast<double>(by.skip), -by.shift); }
-
-// Calls f with null pointers of the type of all these tensors, if they have one, and returns whether they do.
-template <class F>
-bool of_one_type(const Tensor& y, std::initializer_list<Tensor> x, const F& f) {
-  for (const Tensor& each : x)
-    if (each.dtype() != y.dtype()) return false;
-  y.dtype() == DType::int16 ? f(static_cast<const int16_t*>(nullptr)) : f(static_cast<const int8_t*>(nullptr));
-  return true;
-}
-
 // Calls f with the elements of a tensor of int8 or int16.
 template <class F>
 void with_integers(const Tensor& x, const F& f) {
   x.dtype() == DType::int16 ? f(x.data<int16_t>()) : f(x.data<int8_t>());
 }
 
-// y = a m + b ms, or, without b, a m.
-void add(const Tensor& a, const Tensor& b, const Multiplier& by, const Grid& grid, Rounding rounding, Tensor& y) {
-  const auto same = [&]<class T>(const T*) {
-    const T *p = a.data<T>(), *q = b.defined() ? b.data<T>() : nullptr;
-    T* out = y.mutable_data<T>();
-    parallel_for(y.elements(), kGrain, [&](int64_t begin, int64_t end) {
-      kernel::integers_of(p).weighted(p + begin, factor(by), q == nullptr ? q : q + begin, skip_factor(by), end - begin,
-                                      rounded(grid, rounding), out + begin);
-    });
-  };
-  if (!of_one_type(y, {a, b.defined() ? b : a}, same)) rescale(widen(a), b, {by}, grid, rounding, y);
+// y by channel where there are as many rescalings as channels, else by one for all, of sums that fill(begin, count,
+// sums) writes and of `skip` (or none), a piece at a time.
+template <class Fill>
+void rescale(const Datapath& datapath, const std::vector<Rescaling>& by, const Bounds& bounds, const Tensor& skip,
+             Tensor& y, const Fill& fill) {
+  const Repeated<Rescaling> row(by.data(), static_cast<int64_t>(by.size()));
+  const auto rescaler = datapath.rescaler({std::vector<int32_t>(static_cast<size_t>(row.size()), 0),
+                                           std::vector<Rescaling>(row.data(), row.data() + row.size()), bounds});
+  const IntegersAt<const void> added = integers_at(skip);
+  const IntegersAt<void> out = integers_at(y);
+  const int64_t elements = y.elements(), each = row.size();
+  parallel_for((elements + each - 1) / each, std::max<int64_t>(1, kGrain / each), [&](int64_t begin, int64_t end) {
+    std::vector<int32_t> sums(static_cast<size_t>(each));
+    for (int64_t at = begin * each; at < std::min(end * each, elements); at += each) {
+      const int64_t count = std::min(each, elements - at);
+      fill(at, count, sums.data());
+      rescaler->run({.count = 1,
+                     .length = count,
+                     .acc = sums.data(),
+                     .b = added.at(at),
+                     .b_type = added.type,
+                     .y = out.at(at),
+                     .y_type = out.type});
+    }
+  });
 }
 
-void multiply(const Tensor& a, const Tensor& b, const Multiplier& by, const Grid& grid, Rounding rounding, Tensor& y) {
-  const auto same = [&]<class T>(const T*) {
-    const T *p = a.data<T>(), *q = b.data<T>();
-    T* out = y.mutable_data<T>();
-    parallel_for(y.elements(), kGrain, [&](int64_t begin, int64_t end) {
-      kernel::integers_of(p).product(p + begin, q + begin, factor(by), end - begin, rounded(grid, rounding),
-                                     out + begin);
-    });
-  };
-  if (of_one_type(y, {a, b}, same)) return;
-  Tensor acc = Tensor::empty(a.shape(), DType::int32);
+// y = a m + b ms, or, without b, a m.
+void add(const Datapath& datapath, const Tensor& a, const Tensor& b, const Rescaling& by, const Bounds& bounds,
+         Tensor& y) {
+  with_integers(a, [&](const auto* p) {
+    rescale(datapath, {by}, bounds, b, y,
+            [p](int64_t at, int64_t count, int32_t* sums) { std::copy_n(p + at, count, sums); });
+  });
+}
+
+void multiply(const Datapath& datapath, const Tensor& a, const Tensor& b, const Rescaling& by, const Bounds& bounds,
+              Tensor& y) {
   with_integers(a, [&](const auto* p) {
     with_integers(b, [&](const auto* q) {
-      map_integers<int32_t>(
-          acc, [](int32_t v, int32_t w) { return v * w; }, p, q);
+      rescale(datapath, {by}, bounds, {}, y, [p, q](int64_t at, int64_t count, int32_t* sums) {
+        for (int64_t i = 0; i < count; ++i) sums[i] = p[at + i] * q[at + i];
+      });
     });
   });
-  rescale(acc, {}, {by}, grid, rounding, y);
+}
+
+void mean(const Datapath& datapath, const Tensor& x, const std::vector<Rescaling>& by, const Bounds& bounds,
+          Tensor& y) {
+  const Tensor acc = x.dtype() == DType::int16 ? sums_of_images<int16_t>(x) : sums_of_images<int8_t>(x);
+  const auto* in = acc.data<int32_t>();
+  rescale(datapath, by, bounds, {}, y,
+          [in](int64_t at, int64_t count, int32_t* sums) { std::copy_n(in + at, count, sums); });
 }
 
 void look_up(const Tensor& table, const Tensor& x, Tensor& y) {
@@ -139,49 +132,28 @@ void look_up(const Tensor& table, const Tensor& x, Tensor& y) {
   });
 }
 
-void prelu(const Instruction& step, const Tensor& x, const Grid& grid, Rounding rounding, Tensor& y) {
-  const auto same = [&]<class T>(const T*) {
-    using Factor = typename kernel::IntegersOf<T>::Factor;
-    std::vector<Factor> above, below;
-    for (const Multiplier& by : step.rescale) {
-      above.push_back(static_cast<Factor>(factor(by)));
-      below.push_back(static_cast<Factor>(skip_factor(by)));
-    }
-    const auto channels = static_cast<int64_t>(above.size());
-    const Repeated<Factor> m(above.data(), channels), n(below.data(), channels);
-    const T* in = x.data<T>();
-    T* out = y.mutable_data<T>();
-    parallel_for(x.elements(), kGrain, [&](int64_t begin, int64_t end) {
-      m.each(begin, end, [&](int64_t at, int64_t count, const Factor* beside) {
-        kernel::integers_of(in).prelu(in + at, beside, n.data() + (beside - m.data()), count, rounded(grid, rounding),
-                                      out + at);
-      });
-    });
-  };
-  constexpr int64_t kFactor = 1 << 17;
-  const bool exact = std::all_of(step.rescale.begin(), step.rescale.end(), [](const Multiplier& by) {
-    return by.m < kFactor && by.skip < kFactor && by.skip > -kFactor;
-  });
-  if (exact && of_one_type(y, {x}, same)) return;
-  Tensor above = Tensor::empty(x.shape(), DType::int32), below = Tensor::empty(x.shape(), x.dtype());
+// max(x, 0) and min(x, 0) * slope as two terms.
+void prelu(const Datapath& datapath, const Instruction& step, const Tensor& x, const Bounds& bounds, Tensor& y) {
+  Tensor below = Tensor::empty(x.shape(), x.dtype());
   with_integers(x, [&](const auto* in) {
     using X = std::remove_cvref_t<decltype(*in)>;
-    map_integers<int32_t>(
-        above, [](int32_t q) { return q > 0 ? q : 0; }, in);
     map_integers<X>(
         below, [](X q) { return q < 0 ? q : X{0}; }, in);
+    rescale(datapath, step.rescale, bounds, below, y, [in](int64_t at, int64_t count, int32_t* sums) {
+      for (int64_t i = 0; i < count; ++i) sums[i] = in[at + i] > 0 ? in[at + i] : 0;
+    });
   });
-  rescale(above, below, step.rescale, grid, rounding, y);
 }
 
-void concat(const Instruction& step, std::span<const Tensor> x, const Grid& grid, Rounding rounding, Tensor& y) {
+void concat(const Datapath& datapath, const Instruction& step, std::span<const Tensor> x, const Bounds& bounds,
+            Tensor& y) {
   const int axis = normalize_axis(static_cast<const ops::Concat&>(*step.op).attributes.axis, y.rank(), "concat");
   const std::vector<int64_t> strides = strides_of(y.shape());
   int64_t at = 0;
   for (size_t i = 0; i < x.size(); ++i) {
     const Shape& shape = x[i].shape();
     Tensor part = Tensor::empty(shape, y.dtype());
-    if (part.elements() > 0) add(x[i], {}, step.rescale[i], grid, rounding, part);
+    if (part.elements() > 0) add(datapath, x[i], {}, step.rescale[i], bounds, part);
     copy_strided({{shape.begin(), shape.end()}, strides_of(shape), strides, 0, at}, part, y);
     at += shape[axis] * strides[axis];
   }
@@ -228,7 +200,8 @@ void move(const Op& op, const Tensor& x, const Grid& grid, Rounding rounding, Te
 }  // namespace
 
 Tensor run_layer(const Instruction& step, std::span<const Tensor> x, const Shape& shape, const Grid& grid,
-                 Rounding rounding) {
+                 const Arithmetic& march) {
+  const Datapath& datapath = *march.datapath;
   if (step.opcode == Opcode::reshape) {
     check(x[0].elements() == shape.elements(), "reshape: ", x[0].shape(), " has other elements than ", shape);
     return ops::view(x[0], shape);
@@ -237,27 +210,26 @@ Tensor run_layer(const Instruction& step, std::span<const Tensor> x, const Shape
   if (y.elements() == 0) return y;
   switch (step.opcode) {
     case Opcode::add:
-      add(expanded(x[0], shape), expanded(x[1], shape), step.rescale[0], grid, rounding, y);
+      add(datapath, expanded(x[0], shape), expanded(x[1], shape), step.rescale[0], grid.bounds, y);
       return y;
     case Opcode::mul:
-      multiply(expanded(x[0], shape), expanded(x[1], shape), step.rescale[0], grid, rounding, y);
+      multiply(datapath, expanded(x[0], shape), expanded(x[1], shape), step.rescale[0], grid.bounds, y);
       return y;
     case Opcode::mean:
-      rescale(x[0].dtype() == DType::int16 ? sums_of_images<int16_t>(x[0]) : sums_of_images<int8_t>(x[0]), {},
-              step.rescale, grid, rounding, y);
+      mean(datapath, x[0], step.rescale, grid.bounds, y);
       return y;
     case Opcode::avg_pool:
       integer_avg_pool(static_cast<const ops::AvgPool2d&>(*step.op).attributes, x[0], step.rescale, grid.bounds,
-                       rounding, y);
+                       datapath, y);
       return y;
     case Opcode::concat:
-      concat(step, x, grid, rounding, y);
+      concat(datapath, step, x, grid.bounds, y);
       return y;
     case Opcode::table:
       look_up(step.table, x[0], y);
       return y;
     case Opcode::prelu:
-      prelu(step, x[0], grid, rounding, y);
+      prelu(datapath, step, x[0], grid.bounds, y);
       return y;
     case Opcode::clamp:
       clamp(x[0], grid.bounds, y);
@@ -268,10 +240,10 @@ Tensor run_layer(const Instruction& step, std::span<const Tensor> x, const Shape
       return y;
     }
     case Opcode::resize:
-      integer_resize(static_cast<const ops::Resize&>(*step.op).attributes, x[0], rounding, y);
+      integer_resize(static_cast<const ops::Resize&>(*step.op).attributes, x[0], march, y);
       return y;
     case Opcode::move:
-      move(*step.op, x[0], grid, rounding, y);
+      move(*step.op, x[0], grid, march.rounding, y);
       return y;
     default:
       fail(to_string(step.opcode), " is no layer of integers");

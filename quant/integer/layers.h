@@ -9,6 +9,6 @@ namespace sinter::quant {
 
 /// The output of an instruction, on the grid `y` and of this shape, from its inputs in their order: int8 or int16.
 Tensor run_layer(const Instruction& step, std::span<const Tensor> x, const Shape& shape, const Grid& y,
-                 Rounding rounding);
+                 const Arithmetic& march);
 
 }  // namespace sinter::quant

@@ -42,6 +42,17 @@ void quantize_plainly(const float* x, int64_t count, float inverse, const Bounds
 
 }  // namespace
 
+IntegersAt<const void> integers_at(const Tensor& x) {
+  if (!x.defined()) return {};
+  if (x.dtype() == DType::int16) return {x.data<int16_t>(), DType::int16};
+  return {x.data<int8_t>(), DType::int8};
+}
+
+IntegersAt<void> integers_at(Tensor& y) {
+  if (y.dtype() == DType::int16) return {y.mutable_data<int16_t>(), DType::int16};
+  return {y.mutable_data<int8_t>(), DType::int8};
+}
+
 int64_t count_nans(const Tensor& x) {
   std::atomic<int64_t> count{0};
   const float* in = x.data<float>();

@@ -3,6 +3,7 @@
 // simulator.
 
 #include <span>
+#include <type_traits>
 
 #include "../../core/tensor.h"
 #include "../contract.h"
@@ -20,6 +21,19 @@ void quantize(const Tensor& x, std::span<const float> scales, const Bounds& boun
 Tensor dequantize(const Tensor& q, float scale);
 /// Integers (int8 or int16) as int32.
 Tensor widen(const Tensor& q);
+
+/// The elements of int8 or int16 of a tensor, whichever they are; null where there is none.
+template <class V>
+struct IntegersAt {
+  V* data = nullptr;
+  DType type = DType::int8;
+  V* at(int64_t i) const {
+    using Byte = std::conditional_t<std::is_const_v<V>, const char, char>;
+    return data == nullptr ? nullptr : static_cast<Byte*>(data) + i * size_of(type);
+  }
+};
+IntegersAt<const void> integers_at(const Tensor& x);
+IntegersAt<void> integers_at(Tensor& y);
 
 /// How many values of x (float32) are NaN.
 int64_t count_nans(const Tensor& x);

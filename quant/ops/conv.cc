@@ -86,7 +86,7 @@ void QuantizedConv::forward(Inputs inputs, Outputs y, Context& context) const {
   const Tensor weight = factors.empty() ? inputs[1] : by_channel(inputs[1], factors, false);
   const Tensor bias = factors.empty() ? inputs[2] : Tensor::zeros(inputs[2].shape());
   if (pass->training) weights->train(weight);
-  const QuantizedWeights quantized = weights->quantize(*pass->march, weight, bias, x.scale);
+  const QuantizedWeights quantized = weights->quantize(*pass->march, weight, bias, x.scale, adds ? &skip : nullptr);
   const auto geometry_here = geometry(conv, inputs[0].shape(), weight.shape(), y[0].shape());
   const IntegerWeights integers = integer_weights(quantized.values, x, false, node.c_str(), as_columns(conv));
   Tensor acc = Tensor::empty(y[0].shape(), DType::int32);

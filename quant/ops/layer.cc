@@ -45,7 +45,7 @@ void PassingLayer::forward(Inputs inputs, Outputs y_out, Context& context) const
     Tensor v = Tensor::empty(y_out[0].shape());
     op->forward(real_inputs(inputs, x), {&v, 1}, context);
   }
-  y_out[0].copy_from(run_layer(step, inputs, y_out[0].shape(), y, rounding));
+  y_out[0].copy_from(run_layer(step, inputs, y_out[0].shape(), y, *march));
 }
 
 void PassingLayer::backward(const Context& context, Outputs dy, Gradients& dx) const { op->backward(context, dy, dx); }

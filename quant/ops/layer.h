@@ -25,7 +25,7 @@ struct PassingLayer final : Op {
   Instruction step;
   std::vector<Grid> x;
   Grid y;
-  Rounding rounding = Rounding::half_to_even;
+  const Arithmetic* march = nullptr;
 
   std::string_view name() const override { return op->name(); }
   Specs infer(std::span<const Spec> inputs) const override;

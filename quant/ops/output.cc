@@ -75,20 +75,23 @@ Tensor slopes_of(const Samples& v, const Shape& shape, const ActivationQuantizer
 void quantize_output(const std::string& node, const Pass& pass, const Accumulators& a,
                      const ActivationQuantizer& quantizer, Tensor& y, Context& context) {
   if (pass.training && a.acc.elements() > 0) quantizer.train(real_values(a), pass.observe);
-  const March& march = *pass.march;
+  const Arithmetic& march = *pass.march;
   const float scale = quantizer.scale(march, a.input_scale);
-  const Requantization r{a.bias, multipliers(node, march, a.unit, 1, a.skip.defined() ? &a.skip_grid : nullptr, scale),
-                         output_bounds(a.activation, scale, march.rounding, quantizer.bounds()), march.rounding};
-  if (!context.recording()) return requantize(a.acc, a.skip, r, y);
+  Grid y_grid{scale, quantizer.bounds(), quantizer.dtype(), quantizer.config().bits};
+  auto by = channel_rescalings(node, march, a.unit, a.skip.defined() ? &a.skip_grid : nullptr, y_grid);
+  const Requantizer requantizer(
+      *march.datapath, {a.bias, std::move(by), output_bounds(a.activation, scale, march.rounding, quantizer.bounds())});
+  if (!context.recording()) return requantizer.all(a.acc, a.skip, y);
   const auto channels = static_cast<int64_t>(a.unit.size());
   Tensor mask = empty_mask(a.acc.elements() / channels, channels);
-  const GradientMask by{.unit = a.unit,
-                        .skip_unit = static_cast<double>(a.skip_grid.scale),
-                        .scale = scale,
-                        .type = quantizer.bounds(),
-                        .activation = a.activation,
-                        .strictly = quantizer.fake_quant().strictly_inside()};
-  requantize(a.acc, a.skip, r, y, by, mask);
+  const GradientMask passes{.unit = a.unit,
+                            .skip_unit = static_cast<double>(a.skip_grid.scale),
+                            .scale = scale,
+                            .type = quantizer.bounds(),
+                            .activation = a.activation,
+                            .rounding = march.rounding,
+                            .strictly = quantizer.fake_quant().strictly_inside()};
+  requantizer.all(a.acc, a.skip, y, &passes, &mask);
   context.keep(mask);
   if (quantizer.learned.defined())
     context.keep(slopes_of(real_values(a), a.acc.shape(), quantizer, scale, march.rounding));
@@ -97,7 +100,7 @@ void quantize_output(const std::string& node, const Pass& pass, const Accumulato
 void quantize_output(const Pass& pass, const Tensor& v, float input_scale, const ActivationQuantizer& quantizer,
                      Tensor& y, Context& context) {
   if (pass.training && v.elements() > 0) quantizer.train(Samples(v), pass.observe);
-  const March& march = *pass.march;
+  const Arithmetic& march = *pass.march;
   const float scale = quantizer.scale(march, input_scale);
   Tensor mask;
   quantize(v, {&scale, 1}, quantizer.bounds(), march.rounding, y, context.recording() ? &mask : nullptr,

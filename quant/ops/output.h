@@ -12,7 +12,7 @@ namespace sinter::quant {
 
 /// What one forward pass in QAT wants of its operations. They use it in forward only.
 struct Pass {
-  const March* march = nullptr;
+  const Arithmetic* march = nullptr;
   bool training = false;  ///< what is learned starts
   bool observe = false;   ///< ranges are observed, too
 };

@@ -221,16 +221,9 @@ class AdaRound {
     return report;
   }
 
-  QuantizedWeights quantized(size_t index) const {
-    const Node& node = graph_.nodes[index];
-    return model_.weight_quantizer(index)->quantize(model_.march(), graph_.parameters[node.inputs[1].index].value,
-                                                    graph_.parameters[node.inputs[2].index].value,
-                                                    scales_of(model_).of(node.inputs[0]));
-  }
-
   // What the integers of the weights stand for.
   Tensor dequantized(size_t index) const {
-    const QuantizedWeights q = quantized(index);
+    const QuantizedWeights q = quantized_weights(model_, index);
     Tensor weight = q.values.to(DType::float32);
     float* w = sinter::detail::Access::write<float>(weight);
     const int64_t each = weight.elements() / weight.size(0);
@@ -258,7 +251,7 @@ class AdaRound {
       x.push_back(std::move(read[0]));
       if (read.size() > 1) skip.push_back(std::move(read[1]));
     }
-    const QuantizedWeights weights = quantized(index);
+    const QuantizedWeights weights = quantized_weights(model_, index);
     const float x_scale = scales_of(model_).of(node.inputs[0]);
     Tensor bias = Tensor::empty({static_cast<int64_t>(weights.scales.size())});
     for (size_t o = 0; o < weights.scales.size(); ++o)

@@ -96,7 +96,7 @@ class Corrector {
     const Operand from = node.inputs[0];
     const std::string source = integers_of(from);
     const float x_scale = scales_of(model_).of(from);
-    const Tensor weight = dequantized_weight(index, x_scale);
+    const Tensor weight = dequantized_weight(index);
 
     Moments quantized;
     for (const auto& batch : loader_.epoch(0))
@@ -132,10 +132,8 @@ class Corrector {
   }
 
   // What the integers of a layer's weights stand for.
-  Tensor dequantized_weight(size_t index, float x_scale) const {
-    const Node& node = graph_.nodes[index];
-    const QuantizedWeights q = model_.weight_quantizer(index)->quantize(model_.march(), parameter(node.inputs[1]),
-                                                                        parameter(node.inputs[2]), x_scale);
+  Tensor dequantized_weight(size_t index) const {
+    const QuantizedWeights q = quantized_weights(model_, index);
     Tensor weight = q.values.to(DType::float32);
     float* w = sinter::detail::Access::write<float>(weight);
     const int64_t each = weight.elements() / weight.size(0);

@@ -64,13 +64,11 @@ std::shared_ptr<const Op> with_rounded_numbers(const Node& node, const Grid& gri
 }
 
 // What the integers of a layer's weights and bias stand for.
-void quantize_weights(const PreparedModel& model, size_t index, float x_scale, PartlyQuantized::Unit& unit) {
-  const Node& node = model.graph().nodes[index];
-  const Folded folded = folded_weights(model.graph(), node);
-  const QuantizedWeights q =
-      model.weight_quantizer(index)->quantize(model.march(), folded.weight, folded.bias, x_scale);
+void quantize_weights(const PreparedModel& model, const Scales& scales, size_t index, PartlyQuantized::Unit& unit) {
+  const QuantizedWeights q = quantized_weights(model, scales, index);
+  const float x_scale = scales.of(model.graph().nodes[index].inputs[0]);
   unit.weight = q.values.to(DType::float32);
-  unit.bias = Tensor::empty(folded.bias.shape());
+  unit.bias = Tensor::empty({static_cast<int64_t>(q.scales.size())});
   float *w = sinter::detail::Access::write<float>(unit.weight), *b = sinter::detail::Access::write<float>(unit.bias);
   const auto outputs = static_cast<int64_t>(q.scales.size()), each = unit.weight.elements() / outputs;
   for (int64_t o = 0; o < outputs; ++o) {
@@ -102,7 +100,7 @@ PartlyQuantized::PartlyQuantized(const char* what, const PreparedModel& model) :
     const Operand self{Operand::Kind::node, static_cast<int>(i)};
     Unit unit{node.name, self};
     const FusedConv* conv = model.in_float(i) ? nullptr : fused_conv(node);
-    if (conv != nullptr) quantize_weights(model, i, scales.of(node.inputs[0]), unit);
+    if (conv != nullptr) quantize_weights(model, scales, i, unit);
     if (model.node_quantizer(i) != nullptr)
       unit.grid = grid(self, conv == nullptr ? Activation::none : conv->activation());
     else if (interpolates(node) && !model.in_float(i))
