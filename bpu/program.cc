@@ -113,7 +113,7 @@ void each_tensor(Instruction& step, const F& f) {
 }
 
 void write(const Instruction& step, const std::string& prefix, Archive& archive) {
-  archive.set(prefix + "opcode", static_cast<int64_t>(step.opcode));
+  archive.set(prefix + "layer", step.layer);
   archive.set(prefix + "inputs", integers(wide(step.inputs)));
   archive.set(prefix + "output", step.output);
   if (step.op != nullptr) save_op(*step.op, archive, prefix);
@@ -137,7 +137,7 @@ bool is_fused(const std::string& name, const std::vector<Field>& fields) {
 
 Instruction read_instruction(const std::string& prefix, const Archive& archive) {
   Instruction step;
-  step.opcode = static_cast<Opcode>(archive.integer(prefix + "opcode", 0, static_cast<int64_t>(Opcode::cpu)));
+  step.layer = archive.text(prefix + "layer");
   step.inputs = indices(archive, prefix + "inputs");
   step.output = small(archive, prefix + "output");
   if (archive.contains(prefix + "op")) {
@@ -216,8 +216,8 @@ Program load_program(const std::string& path) {
 int64_t parameter_bytes(const Program& program) {
   int64_t bytes = 0;
   for (const Instruction& step : program.instructions) {
-    if (step.opcode == Opcode::conv) bytes += step.weight.bytes() + step.bias.bytes();
-    if (step.opcode == Opcode::table) bytes += step.table.bytes();
+    for (const Tensor& part : {step.weight, step.bias, step.table})
+      if (part.defined()) bytes += part.bytes();
     // A multiplier of 16 bits and two shifts; a second factor has up to 46 bits.
     for (const quant::Rescaling& r : step.rescale) bytes += 4 + (r.second != 0 ? 6 : 0);
   }
@@ -232,10 +232,10 @@ std::string to_string(const Program& program) {
                 program.values[input].scale, "\n");
   for (const Instruction& step : program.instructions) {
     const Value& y = program.values[step.output];
-    out += text(y.name, " = ", to_string(step.opcode), "(");
+    out += text(y.name, " = ", step.layer, "(");
     for (size_t i = 0; i < step.inputs.size(); ++i)
       out += text(i == 0 ? "" : ", ", program.values[step.inputs[i]].name);
-    if (step.opcode == Opcode::conv) out += text("; weight ", step.weight.shape());
+    if (step.weight.defined()) out += text("; weight ", step.weight.shape());
     out += text(") -> ", y.dtype, " ", y.shape);
     if (y.is_integer()) out += text(" scale ", y.scale, " in ", y.low, "..", y.high);
     out += '\n';
@@ -244,7 +244,7 @@ std::string to_string(const Program& program) {
   for (const int output : program.outputs) out += " " + program.values[output].name;
   std::vector<std::string> in_float;
   for (const Instruction& step : program.instructions)
-    if (step.opcode == Opcode::cpu) in_float.push_back(program.values[step.output].name);
+    if (step.layer == quant::kCpu) in_float.push_back(program.values[step.output].name);
   if (!in_float.empty()) out += "\nnote: " + joined(in_float) + quant::kInFloat;
   return out + '\n';
 }

@@ -9,7 +9,6 @@ namespace sinter::bpu {
 
 using quant::check_program;
 using quant::Instruction;
-using quant::Opcode;
 using quant::Value;
 
 /// A network as integers, for one march, as it is compiled, written to files and simulated. It gives the same integers

@@ -39,9 +39,9 @@ Plain run(const Program& program, const Instruction& step, const std::vector<con
   const bool half_up = program.march.rounding == quant::Rounding::half_up;
   const Value& value = program.values[step.output];
   const Shape shape = value.shape.with(0, in[0]->shape[0]);
-  if (step.opcode == Opcode::cpu) return {shape, {}, run_float(step, in)};
-  if (step.opcode == Opcode::quantize) return quantized(in[0]->real, value, half_up);
-  if (step.opcode == Opcode::dequantize) {
+  if (step.layer == quant::kCpu) return {shape, {}, run_float(step, in)};
+  if (step.layer == quant::kQuantize) return quantized(in[0]->real, value, half_up);
+  if (step.layer == quant::kDequantize) {
     const int from = step.inputs[0];
     return {shape, {}, quant::dequantize(program, from, tensor_of(*in[0], program.values[from].dtype))};
   }

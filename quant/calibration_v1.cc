@@ -6,7 +6,7 @@
 #include "../core/warning.h"
 #include "analysis/warnings.h"
 #include "fuse.h"
-#include "layers.h"
+#include "layers/list.h"
 #include "observer_state.h"
 #include "traced_network.h"
 

@@ -3,11 +3,8 @@
 #include <algorithm>
 
 #include "../core/autograd.h"
-#include "../core/ops/view.h"
 #include "fused_conv.h"
-#include "integer/conv.h"
-#include "integer/requantize.h"
-#include "layers.h"
+#include "layers/list.h"
 
 namespace sinter::quant {
 
@@ -15,9 +12,9 @@ namespace {
 
 Shape one_image(const Shape& shape) { return shape.rank() == 0 ? Shape{1} : shape.with(0, 1); }
 
-class Lowering {
+class Lowerer {
  public:
-  explicit Lowering(const PreparedModel& model) : model_(model), graph_(model.graph()) {
+  explicit Lowerer(const PreparedModel& model) : model_(model), graph_(model.graph()) {
     program_.march = model.march();
   }
 
@@ -82,7 +79,7 @@ class Lowering {
     const Value from = program_.values[made.integers];
     made.real = add_real(from.name + ".real", from.shape);
     Instruction step;
-    step.opcode = Opcode::dequantize;
+    step.layer = kDequantize;
     step.inputs = {made.integers};
     step.output = made.real;
     append(std::move(step));
@@ -93,7 +90,7 @@ class Lowering {
   int quantized(int real, const ActivationQuantizer& quantizer) {
     const Value from = program_.values[real];
     Instruction step;
-    step.opcode = Opcode::quantize;
+    step.layer = kQuantize;
     step.inputs = {real};
     step.output = add(quantizer.name() + ".quantized", from.shape, own_grid(quantizer));
     append(step);
@@ -120,8 +117,6 @@ class Lowering {
     if (model_.in_float(index)) {
       made.real = lower_float(node);
       if (const auto* quantizer = model_.node_quantizer(index)) made.integers = quantized(made.real, *quantizer);
-    } else if (const FusedConv* conv = fused_conv(node)) {
-      made.integers = lower_conv(index, *conv);
     } else {
       made.integers = lower_layer(index);
     }
@@ -130,7 +125,7 @@ class Lowering {
 
   int lower_float(const Node& node) {
     Instruction step;
-    step.opcode = Opcode::cpu;
+    step.layer = kCpu;
     step.op = node.op;
     for (const Operand& operand : node.inputs) {
       step.constants.push_back(operand.kind == Operand::Kind::parameter
@@ -154,48 +149,16 @@ class Lowering {
         values.push_back(integers_of(operand));
         grids.push_back(program_.values[values.back()].grid());
       }
-    Grid y = quantizer == nullptr ? Grid{} : own_grid(*quantizer, values);
-    Instruction step = layer_instruction(graph_, node, grids, program_.march, y);
+    QuantizedWeights weights;
+    if (const WeightQuantizer* quantized = model_.weight_quantizer(index)) {
+      const Folded folded = folded_weights(graph_, node);
+      weights = quantized->quantize(program_.march, folded.weight, folded.bias, grids[0].scale,
+                                    grids.size() == 2 ? &grids[1] : nullptr);
+    }
+    Grid y{1, {0, 0}, DType::int32};  // of accumulators
+    if (quantizer != nullptr) y = own_grid(*quantizer, values);
+    Instruction step = layer_instruction({graph_, node, grids, program_.march, &weights}, y);
     for (int& input : step.inputs) input = values[input];
-    step.output = add(node.name, node.outputs[0].shape, y);
-    append(step);
-    return step.output;
-  }
-
-  int lower_conv(size_t index, const FusedConv& conv) {
-    const Node& node = graph_.nodes[index];
-    Instruction step;
-    step.opcode = Opcode::conv;
-    step.inputs = {integers_of(node.inputs[0])};
-    const Grid x = program_.values[step.inputs[0]].grid();
-    const Folded folded = folded_weights(graph_, node);
-    Grid skip;
-    if (const Operand* added = skip_of(node)) {
-      step.inputs.push_back(integers_of(*added));
-      skip = program_.values[step.inputs[1]].grid();
-    }
-    const Grid* adds = step.inputs.size() == 2 ? &skip : nullptr;
-    const auto weights =
-        model_.weight_quantizer(index)->quantize(program_.march, folded.weight, folded.bias, x.scale, adds);
-    const auto channels = static_cast<int64_t>(weights.scales.size());
-    for (size_t o = 0; o < weights.scales.size(); ++o)
-      check(weights.scales[o] <= kMaxScale, node.name, ": the weights of output channel ", o, " have the scale ",
-            weights.scales[o], ", expected at most 2^100; they have diverged, or need to be scaled down");
-    FusedConvAttributes attributes = conv.attributes;
-    attributes.batch_norm = false;
-    step.op = std::make_shared<FusedConv>(attributes);
-    const Tensor& w = folded.weight;
-    step.weight = w.rank() == 4 ? weights.values : ops::view(weights.values, {w.size(0), 1, 1, w.size(1)});
-    accumulator_reach(step.weight, x, node.name.c_str());
-    step.bias = Tensor::from({channels}, weights.bias);
-    step.weight_scales = Tensor::from({channels}, weights.scales);
-    const ActivationQuantizer* quantizer = model_.node_quantizer(index);
-    Grid y{1, {0, 0}, DType::int32};
-    if (quantizer != nullptr) {
-      y = own_grid(*quantizer, step.inputs);
-      step.rescale = channel_rescalings(node.name, program_.march, accumulator_units(x.scale, weights.scales), adds, y);
-      y.bounds = output_bounds(conv.activation(), y.scale, program_.march.rounding, y.bounds);
-    }
     step.output = add(node.name, node.outputs[0].shape, y);
     append(step);
     return step.output;
@@ -212,7 +175,7 @@ class Lowering {
 
 IntegerProgram lower(const PreparedModel& model) {
   const sinter::detail::OwnWrites own;
-  return Lowering(model).run();
+  return Lowerer(model).run();
 }
 
 }  // namespace sinter::quant

@@ -4,7 +4,7 @@
 #include "analysis/warnings.h"
 #include "fuse.h"
 #include "fused_conv.h"
-#include "layers.h"
+#include "layers/list.h"
 #include "listed.h"
 #include "node_config.h"
 #include "traced_network.h"
@@ -76,7 +76,7 @@ void PreparedModel::check_layers(const NodeConfigs& configs) {
       violations.add(node.name, text("gives ", node.outputs[0].dtype, "; end the network before it"));
     else if (!mixing.empty())
       violations.add(node.name, mixing);
-    else if (!in_float_[i] && layer_of(graph_, node) == Layer::unsupported)
+    else if (!in_float_[i] && layer_of(graph_, node) == nullptr)
       violations.add(node.name, unsupported_reason(graph_, node));
   }
   check(violations.empty(), "prepare_qat: these layers cannot be quantised:", violations.lines());
@@ -164,7 +164,7 @@ void PreparedModel::place_quantizers(const NodeConfigs& configs) {
                                                    : "it is no convolution or linear layer without addition and "
                                                      "activation",
                                      "; give its qconfig an activation (by_path)"));
-    const bool own = in_float_[i] ? read : has_scale(layer_of(graph_, node)) && !heads_[i];
+    const bool own = in_float_[i] ? read : has_scale(graph_, node) && !heads_[i];
     if (!own || asked) continue;
     check_type(node.name, *config.qconfig.activation);
     node_quantizers_.back() =

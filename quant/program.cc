@@ -5,12 +5,6 @@
 
 namespace sinter::quant {
 
-std::string to_string(Opcode opcode) {
-  constexpr const char* kNames[] = {"conv",  "add",   "mul",   "mean", "avg_pool", "max_pool", "resize",     "concat",
-                                    "table", "prelu", "clamp", "move", "reshape",  "quantize", "dequantize", "cpu"};
-  return kNames[static_cast<size_t>(opcode)];
-}
-
 const Instruction* IntegerProgram::producer(int value) const {
   for (const Instruction& step : instructions)
     if (step.output == value) return &step;

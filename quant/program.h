@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "../core/op.h"
@@ -24,42 +25,25 @@ struct Value {
   Grid grid() const { return {scale, {low, high}, dtype, bits}; }
 };
 
-enum class Opcode : uint8_t {
-  conv,  ///< x [, skip]: (transposed) convolution, bias, residual, rescaled by channel; a linear layer is one of 1x1
-         ///< images
-  add,   ///< a, b, broadcast to one shape: their sum, or difference, rescaled
-  mul,   ///< a, b, broadcast to one shape: a * b, rescaled
-  mean,  ///< x [1,H,W,C]: the sum over the image, rescaled
-  avg_pool,    ///< x [1,H,W,C]: the sum of each window, rescaled by the count of values that its mean divides by
-  max_pool,    ///< x [1,H,W,C]: the largest of each window, padding never wins
-  resize,      ///< x [1,H,W,C]: nearest values, or bilinear ones by weights of the march's `resize_bits`
-  concat,      ///< any number: each rescaled, one behind the other
-  table,       ///< x: the table's entry for each value
-  prelu,       ///< x [1,...,C]: max(x, 0) and min(x, 0), times the slope, as the two terms of a rescaling, by channel
-  clamp,       ///< x limited to the output's low..high
-  move,        ///< x, a part of it, or with a border around it, or its channels as pixels: slice, pad, pixel_shuffle
-  reshape,     ///< x under another shape
-  quantize,    ///< float32 to integers
-  dequantize,  ///< integers, or accumulators, to float32
-  cpu,         ///< a float32 operation
-};
-std::string to_string(Opcode opcode);
+/// Steps that are no layers of a BPU: float32 to integers, integers or accumulators to float32, a float32 operation.
+inline constexpr std::string_view kQuantize = "quantize", kDequantize = "dequantize", kCpu = "cpu";
 
 /// One step of a program. Everything in a step of the BPU is an integer, but for the scales, which say what the
 /// integers mean: they are not computed with.
 struct Instruction {
-  Opcode opcode = Opcode::conv;
+  std::string layer;        ///< its name (quant/layers/layer.h), or one of the three above
   std::vector<int> inputs;  ///< indices of values
   int output = 0;
-  std::shared_ptr<const Op> op;  ///< whose attributes the step has: windows, axes, ...; a FusedConv for conv
-  Tensor weight;                 ///< conv: int8 [O,KH,KW,I/groups]
-  Tensor bias;                   ///< conv: int32 [O]
-  Tensor weight_scales;          ///< conv: float32 [O]
-  /// conv: by output channel, none for accumulators; prelu: by channel, or one; concat: by input; avg_pool: for each
-  /// count of values that there is, ascending; add, mul, mean: one.
-  std::vector<Rescaling> rescale;
-  Tensor table;                   ///< table: of the output's type, for all integers of the input's: [256] or [65536]
-  std::vector<Tensor> constants;  ///< cpu, prelu: the operands that are no values, undefined where one is a value
+  std::shared_ptr<const Op> op;    ///< whose attributes the step has: windows, axes, ...; a FusedConv for conv
+  Tensor weight;                   ///< conv: int8 [O,KH,KW,I/groups]
+  Tensor bias;                     ///< conv: int32 [O]
+  Tensor weight_scales;            ///< conv: float32 [O]
+  std::vector<Rescaling> rescale;  ///< as the layer says: one, by channel, by input, ...
+  Tensor table;                    ///< table: of the output's type, for all integers of the input's: [256] or [65536]
+  std::vector<Tensor> constants;   ///< cpu, prelu: the operands that are no values, undefined where one is a value
+
+  /// Whether it is a layer of the BPU.
+  bool on_bpu() const { return layer != kQuantize && layer != kDequantize && layer != kCpu; }
 };
 
 /// A network as integers, for one march: instructions in the order in which they run. Images are quantised on the way

@@ -4,8 +4,7 @@
 
 #include "../core/op_work.h"
 #include "../core/ops/batch_norm.h"
-#include "integer/layers.h"
-#include "layers.h"
+#include "layers/list.h"
 #include "ops/conv.h"
 #include "ops/input.h"
 #include "ops/layer.h"
@@ -152,7 +151,7 @@ class Qat {
     if (quantizer == nullptr) {
       PassingLayer op;
       op.op = node.op;
-      op.step = layer_instruction(graph_, node, grids, model_.march(), op.y);
+      op.step = layer_instruction({graph_, node, grids, model_.march()}, op.y);
       op.x = std::move(grids);
       op.march = &model_.march();
       to.grid = op.y;
@@ -167,10 +166,10 @@ class Qat {
     how.input_scale = input_scale(node);
     how.exact = [&](float scale) {
       Grid y{scale, quantizer->bounds(), quantizer->dtype(), quantizer->config().bits};
-      const Instruction step = layer_instruction(graph_, node, grids, model_.march(), y);
+      const Instruction step = layer_instruction({graph_, node, grids, model_.march()}, y);
       std::vector<Tensor> x;
       for (const int place : step.inputs) x.push_back(integers[place]);
-      return run_layer(step, x, to.real.shape(), y, model_.march());
+      return run_layer({step, x, to.real.shape(), y, model_.march()});
     };
     quantize(to, *quantizer, std::move(how));
     to.real = {};  // what others read are the integers

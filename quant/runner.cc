@@ -1,45 +1,17 @@
 #include "runner.h"
 
-#include <optional>
-
 #include "../core/autograd.h"
 #include "../core/op_work.h"
-#include "../core/parallel.h"
-#include "../core/repeated.h"
-#include "fused_conv.h"
-#include "integer/conv.h"
-#include "integer/layers.h"
 #include "integer/values.h"
+#include "layers/layer.h"
 
 namespace sinter::quant {
 
-namespace {
-
-const FusedConvAttributes& conv_of(const Instruction& instruction) {
-  return static_cast<const FusedConv&>(*instruction.op).attributes;
-}
-
-// What a convolution needs besides its inputs, made once.
-struct Step {
-  IntegerWeights weights;
-  std::optional<Requantizer> requantizer;
-  std::optional<Dequantizer> dequantizer;  // instead, of a high-precision output
-};
-
-void add_bias(const Instruction& step, Tensor& acc) {
-  const auto bias = step.bias.values<int32_t>();
-  const Repeated<int32_t> repeated(bias.data(), static_cast<int64_t>(bias.size()));
-  auto* out = acc.mutable_data<int32_t>();
-  parallel_for(acc.elements(), 1 << 14, [&](int64_t begin, int64_t end) {
-    repeated.each(begin, end, [&](int64_t at, int64_t count, const int32_t* beside) {
-      for (int64_t i = 0; i < count; ++i) out[at + i] += beside[i];
-    });
-  });
-}
-
-}  // namespace
-
 struct Runner::Prepared {
+  struct Step {
+    const Layer* layer = nullptr;  // none: on the CPU
+    std::unique_ptr<const PreparedLayer> prepared;
+  };
   IntegerProgram program;
   std::vector<Step> steps;
   std::vector<int> readers;  // of every value, the results included
@@ -47,19 +19,11 @@ struct Runner::Prepared {
   explicit Prepared(IntegerProgram p) : program(std::move(p)), readers(program.values.size(), 0) {
     const sinter::detail::OwnWrites own;
     for (const Instruction& instruction : program.instructions) {
-      Step& step = steps.emplace_back();
-      const Value& y = program.values[instruction.output];
       for (const int input : instruction.inputs) ++readers[input];
-      if (instruction.opcode != Opcode::conv) continue;
-      const Grid x = program.values[instruction.inputs[0]].grid();
-      step.weights = integer_weights(instruction.weight, x, true, y.name.c_str(), as_columns(conv_of(instruction)));
-      const auto bias = instruction.bias.values<int32_t>();
-      if (y.dtype == DType::int32)
-        step.dequantizer.emplace(std::vector<int32_t>(bias.begin(), bias.end()),
-                                 accumulator_units(x.scale, instruction.weight_scales.values<float>()));
-      else
-        step.requantizer.emplace(*program.march.datapath,
-                                 Rescalings{{bias.begin(), bias.end()}, instruction.rescale, y.grid().bounds});
+      Step& step = steps.emplace_back();
+      if (!instruction.on_bpu()) continue;
+      step.layer = &layer_named(instruction.layer);
+      step.prepared = step.layer->prepare(program, instruction);
     }
     for (const int output : program.outputs) ++readers[output];
   }
@@ -69,38 +33,16 @@ struct Runner::Prepared {
     const Value& y = program.values[instruction.output];
     Specs inputs;
     for (const Tensor& operand : x) inputs.push_back(operand.spec());
-    const Specs output{{y.dtype, y.shape.with(0, inputs[0].shape[0])}};
-    if (instruction.opcode == Opcode::conv) inputs.push_back(instruction.weight.spec());
+    const Shape shape = y.shape.with(0, inputs[0].shape[0]);
+    const Specs output{{y.dtype, shape}};
+    if (instruction.weight.defined()) inputs.push_back(instruction.weight.spec());
     Profiler::Work work{.name = y.name,
                         .kind = Profiler::Kind::forward,
-                        .call = sinter::detail::describe_call(to_string(instruction.opcode), inputs, output)};
-    if (instruction.opcode == Opcode::reshape) return work;
+                        .call = sinter::detail::describe_call(instruction.layer, inputs, output)};
+    if (steps[i].layer != nullptr && instruction.op->aliasing() == Aliasing::view) return work;
     work.bytes = sinter::detail::bytes_of(inputs) + sinter::detail::bytes_of(output);
-    if (instruction.opcode == Opcode::conv)
-      work.flops =
-          2 * convolution_macs(conv_of(instruction), x[0].shape(), instruction.weight.shape(), output[0].shape);
+    if (steps[i].layer != nullptr) work.flops = 2 * steps[i].layer->macs(instruction, inputs[0].shape, shape);
     return work;
-  }
-
-  // With `real`, accumulators become real numbers while they are in cache.
-  Tensor convolve(size_t i, const std::vector<Tensor>& x, const Shape& shape, bool real) const {
-    const Instruction& instruction = program.instructions[i];
-    const Value& y = program.values[instruction.output];
-    const Grid grid = program.values[instruction.inputs[0]].grid();
-    const auto& attributes = conv_of(instruction);
-    const auto c = geometry(attributes, x[0].shape(), instruction.weight.shape(), shape);
-    const Tensor source = spread(attributes, x[0]);
-    const bool head = y.dtype == DType::int32;
-    Tensor result = Tensor::empty(shape, head && real ? DType::float32 : y.dtype);
-    if (head && real) {
-      integer_head(c, source, grid, steps[i].weights, *steps[i].dequantizer, result);
-    } else if (head) {
-      integer_convolution(c, source, grid, steps[i].weights, result);
-      add_bias(instruction, result);
-    } else {
-      integer_layer(c, source, grid, steps[i].weights, x.size() == 2 ? x[1] : Tensor(), *steps[i].requantizer, result);
-    }
-    return result;
   }
 
   // A float32 operation, of whose operands some are constants.
@@ -119,18 +61,11 @@ struct Runner::Prepared {
     const Instruction& instruction = program.instructions[i];
     const Value& value = program.values[instruction.output];
     const Shape shape = value.shape.with(0, x[0].size(0));
-    switch (instruction.opcode) {
-      case Opcode::conv:
-        return convolve(i, x, shape, real);
-      case Opcode::cpu:
-        return run_float(instruction, x);
-      case Opcode::quantize:
-        return quantized(value, x[0]);
-      case Opcode::dequantize:
-        return dequantize(program, instruction.inputs[0], x[0]);
-      default:
-        return run_layer(instruction, x, shape, value.grid(), program.march);
-    }
+    if (const Layer* layer = steps[i].layer)
+      return steps[i].prepared != nullptr ? steps[i].prepared->run(x, shape, real)
+                                          : layer->output({instruction, x, shape, value.grid(), program.march});
+    if (instruction.layer == kCpu) return run_float(instruction, x);
+    return instruction.layer == kQuantize ? quantized(value, x[0]) : dequantize(program, instruction.inputs[0], x[0]);
   }
 
   Tensor quantized(const Value& value, const Tensor& x) const {

@@ -14,8 +14,8 @@ bool half_up(const Program& program) { return program.march.rounding == quant::R
 
 // What limits an instruction's output besides its type: a ReLU or ReLU6 of its own.
 std::string activation_of(const Instruction& step) {
-  if (step.opcode == Opcode::clamp) return std::string(step.op->name());
-  return step.opcode == Opcode::conv ? Attributes(step).get<std::string>("activation", "none") : "none";
+  if (opcode_of(step) == Opcode::clamp) return std::string(step.op->name());
+  return opcode_of(step) == Opcode::conv ? Attributes(step).get<std::string>("activation", "none") : "none";
 }
 
 // Whether the output is on the input's scale.
@@ -32,7 +32,7 @@ std::string wrong_bounds(const Program& program, const Instruction& step) {
   const bool from_zero = y.bits < 8 && y.low == 0;
   int64_t low = from_zero ? 0 : -half, high = from_zero ? 2 * half - 1 : half - 1;
   if (y.low == 1 - half) low = 1 - half;
-  if (passes(step.opcode)) {
+  if (passes(opcode_of(step))) {
     const Value& x = program.values[step.inputs[0]];
     low = x.low;
     high = x.high;
@@ -64,7 +64,7 @@ std::vector<quant::Rescaling> rescalings_asked_for(const Program& program, const
   const Datapath datapath(program.march);
   const auto input = [&](size_t i) -> const Value& { return program.values[step.inputs[i]]; };
   const auto scale = [&](size_t i) { return exact(input(i).scale); };
-  switch (step.opcode) {
+  switch (opcode_of(step)) {
     case Opcode::conv: {
       std::vector<quant::Rescaling> all;
       for (const float w : step.weight_scales.values<float>()) {
@@ -109,19 +109,19 @@ std::string wrong_rescalings(const Program& program, const Instruction& step) {
   std::string wrong;
   for (size_t c = 0; c < expected.size(); ++c)
     if (!(step.rescale[c] == expected[c]))
-      wrong += text("\n  ", name, step.opcode == Opcode::conv ? ", channel " : ", rescaling ", c, ": ",
+      wrong += text("\n  ", name, opcode_of(step) == Opcode::conv ? ", channel " : ", rescaling ", c, ": ",
                     to_string(step.rescale[c]), ", expected ", to_string(expected[c]));
   return wrong;
 }
 
 std::string wrong_scale(const Program& program, const Instruction& step) {
   const Value &x = program.values[step.inputs[0]], &y = program.values[step.output];
-  if (!passes(step.opcode) || x.scale == y.scale) return {};
+  if (!passes(opcode_of(step)) || x.scale == y.scale) return {};
   return text("\n  ", y.name, ": its scale is ", y.scale, ", expected that of ", x.name, ", ", x.scale);
 }
 
 std::string wrong_table(const Program& program, const Instruction& step) {
-  if (step.opcode != Opcode::table) return {};
+  if (opcode_of(step) != Opcode::table) return {};
   const Value &x = program.values[step.inputs[0]], &y = program.values[step.output];
   const std::vector<int64_t> expected = table_of(step, x, y, half_up(program));
   const auto first = static_cast<int64_t>(expected.size() / 2);

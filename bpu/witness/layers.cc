@@ -44,7 +44,7 @@ struct Windows {
 
   explicit Windows(const Instruction& step) {
     const Attributes a(step);
-    kernel = step.opcode == Opcode::conv ? std::array{step.weight.size(1), step.weight.size(2)} : a.pair("kernel");
+    kernel = opcode_of(step) == Opcode::conv ? std::array{step.weight.size(1), step.weight.size(2)} : a.pair("kernel");
     stride = a.pair("stride");
     padding = a.pair("padding");
     if (a.find("dilation") != nullptr) dilation = a.pair("dilation");
@@ -269,7 +269,7 @@ std::vector<Term> terms_of(const Instruction& step, const std::vector<const Plai
     for (size_t i = 0; i < terms.size(); ++i) terms[i].by = i % step.rescale.size();
     return terms;
   };
-  switch (step.opcode) {
+  switch (opcode_of(step)) {
     case Opcode::conv: {
       const bool transposed = Attributes(step).get("transposed", false);
       return by_channel(one_by_one(transposed ? scattered(step, *in[0], shape) : convolved(step, *in[0], shape),
@@ -303,7 +303,7 @@ std::vector<Term> terms_of(const Instruction& step, const std::vector<const Plai
       return by_channel(std::move(terms));
     }
     default:
-      fail("reference: ", to_string(step.opcode), " is not rescaled");
+      fail("reference: ", step.layer, " is not rescaled");
   }
 }
 
@@ -388,7 +388,7 @@ Plain run_layer(const Program& program, const Instruction& step, const std::vect
   const Value& value = program.values[step.output];
   const Shape shape = value.shape.with(0, in[0]->shape[0]);
   Plain y;
-  switch (step.opcode) {
+  switch (opcode_of(step)) {
     case Opcode::max_pool:
       y = largest(step, *in[0], shape);
       break;

@@ -6,6 +6,14 @@
 
 namespace sinter::bpu::witness {
 
+Opcode opcode_of(const Instruction& step) {
+  constexpr std::string_view kNames[] = {"conv",   "add",   "mul",   "mean",  "avg_pool", "max_pool", "resize",
+                                         "concat", "table", "prelu", "clamp", "move",     "reshape"};
+  for (size_t i = 0; i < std::size(kNames); ++i)
+    if (step.layer == kNames[i]) return static_cast<Opcode>(i);
+  return Opcode::move;
+}
+
 namespace {
 
 __extension__ using Wide = __int128;

@@ -10,6 +10,9 @@
 
 namespace sinter::bpu::witness {
 
+enum class Opcode { conv, add, mul, mean, avg_pool, max_pool, resize, concat, table, prelu, clamp, move, reshape };
+Opcode opcode_of(const Instruction& step);
+
 /// p / q * 2^exponent, exactly; p and q at least 0 and below 2^62: products and quotients of a few scales and counts.
 struct Rational {
   int64_t p = 0, q = 1;

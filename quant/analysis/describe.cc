@@ -5,7 +5,7 @@
 #include "../../core/format.h"
 #include "../../core/table.h"
 #include "../fused_conv.h"
-#include "../layers.h"
+#include "../layers/list.h"
 #include "../scale_source.h"
 #include "warnings.h"
 
@@ -109,11 +109,14 @@ class Description {
       row.bounds = before.bounds;
       const ActivationQuantizer& source = *scale_source(model_, from);
       row.source = "scale of " + source.name();
-      if (row.scale_min > 0)
-        row.bounds = passed_bounds(node, {row.scale_min, before.bounds, source.dtype(), source.config().bits},
-                                   model_.march().rounding);
-      else if (layer_of(graph_, node) == Layer::clamp)
+      const std::vector<Grid> grids{{row.scale_min, before.bounds, source.dtype(), source.config().bits}};
+      Grid y;
+      if (row.scale_min > 0) {
+        layer_instruction({graph_, node, grids, model_.march()}, y);
+        row.bounds = y.bounds;
+      } else if (!layer_of(graph_, node)->may_be_negative(graph_, node, true)) {
         row.bounds.low = std::max(row.bounds.low, 0);
+      }
     }
     return row;
   }

@@ -3,31 +3,16 @@
 #include <algorithm>
 
 #include "../../core/autograd.h"
-#include "../../core/ops/pad.h"
 #include "../fused_conv.h"
 #include "../integer/values.h"
+#include "../layers/layer.h"
 
 namespace sinter::quant {
 
 namespace {
 
 float ceiling_of(const Instruction& step, float before) {
-  switch (step.opcode) {
-    case Opcode::conv:
-      return ceiling(static_cast<const FusedConv&>(*step.op).activation());
-    case Opcode::clamp:
-      return step.op->name() == "relu6" ? ceiling(Activation::relu6) : before;
-    case Opcode::max_pool:
-    case Opcode::resize:
-    case Opcode::reshape:
-      return before;
-    case Opcode::move: {
-      const auto* pad = dynamic_cast<const ops::Pad*>(step.op.get());
-      return pad == nullptr ? before : std::max(before, static_cast<float>(pad->attributes.value));
-    }
-    default:
-      return ceiling(Activation::none);
-  }
+  return step.on_bpu() ? layer_named(step.layer).ceiling(step, before) : ceiling(Activation::none);
 }
 
 class ProgramStage final : public Stage {
@@ -82,7 +67,7 @@ class ProgramStage final : public Stage {
 
   void weights(const std::function<void(const StageWeight&)>& show) const override {
     for (const Instruction& step : program_.instructions) {
-      if (step.opcode != Opcode::conv) continue;
+      if (!step.weight.defined()) continue;
       const auto integers = step.weight.values<int8_t>();
       const auto scales = step.weight_scales.values<float>();
       const auto bias = step.bias.values<int32_t>();
@@ -108,14 +93,14 @@ class ProgramStage final : public Stage {
 
   void add(const Instruction& step) {
     Form& value = values_[step.output];
-    if (step.opcode == Opcode::quantize || step.opcode == Opcode::dequantize) {
+    if (step.layer == kQuantize || step.layer == kDequantize) {
       value.node = values_[step.inputs[0]].node;
       value.shown = {.node = "",
                      .inputs = values_[value.node].shown.inputs,
                      .scale = value.shown.scale,
                      .bounds = value.shown.bounds,
                      .input = values_[value.node].shown.input};
-      if (step.opcode == Opcode::quantize) values_[value.node].integers = step.output;
+      if (step.layer == kQuantize) values_[value.node].integers = step.output;
       return;
     }
     for (const int input : step.inputs) value.shown.inputs.push_back(program_.values[values_[input].node].name);
@@ -144,10 +129,10 @@ class ProgramStage final : public Stage {
   std::map<std::string, Tensor> all_of(const std::map<std::string, Tensor>& given) const {
     std::map<std::string, Tensor> all = given;
     for (const Instruction& step : program_.instructions) {
-      if (step.opcode != Opcode::quantize && step.opcode != Opcode::dequantize) continue;
+      if (step.layer != kQuantize && step.layer != kDequantize) continue;
       const auto real = all.find(program_.values[step.inputs[0]].name);
       if (real == all.end()) continue;
-      const bool round = step.opcode == Opcode::dequantize && program_.values[step.inputs[0]].is_integer();
+      const bool round = step.layer == kDequantize && program_.values[step.inputs[0]].is_integer();
       all[program_.values[step.output].name] = round ? rounded(step.inputs[0], real->second) : real->second;
     }
     return all;

@@ -1,6 +1,5 @@
 #include "layer.h"
 
-#include "../integer/layers.h"
 #include "../integer/values.h"
 
 namespace sinter::quant {
@@ -40,12 +39,11 @@ Specs PassingLayer::infer(std::span<const Spec> inputs) const {
 
 void PassingLayer::forward(Inputs inputs, Outputs y_out, Context& context) const {
   if (op->aliasing() == Aliasing::view) return op->forward(inputs, y_out, context);
-  const bool keeps = step.opcode == Opcode::max_pool || step.opcode == Opcode::clamp;
-  if (context.recording() && keeps) {  // by running the operation
+  if (context.recording() && layer_named(step.layer).remembers()) {
     Tensor v = Tensor::empty(y_out[0].shape());
     op->forward(real_inputs(inputs, x), {&v, 1}, context);
   }
-  y_out[0].copy_from(run_layer(step, inputs, y_out[0].shape(), y, *march));
+  y_out[0].copy_from(run_layer({step, inputs, y_out[0].shape(), y, *march}));
 }
 
 void PassingLayer::backward(const Context& context, Outputs dy, Gradients& dx) const { op->backward(context, dy, dx); }

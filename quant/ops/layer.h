@@ -2,7 +2,7 @@
 // Private: layers that are no convolutions, in QAT: forward is the integer program's own, backward the float
 // operation's.
 
-#include "../layers.h"
+#include "../layers/list.h"
 #include "output.h"
 
 namespace sinter::quant {

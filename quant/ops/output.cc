@@ -4,7 +4,7 @@
 #include "../../core/kernel/requantize.h"
 #include "../../core/parallel.h"
 #include "../integer/values.h"
-#include "../layers.h"
+#include "../layers/conv.h"
 
 namespace sinter::quant {
 

@@ -238,7 +238,7 @@ class AdaRound {
     until.canonicalize();
     IntegerProgram program = lower(model_);
     const auto step = std::find_if(program.instructions.begin(), program.instructions.end(), [&](const Instruction& s) {
-      return s.opcode == Opcode::conv && program.values[s.output].name == node.name;
+      return s.weight.defined() && program.values[s.output].name == node.name;
     });
     program.outputs = step->inputs;
     program.instructions.erase(step, program.instructions.end());

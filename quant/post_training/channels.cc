@@ -3,8 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "../fused_conv.h"
-#include "../layers.h"
+#include "../layers/list.h"
 
 namespace sinter::quant {
 
@@ -13,47 +12,21 @@ Channels::Channels(const Graph& graph) {
     inputs_.push_back(open(spec));
     pin(inputs_.back(), "an input of the network");
   }
-  for (const Node& node : graph.nodes) nodes_.push_back(outputs(graph, node));
+  for (const Node& node : graph.nodes) {
+    const Layer* layer = layer_of(graph, node);
+    nodes_.push_back(layer == nullptr ? pinned_at(node) : layer->channels(*this, graph, node));
+  }
   for (const Operand& output : graph.outputs)
     if (output.is_activation()) pin(output, "an output of the network");
 }
 
-std::vector<Channels::Ids> Channels::outputs(const Graph& graph, const Node& node) {
-  switch (layer_of(graph, node)) {
-    case Layer::conv: {
-      Ids y = open(node.outputs[0]);
-      if (const Operand* skip = skip_of(node)) tie(y, ids(*skip));
-      if (fused_conv(node)->activation() == Activation::relu6) pin(y, "the ReLU6 of " + node.name);
-      for (const auto& [parameter, what] : {std::pair(node.inputs[1], "weights"), std::pair(node.inputs[2], "biases")})
-        if (const Node* other = other_reader(graph, node, parameter)) {
-          const std::string reason = text("the ", what, " of ", node.name, " are those of ", other->name, ", too");
-          pin(y, reason);
-          pin(node.inputs[0], reason);
-        }
-      return {y};
-    }
-    case Layer::add: {
-      const Ids &a = ids(node.inputs[0]), &b = ids(node.inputs[1]);
-      tie(a, b);
-      return {a.size() < b.size() ? b : a};
-    }
-    case Layer::clamp:
-      if (node.op->name() == "relu6") pin(node.inputs[0], "the ReLU6 " + node.name);
-      return {ids(node.inputs[0])};
-    case Layer::mean:
-    case Layer::avg_pool:
-      return {ids(node.inputs[0])};
-    case Layer::moves:
-      return {regroup(ids(node.inputs[0]), node.outputs[0])};
-    default: {
-      const std::string reason = text(node.name, ": ", node.op->name(), " is not known to scale with its input");
-      for (const Operand& operand : node.inputs)
-        if (operand.is_activation()) pin(operand, reason);
-      std::vector<Ids> all;
-      for (const Spec& spec : node.outputs) pin(all.emplace_back(open(spec)), reason);
-      return all;
-    }
-  }
+std::vector<Channels::Ids> Channels::pinned_at(const Node& node) {
+  const std::string reason = text(node.name, ": ", node.op->name(), " is not known to scale with its input");
+  for (const Operand& operand : node.inputs)
+    if (operand.is_activation()) pin(operand, reason);
+  std::vector<Ids> all;
+  for (const Spec& spec : node.outputs) pin(all.emplace_back(open(spec)), reason);
+  return all;
 }
 
 const Channels::Ids& Channels::ids(const Operand& activation) const {
@@ -89,7 +62,6 @@ void Channels::tie(size_t a, size_t b) {
   if (pinned_[first].empty()) pinned_[first] = pinned_[other];
 }
 
-// Of equally many channels, or one that is broadcast to all.
 void Channels::tie(const Ids& a, const Ids& b) {
   for (size_t i = 0; i < std::max(a.size(), b.size()); ++i) tie(a[i % a.size()], b[i % b.size()]);
 }
@@ -101,7 +73,7 @@ void Channels::pin(const Ids& ids, const std::string& reason) {
 
 void Channels::pin(const Operand& activation, const std::string& reason) { pin(ids(activation), reason); }
 
-// The same row-major values with another last axis: two channels meet where they are equal modulo the common divisor.
+// Two channels meet where they are equal modulo the common divisor.
 Channels::Ids Channels::regroup(const Ids& from, const Spec& to) {
   const auto count = static_cast<size_t>(to.shape[to.shape.rank() - 1]), common = std::gcd(from.size(), count);
   for (size_t i = common; i < from.size(); ++i) tie(from[i], from[i % common]);

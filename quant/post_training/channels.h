@@ -26,16 +26,22 @@ class Channels {
   const std::string& pinned(size_t channel_class) const { return pinned_[channel_class]; }
   void pin(const Operand& activation, const std::string& reason);
 
- private:
+  // For layers, which say what becomes of them.
   using Ids = std::vector<size_t>;
   const Ids& ids(const Operand& activation) const;
+  /// Classes of their own.
   Ids open(const Spec& spec);
-  size_t root(size_t id) const;
-  void tie(size_t a, size_t b);
+  /// Of equally many channels, or one that is broadcast to all.
   void tie(const Ids& a, const Ids& b);
   void pin(const Ids& ids, const std::string& reason);
+  /// The same row-major values with another last axis.
   Ids regroup(const Ids& from, const Spec& to);
-  std::vector<Ids> outputs(const Graph& graph, const Node& node);
+  /// The outputs of a node that does not scale with what it reads.
+  std::vector<Ids> pinned_at(const Node& node);
+
+ private:
+  size_t root(size_t id) const;
+  void tie(size_t a, size_t b);
 
   std::vector<size_t> parents_;      // a forest; roots are classes
   std::vector<std::string> pinned_;  // of roots

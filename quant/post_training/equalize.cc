@@ -7,7 +7,6 @@
 #include "../../core/format.h"
 #include "../../core/table.h"
 #include "../fused_conv.h"
-#include "../layers.h"
 #include "channels.h"
 
 namespace sinter::quant {
@@ -67,7 +66,7 @@ class Equalizer {
   Equalizer(const Graph& graph, const Channels& channels)
       : channels_(channels), divisors_(channels.bound(), 1.0), makers_(channels.bound()), readers_(channels.bound()) {
     for (size_t i = 0; i < graph.nodes.size(); ++i)
-      if (layer_of(graph, graph.nodes[i]) == Layer::conv) layers_.push_back(pairs_of(graph, channels, i));
+      if (fused_conv(graph.nodes[i]) != nullptr) layers_.push_back(pairs_of(graph, channels, i));
     for (const Pairs& p : layers_) {
       for (size_t o = 0; o < p.made.size(); ++o) makers_[p.made[o]].push_back({&p, o});
       for (size_t i = 0; i < p.read.size(); ++i) readers_[p.read[i]].push_back({&p, i});
@@ -196,10 +195,9 @@ void pin_limited(const PreparedModel& model, Channels& channels) {
   }
 }
 
-bool has_relu6(const Graph& graph, const Node& node) {
-  const Layer layer = layer_of(graph, node);
-  if (layer == Layer::conv) return static_cast<const FusedConv&>(*node.op).activation() == Activation::relu6;
-  return layer == Layer::clamp && node.op->name() == "relu6";
+bool has_relu6(const Node& node) {
+  if (const FusedConv* conv = fused_conv(node)) return conv->activation() == Activation::relu6;
+  return node.op->name() == "relu6";
 }
 
 }  // namespace
@@ -235,7 +233,7 @@ EqualizeReport equalize(PreparedModel& model, const EqualizeOptions& options) {
   const Graph& graph = model.graph();
   check_finite(graph);
   for (size_t i = 0; options.replace_relu6 && i < graph.nodes.size(); ++i)
-    if (has_relu6(graph, graph.nodes[i])) {
+    if (has_relu6(graph.nodes[i])) {
       model.replace_relu6(i);
       report.replaced_relu6.push_back(graph.nodes[i].name);
     }

@@ -3,8 +3,8 @@
 
 #include <string_view>
 
-#include "../core/op.h"
-#include "contract.h"
+#include "../../core/op.h"
+#include "../contract.h"
 
 namespace sinter::quant {
 

@@ -1,5 +1,3 @@
-#include "resize.h"
-
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -7,9 +5,11 @@
 #include <vector>
 
 #include "../../core/kernel/integers.h"
+#include "../../core/ops/resize.h"
 #include "../../core/ops/resize_taps.h"
-#include "../../core/parallel.h"
 #include "../contract_inline.h"
+#include "checks.h"
+#include "rescale.h"
 
 namespace sinter::quant {
 
@@ -97,16 +97,36 @@ void bilinear(const ops::ResizePlan& plan, const Tensor& x, const March& march, 
   });
 }
 
-template <class T>
-void resize(const ResizeAttributes& a, const Tensor& x, const March& march, Tensor& y) {
-  const ops::ResizePlan plan(a, x.shape(), y.shape());
-  a.mode == "bilinear" ? bilinear<T>(plan, x, march, y) : nearest<T>(plan, x, y);
-}
+/// Nearest values as they are, or bilinear ones: with the fraction f of ops::Resize along an axis and
+/// w = round_half_even(f 2^bits), bits the march's `resize_bits`, the four values around an output have the weights
+/// (2^bits - w) and w of their row times those of their column; their sum is exact, below 2^47, and rounded once, as
+/// the datapath rounds shifts.
+class Resize final : public Layer {
+ public:
+  std::string_view name() const override { return "resize"; }
+
+  Answer takes(const Graph&, const Node& node) const override {
+    return node.op->name() == "resize" ? yes() : not_mine();
+  }
+
+  bool passes() const override { return true; }
+
+  void run(const Running& r, Tensor& y) const override {
+    const auto& a = attributes_of<ops::Resize>(r.step);
+    const ops::ResizePlan plan(a, r.x[0].shape(), r.shape);
+    with_integers(r.x[0], [&]<class T>(const T*) {
+      a.mode == "bilinear" ? bilinear<T>(plan, r.x[0], r.march, y) : nearest<T>(plan, r.x[0], y);
+    });
+  }
+
+  void check(const IntegerProgram&, const Instruction& step) const override { expect_operation(step, 1, {"resize"}); }
+};
 
 }  // namespace
 
-void integer_resize(const ResizeAttributes& a, const Tensor& x, const March& march, Tensor& y) {
-  x.dtype() == DType::int16 ? resize<int16_t>(a, x, march, y) : resize<int8_t>(a, x, march, y);
+const Layer& resize_layer() {
+  static const Resize layer;
+  return layer;
 }
 
 }  // namespace sinter::quant

@@ -1,0 +1,56 @@
+#pragma once
+// Private: sums that are made a piece at a time, and rescaled while they are in cache.
+
+#include <algorithm>
+
+#include "../../core/parallel.h"
+#include "../../core/repeated.h"
+#include "../integer/values.h"
+#include "layer.h"
+
+namespace sinter::quant {
+
+/// Values that a thread takes at least.
+constexpr int64_t kGrain = 1 << 14;
+
+/// Calls f with the elements of a tensor of int8 or int16.
+template <class F>
+void with_integers(const Tensor& x, const F& f) {
+  x.dtype() == DType::int16 ? f(x.data<int16_t>()) : f(x.data<int8_t>());
+}
+
+/// y, by channel where there are as many rescalings as channels, else by one for all, of sums that
+/// fill(begin, count, sums) writes and of `skip` (or none).
+template <class Fill>
+void rescale(const Running& r, const std::vector<Rescaling>& by, const Tensor& skip, Tensor& y, const Fill& fill) {
+  const Repeated<Rescaling> row(by.data(), static_cast<int64_t>(by.size()));
+  const auto rescaler =
+      r.march.datapath->rescaler({std::vector<int32_t>(static_cast<size_t>(row.size()), 0),
+                                  std::vector<Rescaling>(row.data(), row.data() + row.size()), r.y.bounds});
+  const IntegersAt<const void> added = integers_at(skip);
+  const IntegersAt<void> out = integers_at(y);
+  const int64_t elements = y.elements(), each = row.size();
+  parallel_for((elements + each - 1) / each, std::max<int64_t>(1, kGrain / each), [&](int64_t begin, int64_t end) {
+    std::vector<int32_t> sums(static_cast<size_t>(each));
+    for (int64_t at = begin * each; at < std::min(end * each, elements); at += each) {
+      const int64_t count = std::min(each, elements - at);
+      fill(at, count, sums.data());
+      rescaler->run({.count = 1,
+                     .length = count,
+                     .acc = sums.data(),
+                     .b = added.at(at),
+                     .b_type = added.type,
+                     .y = out.at(at),
+                     .y_type = out.type});
+    }
+  });
+}
+
+/// y of x alone.
+inline void rescale(const Running& r, const std::vector<Rescaling>& by, const Tensor& x, Tensor& y) {
+  with_integers(x, [&](const auto* in) {
+    rescale(r, by, Tensor(), y, [in](int64_t at, int64_t count, int32_t* sums) { std::copy_n(in + at, count, sums); });
+  });
+}
+
+}  // namespace sinter::quant
