@@ -7,6 +7,7 @@
 #include "../fuse.h"
 #include "../fused_conv.h"
 #include "../listed.h"
+#include "../lower.h"
 #include "../program.h"
 #include "../scale_source.h"
 
@@ -108,13 +109,42 @@ void channels_of_weights(const PreparedModel& model, Lines& lines) {
     if (x_scale <= 0) continue;
     const Folded folded = folded_weights(graph, node);
     const std::vector<float> scales = weights->scales(model.march(), folded.weight);
-    std::vector<int64_t> raised;
-    for (size_t o = 0; o < scales.size(); ++o)
-      if (effective_weight_scale(model.march(), scales[o], x_scale, folded.bias.values<float>()[o]) != scales[o])
-        raised.push_back(static_cast<int64_t>(o));
-    if (!raised.empty())
-      lines.push_back(text(node.name, ": the biases of ", of_channels(raised, folded.bias.elements()),
-                           " are so large beside their weights that the weights' scales were raised"));
+    const std::vector<float> used = quantized_weights(model, inputs, i).scales;
+    std::vector<int64_t> by_bias, by_residual;
+    for (size_t o = 0; o < scales.size(); ++o) {
+      const float needed = effective_weight_scale(model.march(), scales[o], x_scale, folded.bias.values<float>()[o]);
+      if (needed != scales[o]) by_bias.push_back(static_cast<int64_t>(o));
+      if (used[o] != needed) by_residual.push_back(static_cast<int64_t>(o));
+    }
+    const auto warn = [&](const std::vector<int64_t>& raised, const char* what, const char* are) {
+      if (!raised.empty())
+        lines.push_back(text(node.name, ": ", what, of_channels(raised, folded.bias.elements()), are,
+                             " so large beside their weights that the weights' scales were raised"));
+    };
+    warn(by_bias, "the biases of ", " are");
+    warn(by_residual, "what is added to ", " is");
+  }
+}
+
+// Integers of rescalings that are coarse for what they stand for.
+void coarse_rescalings(const PreparedModel& model, Lines& lines) {
+  for (const ActivationQuantizer* quantizer : model.quantizers())
+    if (!quantizer->observed()) return;
+  IntegerProgram program;
+  try {
+    program = lower(model);
+  } catch (const Error&) {
+    return;  // VALIDATION and `compile` say why
+  }
+  for (const Instruction& step : program.instructions) {
+    const Value& y = program.values[static_cast<size_t>(step.output)];
+    std::map<std::string, std::vector<int64_t>> places;
+    for (size_t c = 0; c < step.rescale.size(); ++c)
+      if (const char* loss = program.march.datapath->loss(step.rescale[c], y.bits))
+        places[loss].push_back(static_cast<int64_t>(c));
+    for (const auto& [loss, channels] : places)
+      lines.push_back(
+          text(y.name, ": ", loss, step.weight.defined() ? ", in " + of_channels(channels, step.weight.size(0)) : ""));
   }
 }
 
@@ -263,6 +293,7 @@ std::vector<std::string> warnings(const PreparedModel& model) {
   for (std::string& line : calibration_warnings(model)) lines.push_back(std::move(line));
   one_sided_inputs(model, lines);
   for (std::string& line : unfused_patterns(model.graph())) lines.push_back(std::move(line));
+  coarse_rescalings(model, lines);
   outputs_in_integers(model, lines);
   if (model.nans() > 0) lines.push_back(text(model.nans(), " input values were NaN and were taken as 0"));
   return lines;

@@ -16,9 +16,9 @@ std::vector<std::string> saturation_warnings(const PreparedModel& model);
 std::vector<std::string> calibration_warnings(const PreparedModel& model);
 
 /// All that is allowed but costs accuracy: tensors that nothing was observed for; saturation; tensors and channels of
-/// weights that are always zero; weights whose scale their bias raises; learned scales that training made tiny; what
-/// `calibration_warnings` says; inputs that leave half of the integers unused; what did not fuse; outputs
-/// of the network that stay int8; inputs that were NaN.
+/// weights that are always zero; weights whose scale their bias or residual raises; rescalings whose integers are
+/// coarse; learned scales that training made tiny; what `calibration_warnings` says; inputs that leave half of the
+/// integers unused; what did not fuse; outputs of the network that stay int8; inputs that were NaN.
 std::vector<std::string> warnings(const PreparedModel& model);
 
 /// What is good to know: layers that are called several times, or whose calls became copies; outputs of high precision;

@@ -63,6 +63,8 @@ std::string to_string(const Rescaling& by) {
   return by.post == 0 ? out : text(out, " >> ", by.post);
 }
 
+const char* Datapath::loss(const Rescaling&, int) const { return nullptr; }
+
 void Datapath::check_rescaling(const Rescaling& by, int64_t a_reach, int64_t b_reach) const {
   const char* wrong = fault(by);
   check(wrong == nullptr, to_string(by), ": ", wrong);

@@ -81,6 +81,8 @@ class Datapath {
   virtual int32_t rescale(int64_t a, int64_t b, const Rescaling& by, const Bounds& y) const = 0;
   /// The largest magnitude of first a + second b that is exact.
   virtual int64_t limit() const = 0;
+  /// What these integers lose where y has so many bits, for people; null: nothing to speak of.
+  virtual const char* loss(const Rescaling& by, int bits) const;
   /// Whether these are integers that the hardware has, where |a| and |b| are at most these. Throws Error.
   void check_rescaling(const Rescaling& by, int64_t a_reach, int64_t b_reach) const;
   virtual ShiftRounding shift_rounding() const = 0;

@@ -152,6 +152,13 @@ int32_t TwoStage::rescale(int64_t a, int64_t b, const Rescaling& by, const Bound
   return one(a, b, by, y, numbers.rounds);
 }
 
+const char* TwoStage::loss(const Rescaling& by, int bits) const {
+  if (by.first == 1 && by.second > 0 && by.second < 64)
+    return "the residual's multiplier, an integer, is below 64: its scale is small beside the accumulators'";
+  if (bits > 8 && by.pre > 0) return "the first shift drops bits that an output of 16 bits has room for";
+  return nullptr;
+}
+
 ShiftRounding TwoStage::shift_rounding() const { return numbers.rounds ? ShiftRounding::half_up : ShiftRounding::down; }
 
 const char* TwoStage::fault(const Rescaling& by) const {

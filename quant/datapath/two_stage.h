@@ -26,6 +26,7 @@ class TwoStage final : public DatapathWith<TwoStageNumbers> {
   Rescaling mean(double unit, int64_t count, const Grid& y) const override;
   int32_t rescale(int64_t a, int64_t b, const Rescaling& by, const Bounds& y) const override;
   int64_t limit() const override;
+  const char* loss(const Rescaling& by, int bits) const override;
   ShiftRounding shift_rounding() const override;
   std::unique_ptr<const Rescaler> rescaler(Rescalings rescalings) const override;
 
