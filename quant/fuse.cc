@@ -19,6 +19,7 @@ class Fuser : Rewriter {
     for (size_t i = 0; i < graph.nodes.size(); ++i) drop(static_cast<int>(i));
     for (size_t i = 0; i < graph.nodes.size(); ++i) convert(static_cast<int>(i));
     for (size_t i = 0; i < graph.nodes.size(); ++i) fold(static_cast<int>(i));
+    for (size_t i = 0; i < graph.nodes.size(); ++i) convert_norm(static_cast<int>(i));
     for (size_t i = 0; i < graph.nodes.size(); ++i) fuse_add(static_cast<int>(i));
     for (size_t i = 0; i < graph.nodes.size(); ++i) fuse_activation(static_cast<int>(i));
   }
@@ -33,7 +34,8 @@ class Fuser : Rewriter {
  private:
   // What a parameter of a fused layer is made of.
   struct Recipe {
-    Operand from;                 // a parameter or constant of the source; an input: zeros for a layer without a bias
+    Operand from;                 // a parameter or constant of the source; an input: zeros for a layer without a bias,
+                                  // or the ones and zeros that a batch normalisation on its own is folded into
     bool rotated = false;         // a transposed convolution's weight
     std::vector<Operand> folded;  // what of batch normalisations is in it,
     std::vector<double> eps;      // and theirs
@@ -103,7 +105,7 @@ class Fuser : Rewriter {
       a.output_padding = transposed->attributes.output_padding;
       const Shape& kernel = graph.spec(node.inputs[1]).shape;
       if (a.padding.h > a.dilation.h * (kernel[1] - 1) || a.padding.w > a.dilation.w * (kernel[2] - 1)) return;
-    } else if (node.op->name() == "linear" && graph.spec(node.inputs[0]).shape.rank() == 2) {
+    } else if (node.op->name() == "linear" && graph.spec(node.inputs[0]).shape.rank() >= 2) {
       a.linear = true;
     } else {
       return;
@@ -126,17 +128,41 @@ class Fuser : Rewriter {
     node.op = std::make_shared<FusedConv>(a);
   }
 
+  // A batch normalisation by parameters or numbers, or null.
+  const ops::BatchNorm* batch_norm(const Node& node) const {
+    const auto* norm = dynamic_cast<const ops::BatchNorm*>(node.op.get());
+    if (norm == nullptr || norm->attributes.activation != "none" || node.inputs.size() != 5) return nullptr;
+    for (size_t i = 1; i < 5; ++i)
+      if (node.inputs[i].is_activation()) return nullptr;
+    return norm;
+  }
+
+  // One without a layer to be folded into is a layer of its own: a depthwise convolution of 1x1.
+  void convert_norm(int index) {
+    Node& node = graph.nodes[index];
+    const ops::BatchNorm* norm = batch_norm(node);
+    if (norm == nullptr || absorbed(index) || graph.spec(node.inputs[0]).shape.rank() < 2) return;
+    const double eps = norm->attributes.eps;
+    const std::vector<Operand> own(node.inputs.begin() + 1, node.inputs.end());
+    const int64_t channels = value(own[0]).elements();
+    const Folded folded = fold_batch_norm(Tensor::full({channels, 1, 1, 1}, 1), Tensor::zeros({channels}),
+                                          value(own[0]), value(own[1]), value(own[2]), value(own[3]), eps);
+    const Operand ones{Operand::Kind::input, -1}, zeros{Operand::Kind::input, 0};
+    FusedConvAttributes a;
+    a.groups = channels;
+    node.inputs = {node.inputs[0], make({ones, false, {own[0], own[3]}, {eps}}, folded.weight, own[0]),
+                   make({zeros, false, own, {eps}}, folded.bias, own[1])};
+    node.op = std::make_shared<FusedConv>(a);
+  }
+
   void fold(int index) {
     const Node& node = graph.nodes[index];
-    const auto* norm = dynamic_cast<const ops::BatchNorm*>(node.op.get());
-    if (norm == nullptr || norm->attributes.activation != "none" || node.inputs.size() != 5) return;
+    const ops::BatchNorm* norm = batch_norm(node);
+    if (norm == nullptr) return;
     const FusedConv* conv = fused(node.inputs[0]);
     if (conv == nullptr || conv->attributes.batch_norm || !read_once(node.inputs[0].index)) return;
     bool fixed = false;  // constants are nothing that could be trained
-    for (size_t i = 1; i < 5; ++i) {
-      if (node.inputs[i].is_activation()) return;
-      fixed = fixed || node.inputs[i].kind == Operand::Kind::constant;
-    }
+    for (size_t i = 1; i < 5; ++i) fixed = fixed || node.inputs[i].kind == Operand::Kind::constant;
     const int target = node.inputs[0].index;
     const std::vector<Operand> own(node.inputs.begin() + 1, node.inputs.end());
     Node& layer = graph.nodes[target];

@@ -17,7 +17,8 @@ struct FuseOptions {
 /// fused into the layer of its last eligible operand, and ReLU and ReLU6 into the layer before them. Every one of these
 /// layers becomes a fused one, with a bias; a transposed convolution's weight is there rotated by half a turn. A fused
 /// node takes the convolution's name and keeps the others' as aliases. A batch normalisation by constants is folded in
-/// any case: there is nothing to train. What is one parameter in several places, as of a layer that is called twice or
+/// any case: there is nothing to train. One that has no such layer before it (behind an addition, a pool, a
+/// concatenation, on an input; or whose layer others read) is folded into a 1x1 depthwise convolution of its own. What is one parameter in several places, as of a layer that is called twice or
 /// of tied weights, stays one wherever the same is folded into it; `untied` gets a line, `<parameter>: why`, for each
 /// that does not. Dropout is gone: what is trained after this, is trained without.
 Graph fuse(const Graph& graph, const FuseOptions& options = {}, std::vector<std::string>* untied = nullptr);

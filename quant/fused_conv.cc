@@ -24,8 +24,11 @@ Pair outer_padding(const FusedConvAttributes& a, const Shape& weight) {
   return {a.dilation.h * (weight[1] - 1) - a.padding.h, a.dilation.w * (weight[2] - 1) - a.padding.w};
 }
 
-// [N,K] as an image [N,1,1,K]: a linear layer is a 1x1 convolution.
-Shape image(const Shape& shape) { return shape.rank() == 4 ? shape : Shape{shape[0], 1, 1, shape[1]}; }
+// [N,...,K] as images [N...,1,1,K]: a linear layer, like any factors by channel, is a 1x1 convolution of them.
+Shape image(const FusedConvAttributes& a, const Shape& shape) {
+  if (!a.linear && shape.rank() == 4) return shape;
+  return {shape.elements() / std::max<int64_t>(shape[-1], 1), 1, 1, shape[-1]};
+}
 
 bool is_spread(const FusedConvAttributes& a) { return a.transposed && !as_columns(a) && !(a.stride == Pair{1}); }
 
@@ -73,14 +76,14 @@ onednn::Convolution geometry(const FusedConvAttributes& a, const Shape& x, const
     plain.stride = 1;
     plain.padding = outer_padding(a, weight);
   }
-  return ops::geometry(plain, image(spread_shape(a, x)), image(weight), image(y));
+  return ops::geometry(plain, image(a, spread_shape(a, x)), image(a, weight), image(a, y));
 }
 
 Tensor data_gradient(const FusedConvAttributes& a, const Tensor& dv, const Tensor& weight, const Shape& x, bool keep) {
   Tensor dx = Tensor::empty(x);
   if (a.linear)
-    onednn::gemm({.rows = x[0], .columns = x[1], .depth = weight.size(0)}, dv.data<float>(), weight.data<float>(),
-                 dx.mutable_data<float>());
+    onednn::gemm({.rows = x.elements() / weight.size(1), .columns = weight.size(1), .depth = weight.size(0)},
+                 dv.data<float>(), weight.data<float>(), dx.mutable_data<float>());
   else if (a.transposed)
     onednn::convolution_forward_fast(transposed_geometry(a, x, weight.shape(), dv.shape()), dv, rotated(weight), dx,
                                      false);
@@ -91,8 +94,8 @@ Tensor data_gradient(const FusedConvAttributes& a, const Tensor& dv, const Tenso
 
 void weight_gradient(const FusedConvAttributes& a, const Tensor& x, const Tensor& dv, Tensor& dweight, Tensor& dbias) {
   if (a.linear) {
-    onednn::gemm({.rows = dv.size(1), .columns = x.size(1), .depth = x.size(0), .transpose_a = true}, dv.data<float>(),
-                 x.data<float>(), dweight.mutable_data<float>());
+    onednn::gemm({.rows = dv.size(-1), .columns = x.size(-1), .depth = x.elements() / x.size(-1), .transpose_a = true},
+                 dv.data<float>(), x.data<float>(), dweight.mutable_data<float>());
     dbias = ops::sum_to(dv, dbias.shape());
   } else if (a.transposed) {
     Tensor turned = Tensor::empty(dweight.shape()), none;
@@ -213,8 +216,8 @@ Specs FusedConv::infer(std::span<const Spec> x) const {
   check(x.size() == skip_at() || x.size() == skip_at() + 1, name(), " (fused): got ", x.size(),
         " inputs, expected x, weight, bias, batch normalisation, skip");
   if (attributes.linear)
-    check(x[0].shape.rank() == 2 && x[1].shape.rank() == 2, name(), " (fused): input is ", x[0].shape, ", weight is ",
-          x[1].shape, ", expected [N,K] and [O,K]");
+    check(x[0].shape.rank() >= 2 && x[1].shape.rank() == 2, name(), " (fused): input is ", x[0].shape, ", weight is ",
+          x[1].shape, ", expected [N,...,K] and [O,K]");
   Shape y;
   if (attributes.transposed) {
     y = ops::ConvTranspose2d{{.stride = attributes.stride,
@@ -228,8 +231,9 @@ Specs FusedConv::infer(std::span<const Spec> x) const {
     check(outer.h >= 0 && outer.w >= 0, name(), " (fused): padding is ", attributes.padding,
           ", more than its kernel reaches");
   } else {
-    y = ops::conv2d_shape(name(), conv_attributes(attributes), image(x[0].shape), image(x[1].shape), &x[2].shape);
-    if (attributes.linear) y = Shape{y[0], y[3]};
+    y = ops::conv2d_shape(name(), conv_attributes(attributes), image(attributes, x[0].shape),
+                          image(attributes, x[1].shape), &x[2].shape);
+    if (attributes.linear || x[0].shape.rank() != 4) y = x[0].shape.with(-1, y[3]);
   }
   if (x.size() > skip_at())
     check(x.back().shape == y, name(), " (fused): the tensor to add is ", x.back().shape, ", expected ", y);
@@ -239,8 +243,8 @@ Specs FusedConv::infer(std::span<const Spec> x) const {
 void FusedConv::convolve(const Tensor& x, const Folded& by, Tensor& y) const {
   const FusedConvAttributes& a = attributes;
   if (a.linear)
-    onednn::gemm({.rows = y.size(0), .columns = y.size(1), .depth = x.size(1), .transpose_b = true}, x.data<float>(),
-                 by.weight.data<float>(), y.mutable_data<float>());
+    onednn::gemm({.rows = y.elements() / y.size(-1), .columns = y.size(-1), .depth = x.size(-1), .transpose_b = true},
+                 x.data<float>(), by.weight.data<float>(), y.mutable_data<float>());
   else if (a.transposed)
     onednn::convolution_backward_data(transposed_geometry(a, x.shape(), by.weight.shape(), y.shape()), x,
                                       rotated(by.weight), y, false);

@@ -13,7 +13,7 @@ struct FusedConvAttributes {
   Pair padding{0};
   Pair dilation{1};
   int64_t groups = 1;
-  bool linear = false;                ///< x [N,K] and weight [O,K] instead of images
+  bool linear = false;                ///< x [N,...,K] and weight [O,K] instead of images
   bool transposed = false;            ///< a transposed convolution of this stride, padding and dilation
   Pair output_padding{0};             ///< of a transposed one
   std::string activation = "none";    ///< none, relu, relu6

@@ -136,8 +136,7 @@ class Conv final : public Layer {
     const FusedConvAttributes& a = conv_of(step);
     const Tensor& w = step.weight;
     const int64_t inputs = x[x.rank() - 1];
-    sinter::check(a.linear ? x.rank() >= 2 : x.rank() == 4, "reads ", x,
-                  a.linear ? ", expected [1,...,K]" : ", expected [1,H,W,C]");
+    sinter::check(x.rank() >= 2, "reads ", x, ", expected [1,...,K]");
     sinter::check(w.defined() && step.bias.defined() && step.weight_scales.defined(), "has no weights");
     sinter::check(w.dtype() == DType::int8 && w.rank() == 4 && w.elements() > 0 && a.groups >= 1 &&
                       w.size(3) <= inputs && w.size(3) * a.groups == inputs && w.size(0) % a.groups == 0,
@@ -165,9 +164,10 @@ class Conv final : public Layer {
     for (const Pair& pair : {a.stride, a.dilation, Pair{a.padding.h + 1, a.padding.w + 1}})
       sinter::check(pair.h >= 1 && pair.h <= kLargest && pair.w >= 1 && pair.w <= kLargest, "has a window of size ",
                     pair);
-    if (a.linear) {
+    if (a.linear || x.rank() != 4) {
       sinter::check(w.size(1) == 1 && w.size(2) == 1 && a.stride == Pair{1} && a.padding == Pair{0} &&
-                        a.dilation == Pair{1} && a.output_padding == Pair{0} && a.groups == 1 && !a.transposed,
+                        a.dilation == Pair{1} && a.output_padding == Pair{0} && !(a.linear && a.groups != 1) &&
+                        !a.transposed,
                     "is a linear layer, and has a window");
       return x.with(x.rank() - 1, w.size(0));
     }
