@@ -179,7 +179,11 @@ void PreparedModel::load_extra(const Archive& archive, const std::string& prefix
   check(archive.contains(prefix + "march"),
         "prepared model: the file holds another kind of model; a float network's is loaded by nn::load before "
         "prepare_qat");
-  same("the march", archive.text(prefix + "march"), describe(march_));
+  const std::string& march = archive.text(prefix + "march");
+  check(march.find("; multipliers of ") == std::string::npos,
+        "prepared model: the file is of a version whose integers were other ones than the chips' (one multiplier "
+        "everywhere, powers of two on bernoulli2); load the float network's file, and calibrate again");
+  same("the march", march, describe(march_));
   same("the qconfig", archive.text(prefix + "qconfig"), configuration());
   check(archive.integer(prefix + "graph") == static_cast<int64_t>(fingerprint()),
         "prepared model: the file is of another network (the fingerprints of the graphs differ)");

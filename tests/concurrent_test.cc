@@ -52,7 +52,7 @@ const data::ImageDataset& dataset() {
 std::vector<Tensor> whole_way(int t) {
   manual_seed(t);
   const quant::March before = quant::default_march();
-  quant::set_march(t % 2 == 0 ? quant::March::bayes : quant::March::bernoulli2);
+  quant::set_march(t % 2 == 0 ? quant::March::bayes : quant::March::bernoulli);
   const Profiler profiler;
   Net net;
   const nn::FitOptions training{.batch = 20,

@@ -42,9 +42,9 @@ int main() {
   expect("quantize(inf)", even(infinity), 127);
   expect("quantize(-inf)", even(-infinity), -128);
   expect("round_as(1e15 + 0.5)", quant::round_as(Rounding::half_to_even, hidden(1e15 + 0.5)), 1e15);
-  expect("requantize",
-         quant::requantize(hidden(int64_t{5}), hidden(int64_t{-1}), {.m = 3, .shift = 1, .skip = 2}, {},
-                           Rounding::half_to_even),
+  expect("rescale",
+         quant::make_datapath("single")->rescale(hidden(int64_t{5}), hidden(int64_t{-1}),
+                                                 {.first = 3, .second = 2, .post = 1}, {}),
          6);  // 6.5
   expect("dequantize", static_cast<double>(quant::dequantize(hidden(1234567), hidden(0.1f), hidden(0.3f))),
          static_cast<double>(std::bit_cast<float>(0x4710ad03u)));

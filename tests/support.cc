@@ -186,8 +186,10 @@ const Tensor& GoldenCase::input(const std::string& key) const { return get(*this
 const Tensor& GoldenCase::output(const std::string& key) const { return get(*this, outputs, "output", key); }
 const Tensor& GoldenCase::gradient(const std::string& key) const { return get(*this, gradients, "gradient", key); }
 
+std::string golden_file(const std::string& name) { return text(SINTER_GOLDEN_DIR, "/", name); }
+
 std::vector<GoldenCase> golden(const std::string& area) {
-  const std::string path = text(SINTER_GOLDEN_DIR, "/", area, ".json");
+  const std::string path = golden_file(area + ".json");
   std::ifstream file(path);
   check(file.good(), path, ": cannot be read");
   std::vector<GoldenCase> cases;

@@ -44,6 +44,8 @@ struct GoldenCase {
 
 /// All cases of an area. Throws Error when the file is missing, malformed or empty.
 std::vector<GoldenCase> golden(const std::string& area);
+/// The path of a file of tests/golden.
+std::string golden_file(const std::string& name);
 
 /// Whether freed tensors are kept for reuse: under AddressSanitizer nothing is, so that it sees each use after free.
 bool allocator_caches();

@@ -59,7 +59,7 @@ const TensorDescription& row_of(const ModelDescription& d, const std::string& na
 
 TEST_CASE("a tensor that is always zero has its input's scale, and is 0 however the model is run") {
   const Tensor x = bright({4, 5, 5, 2}, 64);
-  for (const March& march : {March::bayes, March::bernoulli2, March::nash})
+  for (const March& march : {March::bayes, March::bernoulli, March::nash})
     for (const std::string fake_quant : {"fake_quant", "lsq", "pact"})
       for (const std::string dtype : {"int8", "int4", "int16"}) {
         if (dtype == "int16" && !march.int16_activations) continue;
@@ -107,7 +107,7 @@ TEST_CASE("QAT that never saw anything else than zeros, and a dead tensor that w
 
 TEST_CASE("an input that is always zero has the smallest scale") {
   const Tensor x = Tensor::zeros({2, 5, 5, 2});
-  for (const March& march : {March::bayes, March::bernoulli2}) {
+  for (const March& march : {March::bayes, March::bernoulli}) {
     PreparedModel model = prepare_qat(Dead{}, x, {.march = march});
     set_fake_quantize(model, FakeQuantState::calibration);
     for (int i = 0; i < 2; ++i) model(x);

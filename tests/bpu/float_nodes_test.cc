@@ -66,7 +66,7 @@ TEST_CASE("a softmax that stays float gives probabilities of the head's accumula
     Tensor forward(const Tensor& x) const override { return softmax(Net::forward(x)); }
   };
   const Tensor x = images({5, 8, 8, 3}, 3);
-  for (const March& march : {March::bayes, March::bernoulli2}) {
+  for (const March& march : {March::bayes, March::bernoulli}) {
     PreparedModel model =
         calibrated(test::randomized(Classifier{}), {.by_type = {{"softmax", run_in_float()}}, .march = march});
     CHECK(model.in_float(node(model, "softmax")));

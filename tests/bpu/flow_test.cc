@@ -141,7 +141,7 @@ TEST_CASE("learned roundings, mixed precisions and corrected biases are the same
 }
 
 TEST_CASE("the flow on powers of two") {
-  const Accuracies found = flow(quant::March::bernoulli2);
+  const Accuracies found = flow(quant::March::bernoulli);
   CHECK(found.qat >= found.trained - 5);
   CHECK(found.bpu == found.qat);
 }

@@ -132,7 +132,7 @@ TEST_CASE("every layer has the same integers in validation, in the simulator and
   for (const char* dtype : {"int8", "int16", "int4", "int2"})
     CHECK(compared(test::more_layers(quant::March::bayes, dtype), {x}) > 10000);
   for (const char* dtype : {"int8", "int4"})
-    CHECK(compared(test::more_layers(quant::March::bernoulli2, dtype), {x}) > 10000);
+    CHECK(compared(test::more_layers(quant::March::bernoulli, dtype), {x}) > 10000);
 }
 
 TEST_CASE("a network of all layers together has the same integers for all, in every type and on every march") {
@@ -157,7 +157,7 @@ TEST_CASE("a network of all layers together has the same integers for all, in ev
     CHECK(compared(model, x) > 50000);
     return model;
   };
-  for (const auto* march : {&quant::March::bayes, &quant::March::bernoulli2})
+  for (const auto* march : {&quant::March::bayes, &quant::March::bernoulli})
     for (const auto& types : std::vector<std::pair<const char*, const char*>>{{"int8", "int8"},
                                                                               {"int16", "int8"},
                                                                               {"int8", "int4"},
@@ -231,7 +231,7 @@ TEST_CASE("a network of all layers together trains, and has the same integers fo
 
 TEST_CASE("a march of other multipliers than the built-in ones has them in every layer, and one set of integers") {
   const auto march_of = [](int bits, int shift, quant::Rounding rounding, bool power_of_two) {
-    quant::March march = power_of_two ? quant::March::bernoulli2 : quant::March::bayes;
+    quant::March march = power_of_two ? quant::March::bernoulli : quant::March::bayes;
     march.name = text("of_", bits, "_bits");
     march.multiplier_bits = bits;
     march.max_shift = shift;
@@ -333,7 +333,7 @@ TEST_CASE("a layer that is called twice has one set of weights and a scale for e
 TEST_CASE("several inputs and outputs: of high precision, of integers, and inputs as they are") {
   SeveralEnds net;
   test::fill(net);
-  for (const auto* march : {&quant::March::bayes, &quant::March::bernoulli2}) {
+  for (const auto* march : {&quant::March::bayes, &quant::March::bernoulli}) {
     const std::vector<Tensor> x{test::formula_images({3, 6, 6, 4}), test::formula_images({3, 6, 6, 4}).clone()};
     Tensor second = x[1];
     for (int64_t i = 0; i < second.elements(); ++i) second.mutable_data<float>()[i] *= 0.3f;

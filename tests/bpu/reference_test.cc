@@ -36,7 +36,7 @@ int64_t differences(const bpu::Program& p, const Tensor& x) {
 
 TEST_CASE("the witness agrees with every multiplier and every integer of the simulator") {
   const Tensor x = test::formula_images({2, 17, 15, 3});
-  for (const auto* march : {&quant::March::bayes, &quant::March::bernoulli2, &quant::March::nash})
+  for (const auto* march : {&quant::March::bayes, &quant::March::bernoulli, &quant::March::nash})
     CHECK(differences(program(*march), x) == 0);
 }
 
@@ -93,7 +93,7 @@ TEST_CASE("the witness takes every table that is right, whatever the scales and 
   std::vector<float> scales{0.3f, 1e-3f, 0.1f, 3, 5, 0.7f, 1.0f / 3};
   for (int k = -12; k <= 6; ++k) scales.push_back(std::ldexp(1.0f, k));
   for (const auto& function : functions)
-    for (const auto* march : {&quant::March::bayes, &quant::March::bernoulli2})
+    for (const auto* march : {&quant::March::bayes, &quant::March::bernoulli})
       for (const DType type : {DType::int8, DType::int16})
         for (const float x_scale : scales)
           for (const float y_scale : scales) {

@@ -47,7 +47,7 @@ bpu::Simulator formula_simulator(const nn::Module& net, const quant::March& marc
 }  // namespace
 
 TEST_CASE("a simulator gives what the model gives in validation, for any batch") {
-  for (const auto* march : {&quant::March::bayes, &quant::March::bernoulli2}) {
+  for (const auto* march : {&quant::March::bayes, &quant::March::bernoulli}) {
     const auto model = test::every_layer(*march);
     const bpu::Simulator simulator(bpu::compile(model));
     for (const int64_t images : {1, 3, 4}) {
@@ -154,11 +154,11 @@ TEST_SUITE("exact") {
       const std::vector<Tensor> odd{test::formula_images({5, 17, 15, 3})}, even{test::formula_images({5, 16, 16, 3})},
           two = test::inputs_together(5);
       CHECK(hash_of(formula_simulator(every, March::bayes, odd), odd) == 1848277703719732243u);
-      CHECK(hash_of(formula_simulator(every, March::bernoulli2, odd), odd) == 11679376468947222784u);
+      CHECK(hash_of(formula_simulator(every, March::bernoulli, odd), odd) == 11679376468947222784u);
       CHECK(hash_of(formula_simulator(more, March::bayes, even), even) == 5898324388991814873u);
-      CHECK(hash_of(formula_simulator(more, March::bernoulli2, even), even) == 3126307114380555466u);
+      CHECK(hash_of(formula_simulator(more, March::bernoulli, even), even) == 3126307114380555466u);
       CHECK(hash_of(formula_simulator(together, March::bayes, two), two) == 2677587393585343017u);
-      CHECK(hash_of(formula_simulator(together, March::bernoulli2, two), two) == 7800460836204757385u);
+      CHECK(hash_of(formula_simulator(together, March::bernoulli, two), two) == 7800460836204757385u);
       CHECK(hash_of(formula_simulator(together, March::bayes, two, "int16"), two) == 16670973651894929126u);
       CHECK(hash_of(formula_simulator(together, March::bayes, two, "int4"), two) == 755854391384768944u);
     }

@@ -24,7 +24,7 @@ std::map<std::string, Tensor> values_of(const quant::Stage& stage, const Tensor&
 }  // namespace
 
 TEST_CASE("nodes of a program alone, on its own values, give its own values") {
-  for (const auto* march : {&quant::March::bayes, &quant::March::bernoulli2}) {
+  for (const auto* march : {&quant::March::bayes, &quant::March::bernoulli}) {
     const bpu::Simulator simulator(bpu::compile(test::every_layer(*march)));
     const auto stage = bpu::program_stage(simulator);
     CHECK(stage->title() == "program for " + march->name);

@@ -59,7 +59,7 @@ const Value& value(const IntegerProgram& program, const std::string& name) {
 
 TEST_CASE("networks of every type agree, as they are and after a step of training") {
   const Tensor x = images({3, 8, 8, 3}, 4, 1.2);
-  for (const March& march : {March::bayes, March::bernoulli2})
+  for (const March& march : {March::bayes, March::bernoulli})
     for (const std::string activation : {"int16", "int8", "int4", "int2"})
       for (const std::string weight : {"int8", "int4", "int2"})
         for (const std::string fake_quant : {"fake_quant", "lsq", "pact"}) {
@@ -153,11 +153,11 @@ TEST_CASE("below 8 bits what cannot be negative has no integers for it") {
 
 TEST_CASE("int16 is refused where the march has none, and for kernels that are too large, all at once") {
   CHECK_ERROR(
-      prepare_qat(Net{}, kExample, {.qconfig = of_types("int16", "int8"), .march = March::bernoulli2}),
+      prepare_qat(Net{}, kExample, {.qconfig = of_types("int16", "int8"), .march = March::bernoulli}),
       "prepare_qat: this qconfig does not fit the network:\n  input, stem, depthwise, point, add#2, last, mean, "
       "hidden: int16 activations, which the bernoulli2 does not have; leave them int8");
   CHECK_ERROR(
-      prepare_qat(Net{}, kExample, {.by_path = {{"depthwise", of_types("int16", "int8")}}, .march = March::bernoulli2}),
+      prepare_qat(Net{}, kExample, {.by_path = {{"depthwise", of_types("int16", "int8")}}, .march = March::bernoulli}),
       "\n  depthwise: int16 activations, which the bernoulli2 does not have");
   struct Large : nn::Module {
     nn::Conv2d first{{.in = 3, .out = 29, .kernel = 3, .padding = 1}},

@@ -40,7 +40,7 @@ void check_comes_back(const O& op) {
   Archive archive("test");
   save_op(op, archive, "node/");
   const Archive read = Archive::decode(archive.encode(), "test");
-  const auto made = make_op(load_op_name(read, "node/"), load_op_fields(read, "node/"));
+  const auto made = make_op(load_op_name(read, "node/"), load_fields(read, "node/"));
   CHECK(dynamic_cast<const O*>(made.get()) != nullptr);
   CHECK(made->fields() == op.fields());
 }

@@ -56,7 +56,7 @@ const std::vector<Archive::Bytes>& seeds() {
     std::vector<Archive::Bytes> made;
     Random random(1);
     const Tensor x = Tensor::normal({1, 6, 4, 3}, random);
-    for (const auto* march : {&quant::March::bayes, &quant::March::bernoulli2}) {
+    for (const auto* march : {&quant::March::bayes, &quant::March::bernoulli}) {
       auto model = quant::prepare_qat(Net{}, x, {.by_type = {{"softmax", quant::run_in_float()}}, .march = *march});
       quant::set_fake_quantize(model, quant::FakeQuantState::calibration);
       model(x);

@@ -143,7 +143,7 @@ TEST_CASE("in evaluation, and where it is frozen, batch normalisation is folded,
 }
 
 TEST_CASE("validation is QAT in evaluation and the folded network, bit for bit") {
-  for (const March& march : {March::bayes, March::bernoulli2}) {
+  for (const March& march : {March::bayes, March::bernoulli}) {
     Net model = net(4);
     set(model.depthwise_bn.weight, 2, 0);
     PreparedModel trained = calibrated(model, with_bn(get_default_qconfig(), march));

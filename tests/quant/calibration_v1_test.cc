@@ -119,8 +119,8 @@ TEST_CASE("observers of tensors that QAT does not quantise are dropped, whatever
   const Range range = find(model, "stem").range();
   CHECK(lsq.node_quantizer(0)->scale(March::bayes) == scale_from_range(range.min, range.max));
   PreparedModel partly = prepare_qat(
-      model, kExample, {.by_path = {{"body.1", run_in_float()}, {"mean", run_in_float()}}, .march = March::bernoulli2});
-  CHECK(partly.march() == March::bernoulli2);
+      model, kExample, {.by_path = {{"body.1", run_in_float()}, {"mean", run_in_float()}}, .march = March::bernoulli});
+  CHECK(partly.march() == March::bernoulli);
   CHECK(partly.node_quantizer(static_cast<size_t>(partly.graph().find("body.1.conv1"))) == nullptr);
   set_fake_quantize(partly, FakeQuantState::validation);
   CHECK(run(partly, images({1, 8, 8, 3})).shape() == Shape{1, 5});

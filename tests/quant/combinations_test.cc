@@ -68,7 +68,7 @@ std::vector<Combination> all_combinations() {
     for (const std::string& observer : kNames)
       for (const std::string& type : kTypes)
         for (const std::string& batch_norm : kBatchNorms)
-          for (const March* march : {&March::bayes, &March::bernoulli2})
+          for (const March* march : {&March::bayes, &March::bernoulli})
             if (type != "int16" || march->int16_activations)
               all.push_back({fake_quant, observer, type, batch_norm, *march});
   return all;
@@ -154,7 +154,7 @@ TEST_CASE("a sample of the combinations, with every value of each, trains, valid
   std::set<std::string> seen;
   for (size_t i = 0; i < kNames.size() + 1; ++i) {
     Combination c{kFakeQuants[i % 3], kNames[i % kNames.size()], kTypes[(i + i / 3) % 3], kBatchNorms[i / 2 % 2]};
-    if (c.type != "int16" && i % 2 == 1) c.march = March::bernoulli2;
+    if (c.type != "int16" && i % 2 == 1) c.march = March::bernoulli;
     seen.insert({c.fake_quant, c.observer, c.type, c.batch_norm, c.march.name, c.type + c.fake_quant});
     check_combination(c, data);
   }

@@ -6,7 +6,6 @@
 #include "../../core/random.h"
 #include "../../quant/ops/input.h"
 #include "../support.h"
-#include "plain.h"
 
 using namespace sinter;
 using namespace sinter::quant;
@@ -61,16 +60,17 @@ TEST_CASE("scales of other types agree with PyTorch's observers") {
 
 TEST_CASE("scales are positive, and grow with the range on every march") {
   Random random(12);
-  for (const March* march : {&March::bayes, &March::bernoulli2})
+  for (const Arithmetic& march :
+       {Arithmetic(March::bayes), Arithmetic(March::bernoulli), Arithmetic(March::nash, {}, PowerOfTwo::all)})
     for (const Bounds& type : kTypes)
       for (int i = 0; i < 3000; ++i) {
         const auto min = static_cast<float>((random.uniform() - 0.3) * log_uniform(random, -40, 30)),
                    max = min + static_cast<float>(log_uniform(random, -40, 30));
         const auto wider_min = min - static_cast<float>(log_uniform(random, -50, 20)) * static_cast<float>(i % 2),
                    wider_max = max + static_cast<float>(log_uniform(random, -50, 20)) * static_cast<float>(i % 3);
-        const float scale = march->on_grid(scale_from_range(min, max, type));
+        const float scale = march.on_grid(scale_from_range(min, max, type));
         REQUIRE(scale >= kMinScale);
-        REQUIRE(march->on_grid(scale_from_range(wider_min, wider_max, type)) >= scale);
+        REQUIRE(march.on_grid(scale_from_range(wider_min, wider_max, type)) >= scale);
       }
 }
 
@@ -157,7 +157,8 @@ TEST_CASE("fake quantisation and its gradient agree with PyTorch") {
     const auto reach = static_cast<float>(c.attribute<double>("reach"));
     quantizer.observe(Samples(Tensor::from({2}, {-reach, reach})));
     const float scale = quantizer.scale(March::bayes);
-    const Pass pass{&March::bayes, false};
+    const Arithmetic bayes(March::bayes);
+    const Pass pass{&bayes, false};
     std::atomic<int64_t> nans{0};
     CHECK_GOLDEN(c, ([&](const Tensor& x) {
                    Quantize in;
@@ -176,7 +177,8 @@ TEST_CASE("fake quantisation and its gradient agree with PyTorch") {
 TEST_CASE("no gradient passes at infinities") {
   ActivationQuantizer quantizer("x", {});
   quantizer.observe(Samples(Tensor::from({2}, {-1, 1})));
-  const Pass pass{&March::bayes, false};
+  const Arithmetic bayes(March::bayes);
+  const Pass pass{&bayes, false};
   std::atomic<int64_t> nans{0};
   Quantize in;
   in.output = &quantizer;
@@ -211,132 +213,6 @@ TEST_CASE("integers of other types agree with PyTorch, ties and minus infinity i
   CHECK(cases == 7);
 }
 
-TEST_CASE("multipliers are those of exact integer arithmetic") {
-  Random random(1);
-  for (int i = 0; i < 20000; ++i) {
-    const auto sx = static_cast<float>(log_uniform(random, -23, 4)),
-               sw = static_cast<float>(log_uniform(random, -23, 4)),
-               sy = static_cast<float>(log_uniform(random, -20, 4)),
-               ss = static_cast<float>(log_uniform(random, -20, 4));
-    const double ratio = static_cast<double>(sx) * sw / sy;
-    const bool skips = i % 2 == 0;
-    const double skip_ratio = skips ? static_cast<double>(ss) / sy : 0;
-    const Bounds skip = skips ? (i % 3 == 0 ? Bounds{0, 127} : Bounds{}) : Bounds{0, 0};
-    const int64_t reach = skips ? (i % 3 == 0 ? 127 : 128) : 0;
-    const auto expected = test::plain::multiplier(ratio, skip_ratio, reach);
-    CAPTURE(ratio);
-    CAPTURE(skip_ratio);
-    if (expected)
-      REQUIRE(multiplier(March::bayes, ratio, skip_ratio, skip, "y") ==
-              Multiplier{static_cast<int32_t>(expected->m), expected->shift, expected->skip});
-    else
-      CHECK_ERROR(multiplier(March::bayes, ratio, skip_ratio, skip, "y"), "y: no 15-bit multiplier");
-  }
-}
-
-TEST_CASE("multipliers of any bits and shifts are those of exact integer arithmetic") {
-  Random random(2);
-  int differ = 0;
-  for (int i = 0; i < 10000; ++i) {
-    March march = March::bayes;
-    march.multiplier_bits = 4 + static_cast<int>(random.below(18));
-    march.max_shift = 10 + static_cast<int>(random.below(37));
-    const double ratio = log_uniform(random, -30, 4), skip_ratio = i % 2 == 0 ? log_uniform(random, -10, 4) : 0;
-    const Bounds skip = i % 2 == 0 ? Bounds{} : Bounds{0, 0};
-    const auto expected =
-        test::plain::multiplier(ratio, skip_ratio, i % 2 == 0 ? 128 : 0, march.multiplier_bits, march.max_shift);
-    CAPTURE(describe(march));
-    CAPTURE(ratio);
-    CAPTURE(skip_ratio);
-    if (!expected) {
-      CHECK_ERROR(multiplier(march, ratio, skip_ratio, skip, "y"),
-                  text("y: no ", march.multiplier_bits, "-bit multiplier"));
-      continue;
-    }
-    const Multiplier found = multiplier(march, ratio, skip_ratio, skip, "y");
-    REQUIRE(found == Multiplier{static_cast<int32_t>(expected->m), expected->shift, expected->skip});
-    differ += !(found == multiplier(March::bayes, ratio, skip_ratio, skip, "y"));
-  }
-  CHECK(differ > 5000);
-}
-
-TEST_CASE("multipliers at the edges") {
-  const auto of = [](double ratio, double skip_ratio = 0, Bounds skip = {0, 0}) {
-    return multiplier(March::bayes, ratio, skip_ratio, skip, "y");
-  };
-  CHECK(of(1) == Multiplier{1 << 14, 14, 0});
-  CHECK(of(0.5) == Multiplier{1 << 14, 15, 0});
-  CHECK(of(0x1p-32) == Multiplier{1 << 14, 46, 0});
-  CHECK(of(0x1p-40) == Multiplier{1 << 6, 46, 0});  // the largest shift
-  CHECK(of(0x1p-47) == Multiplier{0, 46, 0});       // half of one rounds to even
-  CHECK(of(0x1.8p-46) == Multiplier{2, 46, 0});
-  CHECK(of(0) == Multiplier{0, 46, 0});
-  CHECK(of(32767) == Multiplier{32767, 0, 0});
-  CHECK(of(32767.5 / 32768) == Multiplier{16384, 14, 0});  // 32767.5 would round to 2^15
-  CHECK(of(32767.25 / 32768) == Multiplier{32767, 15, 0});
-  CHECK_ERROR(of(32767.5), "y: no 15-bit multiplier reaches the ratio 32767.5");
-  CHECK_ERROR(of(1e300), "no 15-bit multiplier");
-  CHECK_ERROR(of(INFINITY), "y: a ratio of scales is not finite");
-  CHECK_ERROR(of(NAN), "not finite");
-  // A residual whose term would reach 2^46 lowers n: 128 ms < 2^46.
-  CHECK(of(0x1p-40, 1, {-128, 127}) == Multiplier{0, 38, int64_t{1} << 38});
-  CHECK(of(0x1p-30, 1, {0, 127}) == Multiplier{512, 39, int64_t{1} << 39});
-  CHECK(of(0x1p-30, 4, {-128, 127}) == Multiplier{64, 36, int64_t{1} << 38});
-}
-
-TEST_CASE("a march of powers of two has powers of two as multipliers") {
-  Random random(2);
-  for (int i = 0; i < 500; ++i) {
-    const double ratio = std::exp2(static_cast<double>(random.below(40) - 27));
-    const Multiplier m = multiplier(March::bernoulli2, ratio, 0, {0, 0}, "y");
-    CHECK((m.m & (m.m - 1)) == 0);
-    CHECK(std::ldexp(m.m, -m.shift) == ratio);
-  }
-}
-
-TEST_CASE("requantisation is that of exact integer arithmetic") {
-  Random random(5);
-  const std::vector<int64_t> extremes{0, 1, -1, (int64_t{1} << 31) - 1, -(int64_t{1} << 31), (int64_t{1} << 30) + 1};
-  int64_t wrong = 0, inside = 0;
-  for (int i = 0; i < 60000; ++i) {
-    Multiplier by;
-    by.m = static_cast<int32_t>(random.below(1 << 15));
-    by.shift = static_cast<int32_t>(random.below(47));
-    const int skip_bits = static_cast<int>(random.below(40));
-    by.skip = i % 2 == 0 ? 0 : random.below(int64_t{1} << skip_bits);
-    int64_t acc = i % 7 == 0 ? extremes[static_cast<size_t>(random.below(6))]
-                             : random.below(int64_t{1} << (1 + random.below(31))) * (random.below(2) == 0 ? 1 : -1);
-    if (i % 5 == 0 && by.m > 0 && by.shift > 0) {  // near or at a tie
-      by.m = 1 << random.below(15);
-      by.shift = 1 + static_cast<int32_t>(random.below(24));
-      by.skip = 0;
-      acc = ((2 * (random.below(256) - 128) + 1) << (by.shift - 1)) / by.m + random.below(3) - 1;
-    }
-    const int64_t skip = random.below(256) - 128;
-    const Bounds bounds = i % 3 == 0 ? Bounds{0, 127} : i % 3 == 1 ? Bounds{} : Bounds{0, 93};
-    for (const Rounding rounding : {Rounding::half_to_even, Rounding::half_up}) {
-      const int32_t expected = test::plain::requantize(acc, skip, {by.m, by.shift, by.skip}, bounds.low, bounds.high,
-                                                       rounding == Rounding::half_up);
-      wrong += requantize(acc, skip, by, bounds, rounding) != expected;
-      inside += expected > bounds.low && expected < bounds.high;
-    }
-  }
-  CHECK(wrong == 0);
-  CHECK(inside > 10000);
-}
-
-TEST_CASE("requantisation rounds negative ties as the march does") {
-  const Multiplier half{1, 1, 0};
-  const auto of = [&](int64_t acc, Rounding rounding) { return requantize(acc, 0, half, {}, rounding); };
-  CHECK(of(-1, Rounding::half_to_even) == 0);
-  CHECK(of(-3, Rounding::half_to_even) == -2);
-  CHECK(of(-5, Rounding::half_to_even) == -2);
-  CHECK(of(-1, Rounding::half_up) == 0);
-  CHECK(of(-3, Rounding::half_up) == -1);
-  CHECK(of(-5, Rounding::half_up) == -2);
-  CHECK(of(5, Rounding::half_up) == 3);
-}
-
 TEST_CASE("activations bound an output") {
   const auto even = Rounding::half_to_even;
   CHECK(output_bounds(Activation::none, 0.1f, even) == Bounds{-128, 127});
@@ -365,8 +241,8 @@ TEST_CASE("a weight scale is raised until the bias fits 2^30, and no further") {
     REQUIRE(scale > sw);
     const double below = std::nextafter(scale, 0.0f);
     REQUIRE(std::abs(static_cast<double>(bias)) > static_cast<double>(sx) * below * 0x1p30);
-    const float coarse = effective_weight_scale(March::bernoulli2, 0x1p-14f, 0x1p-7f, bias);
-    REQUIRE(March::bernoulli2.on_grid(coarse) == coarse);
+    const float coarse = effective_weight_scale(March::bernoulli, 0x1p-14f, 0x1p-7f, bias);
+    REQUIRE(Arithmetic(March::bernoulli).on_grid(coarse, true) == coarse);
     REQUIRE(std::abs(quantize_bias(bias, 0x1p-7f, coarse)) <= (1 << 30));
   }
   CHECK(raised > 1000);

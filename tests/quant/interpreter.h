@@ -22,7 +22,10 @@ class Interpreter {
   };
 
   explicit Interpreter(const quant::PreparedModel& model)
-      : model_(model), march_(model.march()), half_up_(march_.rounding == quant::Rounding::half_up) {}
+      : model_(model),
+        march_(model.march()),
+        path_(march_.name),
+        half_up_(march_.rounding == quant::Rounding::half_up) {}
 
   /// By node, inputs included.
   std::map<std::string, Value> run(const Tensor& x) {
@@ -65,8 +68,10 @@ class Interpreter {
     return v >= static_cast<float>(high) ? high : rounded(v);
   }
 
-  float on_grid(float scale) const {
-    if (!march_.power_of_two_scales) return scale;
+  float on_grid(float scale, bool weights = false) const {
+    const bool asked = march_.power_of_two == quant::PowerOfTwo::all ||
+                       (march_.power_of_two == quant::PowerOfTwo::activations && !weights);
+    if (!march_.power_of_two_scales) return asked ? std::exp2(std::ceil(std::log2(scale))) : scale;
     for (int k = march_.max_scale_exponent; k > march_.min_scale_exponent; --k)
       if (std::ldexp(1.0f, -k) >= scale) return std::ldexp(1.0f, -k);
     return std::ldexp(1.0f, -march_.min_scale_exponent);
@@ -109,13 +114,6 @@ class Interpreter {
 
   static int64_t reach(const Value& v) { return std::max(std::abs(v.low), std::abs(v.high)); }
 
-  int64_t requantized(int64_t acc, int64_t skip, double ratio, double skip_ratio, int64_t skip_reach,
-                      const Value& y) const {
-    const auto by = plain::multiplier(ratio, skip_ratio, skip_reach);
-    check(by.has_value(), "interpreter: no multiplier");
-    return plain::requantize(acc, skip, *by, y.low, y.high, half_up_);
-  }
-
   void convolve(const Node& node, const Value& x, const Value* skip, Value& y) const {
     const Attributes a = attributes_of(node);
     bound(a.activation, y);
@@ -130,12 +128,18 @@ class Interpreter {
     for (int64_t o = 0; o < out; ++o) {
       float most = 0;
       for (int64_t i = o * each; i < (o + 1) * each; ++i) most = std::fmax(most, std::fabs(weight.data<float>()[i]));
-      float scale = on_grid(std::fmax(most / 127.5f, 0x1p-23f));
+      float scale = on_grid(std::fmax(most / 127.5f, 0x1p-23f), true);
       const double b = bias.data<float>()[o], sx = x.scale;
-      if (std::fabs(b) > sx * scale * 0x1p30) {
-        scale = static_cast<float>(std::fabs(b) / 0x1p30 / sx);
-        while (sx * scale * 0x1p30 < std::fabs(b)) scale = std::nextafter(scale, 1e30f);
-        scale = on_grid(scale);
+      // What 30 bits hold, the residual's whole type included, and of what a residual still has integers.
+      double needed = std::fabs(b) / 0x1p30 / sx;
+      if (skip != nullptr) {
+        needed = (std::fabs(b) + 128.0 * skip->scale) / (0x1p30 - 0x1p16) / sx;
+        needed = std::fmax(needed, path_.least_unit(skip->scale) / sx);
+      }
+      if (needed > scale) {
+        scale = static_cast<float>(needed);
+        while (scale < needed) scale = std::nextafter(scale, 1e30f);
+        scale = on_grid(scale, true);
       }
       unit.push_back(sx * scale);
       qb.push_back(static_cast<int64_t>(std::nearbyint(b / unit.back())));
@@ -163,18 +167,16 @@ class Interpreter {
               continue;
             }
             const int64_t added = skip == nullptr ? 0 : skip->q[y.q.size()];
-            const double skip_ratio = skip == nullptr ? 0 : static_cast<double>(skip->scale) / y.scale;
-            y.q.push_back(requantized(acc, added, unit[static_cast<size_t>(o)] / y.scale, skip_ratio,
-                                      skip == nullptr ? 0 : reach(*skip), y));
+            const double u = unit[static_cast<size_t>(o)];
+            const plain::By by =
+                skip == nullptr ? path_.accumulator(u, y.scale) : path_.residual(u, skip->scale, reach(*skip), y.scale);
+            y.q.push_back(path_.apply(by, acc, added, y.low, y.high));
           }
   }
 
   void add(const Value& a, const Value& b, Value& y) const {
-    const bool swap = b.scale > a.scale;
-    const Value &large = swap ? b : a, &small = swap ? a : b;
-    for (size_t i = 0; i < a.q.size(); ++i)
-      y.q.push_back(requantized(large.q[i], small.q[i], static_cast<double>(large.scale) / y.scale,
-                                static_cast<double>(small.scale) / y.scale, reach(small), y));
+    const plain::By by = path_.sum(a.scale, b.scale, 128, y.scale);
+    for (size_t i = 0; i < a.q.size(); ++i) y.q.push_back(path_.apply(by, a.q[i], b.q[i], y.low, y.high));
   }
 
   void mean(const Value& x, Value& y) const {
@@ -183,8 +185,7 @@ class Interpreter {
       for (int64_t c = 0; c < channels; ++c) {
         int64_t sum = 0;
         for (int64_t p = 0; p < positions; ++p) sum += x.q[static_cast<size_t>((n * positions + p) * channels + c)];
-        y.q.push_back(
-            requantized(sum, 0, static_cast<double>(x.scale) / (static_cast<double>(positions) * y.scale), 0, 0, y));
+        y.q.push_back(path_.apply(path_.mean(x.scale, positions, y.scale), sum, 0, y.low, y.high));
       }
   }
 
@@ -216,7 +217,8 @@ class Interpreter {
   }
 
   const quant::PreparedModel& model_;
-  const quant::March& march_;
+  const quant::Arithmetic& march_;
+  plain::Path path_;
   bool half_up_;
 };
 

@@ -1,7 +1,7 @@
 // The layers that are no convolutions, each alone: what is a layer, its integers in VALIDATION against plain loops, and
 // QAT against both.
 
-#include "../../quant/layers.h"
+#include "../../quant/layers/list.h"
 
 #include "../../core/graph.h"
 #include "../../core/ops/avg_pool2d.h"
@@ -45,6 +45,7 @@ struct Plain {
   std::vector<int64_t> q;
   double scale = 1;
   int64_t low = 0, high = 0;
+  int bits = 8;
 
   int64_t reach() const { return std::max(-low, high); }
   int64_t at(int64_t n, int64_t h, int64_t w, int64_t c) const {
@@ -54,7 +55,8 @@ struct Plain {
 };
 
 Plain plain(const Tensor& t, const ActivationQuantizer& quantizer, const March& march) {
-  Plain p{t.shape(), {}, quantizer.scale(march), quantizer.bounds().low, quantizer.bounds().high};
+  Plain p{
+      t.shape(), {}, quantizer.scale(march), quantizer.bounds().low, quantizer.bounds().high, quantizer.config().bits};
   if (t.dtype() == DType::int16)
     for (const int16_t v : t.values<int16_t>()) p.q.push_back(v);
   else
@@ -66,7 +68,8 @@ Plain plain(const Tensor& t, const ActivationQuantizer& quantizer, const March& 
 struct Case {
   std::vector<Plain> x;
   Plain y;
-  bool half_up;
+  test::plain::Path path;
+  bool subtracts;
 
   template <class F>
   std::vector<int64_t> each(const F& f) const {
@@ -77,11 +80,15 @@ struct Case {
           for (int64_t c = 0; c < y.shape[3]; ++c) all.push_back(f(n, h, w, c));
     return all;
   }
-  int64_t rescaled(int64_t acc, double ratio) const {
-    return test::plain::requantize(acc, 0, *test::plain::multiplier(ratio, 0, 0), y.low, y.high, half_up);
+  int64_t rescaled(int64_t acc, const test::plain::By& by) const { return path.apply(by, acc, 0, y.low, y.high); }
+  int64_t sum(int64_t a, int64_t b, const test::plain::By& by) const { return path.apply(by, a, b, y.low, y.high); }
+  // Two of the inputs, the second perhaps taken away.
+  test::plain::By sum_of(const Plain& a, const Plain& b, bool minus) const {
+    return path.sum(a.scale, minus ? -b.scale : b.scale, std::max(a.reach(), b.reach()), y.scale, y.bits,
+                    std::max(a.bits, b.bits));
   }
   int64_t rounded(double v) const {
-    v = half_up ? std::floor(v + 0.5) : std::nearbyint(v);
+    v = std::nearbyint(v);
     return static_cast<int64_t>(std::fmin(std::fmax(v, static_cast<double>(y.low)), static_cast<double>(y.high)));
   }
 };
@@ -97,11 +104,10 @@ struct Options {
 // in VALIDATION, and QAT to VALIDATION.
 void check_layer(const std::function<Tensor(const Tensors&)>& f, const std::vector<Shape>& shapes,
                  const Expected& expected) {
-  const std::vector<Options> all{{&March::bayes, "int8"},
-                                 {&March::bayes, "int16"},
-                                 {&March::bayes, "int4"},
-                                 {&March::bernoulli2, "int8"},
-                                 {&March::bernoulli2, "int4"}};
+  const std::vector<Options> all{
+      {&March::bayes, "int8"},     {&March::bayes, "int16"},    {&March::bayes, "int4"},
+      {&March::bernoulli, "int8"}, {&March::bernoulli, "int4"}, {&March::bernoulli2, "int8"},
+      {&March::nash, "int8"},      {&March::nash, "int16"},     {&March::bernoulli2, "int4"}};
   for (const Options& o : all) {
     CAPTURE(o.march->name);
     CAPTURE(o.dtype);
@@ -116,12 +122,12 @@ void check_layer(const std::function<Tensor(const Tensors&)>& f, const std::vect
     const Tensor validated = model.inspect(x, [&](const std::string& name, const Tensor& q) { seen[name] = q; })[0];
     REQUIRE(seen.size() == x.size() + 1);
 
-    Case c{{}, {}, o.march->rounding == Rounding::half_up};
+    Case c{{}, {}, test::plain::Path(o.march->name), o.march->subtracts};
     for (size_t i = 0; i < x.size(); ++i)
       c.x.push_back(plain(seen[model.input_name(i)], model.input_quantizer(i), *o.march));
     const Node& node = model.graph().nodes.back();
     const ActivationQuantizer* own = model.node_quantizer(0);
-    CHECK((own != nullptr) == has_scale(layer_of(model.graph(), node)));
+    CHECK((own != nullptr) == has_scale(model.graph(), node));
     c.y = plain(seen[node.name], own == nullptr ? model.input_quantizer(0) : *own, *o.march);
     const std::vector<int64_t> integers = expected(c);
     REQUIRE(integers.size() == c.y.q.size());
@@ -195,25 +201,15 @@ TEST_CASE("a sum and a difference, of one shape and of several, are rounded once
          std::vector<std::vector<Shape>>{{kImage, kImage}, {kImage, kPixel}, {kColumn, kImage}, {kColumn, kPixel}})
       check_layer([&](const Tensors& x) { return minus ? x[0] - x[1] : x[0] + x[1]; }, shapes,
                   [&](const Case& c) {
-                    // The shift is that of the larger ratio: here that of the second input.
-                    const auto by =
-                        *test::plain::multiplier(c.x[1].scale / c.y.scale, c.x[0].scale / c.y.scale, c.x[0].reach());
+                    const auto by = c.sum_of(c.x[0], c.x[1], minus);
                     CHECK(c.x[1].scale >= c.x[0].scale);
-                    return c.each([&](auto... at) {
-                      const int64_t b = c.x[1].at(at...);
-                      return static_cast<int64_t>(
-                          test::plain::requantize(minus ? -b : b, c.x[0].at(at...), by, c.y.low, c.y.high, c.half_up));
-                    });
+                    return c.each([&](auto... at) { return c.sum(c.x[0].at(at...), c.x[1].at(at...), by); });
                   });
   // The same with the larger scale in front.
   check_layer([&](const Tensors& x) { return x[1] - x[0]; }, {kImage, kPixel},
               [&](const Case& c) {
-                const auto by =
-                    *test::plain::multiplier(c.x[1].scale / c.y.scale, c.x[0].scale / c.y.scale, c.x[0].reach());
-                return c.each([&](auto... at) {
-                  return static_cast<int64_t>(
-                      test::plain::requantize(c.x[1].at(at...), -c.x[0].at(at...), by, c.y.low, c.y.high, c.half_up));
-                });
+                const auto by = c.sum_of(c.x[1], c.x[0], true);
+                return c.each([&](auto... at) { return c.sum(c.x[1].at(at...), c.x[0].at(at...), by); });
               });
 }
 
@@ -223,13 +219,15 @@ TEST_CASE("a product is exact before it is rounded, also where it broadcasts") {
     check_layer([&](const Tensors& x) { return x[0] * x[1]; }, shapes,
                 [&](const Case& c) {
                   return c.each([&](auto... at) {
-                    return c.rescaled(c.x[0].at(at...) * c.x[1].at(at...), c.x[0].scale * c.x[1].scale / c.y.scale);
+                    return c.rescaled(c.x[0].at(at...) * c.x[1].at(at...),
+                                      c.path.accumulator(c.x[0].scale * c.x[1].scale, c.y.scale, c.y.bits));
                   });
                 });
   check_layer([&](const Tensors& x) { return x[0] * x[0]; }, {kImage},
               [&](const Case& c) {
                 return c.each([&](auto... at) {
-                  return c.rescaled(c.x[0].at(at...) * c.x[0].at(at...), c.x[0].scale * c.x[0].scale / c.y.scale);
+                  return c.rescaled(c.x[0].at(at...) * c.x[0].at(at...),
+                                    c.path.accumulator(c.x[0].scale * c.x[0].scale, c.y.scale, c.y.bits));
                 });
               });
 }
@@ -252,7 +250,7 @@ TEST_CASE("the mean of each window is rounded once, for every count of values") 
                         if (inside) sum += c.x[0].at(n, y, x, channel);
                         count += inside || (a.count_include_pad && y < 5 + a.padding.h && x < 6 + a.padding.w);
                       }
-                    return c.rescaled(sum, c.x[0].scale / (static_cast<double>(count) * c.y.scale));
+                    return c.rescaled(sum, c.path.mean(c.x[0].scale, count, c.y.scale, c.y.bits));
                   });
                 });
 }
@@ -270,7 +268,7 @@ TEST_CASE("each input of a concatenation is rescaled once") {
                                     channel < 4   ? channel
                                     : channel < 7 ? channel - 4
                                                   : channel - 7),
-                            from.scale / c.y.scale);
+                            c.path.narrow(from.scale, c.y.scale, c.y.bits));
         });
       });
   check_layer(
@@ -281,7 +279,7 @@ TEST_CASE("each input of a concatenation is rescaled once") {
       [](const Case& c) {
         return c.each([&](int64_t n, int64_t h, int64_t w, int64_t channel) {
           const Plain& from = c.x[h < 5 ? 0 : 1];
-          return c.rescaled(from.at(n, h < 5 ? h : h - 5, w, channel), from.scale / c.y.scale);
+          return c.rescaled(from.at(n, h < 5 ? h : h - 5, w, channel), c.path.narrow(from.scale, c.y.scale, c.y.bits));
         });
       });
 }
@@ -304,13 +302,10 @@ TEST_CASE("PReLU has a multiplier for each channel's negative values") {
                   return c.each([&](int64_t n, int64_t h, int64_t w, int64_t channel) {
                     const double slope =
                         slopes.values<float>()[slopes.elements() == 1 ? 0 : static_cast<size_t>(channel)];
-                    const double ratio = c.x[0].scale / c.y.scale;
-                    const auto by =
-                        *test::plain::multiplier(ratio, c.x[0].scale * std::fabs(slope) / c.y.scale, c.x[0].reach());
-                    const int64_t q = c.x[0].at(n, h, w, channel);
-                    const int64_t below = slope < 0 ? -std::min<int64_t>(q, 0) : std::min<int64_t>(q, 0);
-                    return static_cast<int64_t>(
-                        test::plain::requantize(std::max<int64_t>(q, 0), below, by, c.y.low, c.y.high, c.half_up));
+                    const Plain& x = c.x[0];
+                    const auto by = c.path.sum(x.scale, x.scale * slope, x.reach(), c.y.scale, c.y.bits, x.bits);
+                    const int64_t q = x.at(n, h, w, channel);
+                    return c.sum(std::max<int64_t>(q, 0), std::min<int64_t>(q, 0), by);
                   });
                 });
   }
@@ -357,7 +352,7 @@ TEST_CASE("bilinear resizing is rounded once, and exact in its weights for facto
                       (one - down) *
                           ((one - across) * c.x[0].at(n, top, left, k) + across * c.x[0].at(n, top, right, k)) +
                       down * ((one - across) * c.x[0].at(n, bottom, left, k) + across * c.x[0].at(n, bottom, right, k));
-                  return c.rounded(static_cast<double>(sum) / static_cast<double>(one * one));
+                  return c.path.shifted(sum, factor == 2 ? 4 : 6);
                 });
 }
 
@@ -400,7 +395,14 @@ TEST_CASE("a border may be beyond what the image holds, but not beyond the type"
   const auto bounds = [](const Bounds& image, int bits, double value) {
     Node node;
     node.op = std::make_shared<ops::Pad>(PadAttributes{.value = value});
-    return passed_bounds(node, {0.5f, image, storage_of(type_bounds(bits)), bits}, Rounding::half_to_even);
+    const Graph graph;
+    const std::vector<Grid> x{{0.5f, image, storage_of(type_bounds(bits)), bits}};
+    const Arithmetic march(March::bayes);
+    Instruction step;
+    step.op = node.op;
+    Grid y;
+    layer_named("pad").lower({graph, node, x, march}, step, y);
+    return y.bounds;
   };
   CHECK(bounds({0, 127}, 8, 1) == Bounds{0, 127});
   CHECK(bounds({0, 12}, 8, 10) == Bounds{0, 20});

@@ -59,12 +59,12 @@ TEST_CASE("an observer's state loads where the settings are the same; else the r
 
 TEST_CASE("observers of another march are put on the target's grid") {
   const PreparedModel from = calibrated();
-  PreparedModel to = prepared({.march = March::bernoulli2});
+  PreparedModel to = prepared({.march = March::bernoulli});
   const LoadedObservers report = load_observer_params(from, to);
   CHECK(report.other_march);
   CHECK(to_string(report) == "loaded 8 observers; the marches differ, scales are on the target's grid");
   const float scale = to.input_quantizer(0).scale(to.march());
-  CHECK(scale == March::bernoulli2.on_grid(from.input_quantizer(0).scale(from.march())));
+  CHECK(scale == Arithmetic(March::bernoulli).on_grid(from.input_quantizer(0).scale(from.march())));
   CHECK(scale != from.input_quantizer(0).scale(from.march()));
 }
 
@@ -203,7 +203,7 @@ TEST_CASE("scales that were measured on other parameters are loaded, but said to
 
   // What is the same function is not another one: of other folding, march, or of images of another size.
   warned.clear();
-  PreparedModel with_bn = prepared({.batch_norm = "with_bn"}), grid = prepared({.march = March::bernoulli2}),
+  PreparedModel with_bn = prepared({.batch_norm = "with_bn"}), grid = prepared({.march = March::bernoulli}),
                 larger = prepare_qat(test::small_net(), Tensor::zeros({1, 16, 12, 3})), same = prepared();
   for (PreparedModel* to : {&with_bn, &grid, &larger, &same}) {
     CHECK(load_observer_params(plain, *to).other_parameters.empty());

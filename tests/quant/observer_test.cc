@@ -319,7 +319,7 @@ TEST_CASE("mse and mix take the scale of the march's grid with the least error, 
       x.mutable_data<float>()[7] *= 1 + static_cast<float>(seed % 5);
       const TensorConfig config =
           *get_default_qconfig({.activation_observer = "mse", .activation_qkwargs = {{"dtype", dtype}}}).activation;
-      const ActivationQuantizer quantizer("x", config, true, "", March::bernoulli2);
+      const ActivationQuantizer quantizer("x", config, true, "", March::bernoulli);
       quantizer.observe(Samples(x));
       const Bounds type = quantizer.type();
       const auto error = [&](float scale) {
@@ -331,19 +331,20 @@ TEST_CASE("mse and mix take the scale of the march's grid with the least error, 
         return sum;
       };
       const Range whole = Samples(x).range();
-      const float widest = March::bernoulli2.on_grid(scale_from_range(whole.min, whole.max, type));
-      const float least = March::bernoulli2.on_grid(scale_from_range(0.06f * whole.min, 0.06f * whole.max, type));
+      const float widest = Arithmetic(March::bernoulli).on_grid(scale_from_range(whole.min, whole.max, type));
+      const float least =
+          Arithmetic(March::bernoulli).on_grid(scale_from_range(0.06f * whole.min, 0.06f * whole.max, type));
       double best = error(widest);
       for (float scale = widest; scale >= least; scale /= 2) best = std::min(best, error(scale));
-      const float found = quantizer.scale(March::bernoulli2);
+      const float found = quantizer.scale(March::bernoulli);
       CHECK(error(found) <= best * 1.000001);
       if (found == widest) CHECK(same(quantizer.range(), whole));
       ActivationQuantizer mixed(
           "x",
           *get_default_qconfig({.activation_observer = "mix", .activation_qkwargs = {{"dtype", dtype}}}).activation,
-          true, "", March::bernoulli2);
+          true, "", March::bernoulli);
       mixed.observe(Samples(x));
-      CHECK(error(mixed.scale(March::bernoulli2)) <= best * 1.000001);
+      CHECK(error(mixed.scale(March::bernoulli)) <= best * 1.000001);
       // Weights, a channel of which is the same.
       const TensorConfig of_weights =
           get_default_qconfig(
@@ -351,7 +352,7 @@ TEST_CASE("mse and mix take the scale of the march's grid with the least error, 
               .weight;
       const WeightQuantizer weights("w", of_weights, 1);
       if (dtype != "int16")
-        CHECK(weights.scales(March::bernoulli2, Tensor::from({1, 600}, x.values<float>()))[0] == found);
+        CHECK(weights.scales(March::bernoulli, Tensor::from({1, 600}, x.values<float>()))[0] == found);
     }
 }
 

@@ -41,8 +41,8 @@ TEST_CASE("a prepared model starts in QAT, for the march that was asked for or t
   CHECK(prepared().training());
   CHECK(prepared().march() == March::bayes);
   CHECK(prepared({.march = March::nash}).march() == March::nash);
-  set_march(March::bernoulli2);
-  CHECK(prepared().march() == March::bernoulli2);
+  set_march(March::bernoulli);
+  CHECK(prepared().march() == March::bernoulli);
   CHECK(prepared({.march = March::bayes}).march() == March::bayes);
   set_march(March::bayes);
 }
@@ -275,10 +275,9 @@ TEST_CASE("a file of another march, qconfig or network is refused and changes no
     CHECK_ERROR(nn::load(model, path), expected);
     check_same_state(model, before);
   };
-  refused(prepared({.march = March::bernoulli2}), "the march is bayes (");
-  March other = March::bayes;
-  other.rounding = Rounding::half_up;
-  refused(prepared({.march = other}), "int16 activations, kernels on them to 256) in the file and bayes (");
+  refused(prepared({.march = March::bernoulli}), "the march is bayes (");
+  refused(prepared({.rounding = "bpu_round"}), "rounding half_to_even in the file and bayes (");
+  refused(prepared({.power_of_two = "all"}), "rounding half_to_even, powers of two as scales of all here");
   refused(
       prepared({.qconfig = get_default_qconfig({.activation_observer = "percentile"})}),
       "the qconfig is activation fake_quant min_max{} int8 averaging 0.01, weight fake_quant min_max{} int8 averaging "
@@ -371,7 +370,7 @@ TEST_CASE("a fixed scale needs no calibration; what it cannot hold is warned of"
   // Nothing to load is an error even though its scales are known.
   PreparedModel to = prepared();
   CHECK_ERROR(load_observer_params(prepared({.qconfig = fixed(1)}), to), "the first model observed nothing");
-  CHECK_ERROR(prepared({.qconfig = fixed(0.3), .march = March::bernoulli2}),
+  CHECK_ERROR(prepared({.qconfig = fixed(0.3), .march = March::bernoulli}),
               "input: the fixed scale 0.3 is not on the grid of bernoulli2, but 0.5 is");
 }
 
@@ -417,7 +416,7 @@ TEST_CASE("infinite inputs saturate in validation") {
 }
 
 TEST_CASE("scales that the grid clips are warned of, by name") {
-  PreparedModel model = prepared({.march = March::bernoulli2});
+  PreparedModel model = prepared({.march = March::bernoulli});
   set_ranges(model);
   CHECK(saturation_warnings(model).empty());
   const ActivationQuantizer& input = model.input_quantizer(0);
@@ -599,16 +598,17 @@ TEST_CASE("fields of a qconfig or a march that were set by hand are checked") {
     change(march);
     return PrepareOptions{.march = march};
   };
-  CHECK_ERROR(prepared(on([](March& m) { m.multiplier_bits = 40; })),
-              "march bayes: multiplier_bits is 40, expected 1 to 21");
-  CHECK_ERROR(prepared(on([](March& m) { m.max_shift = -1; })), "march bayes: max_shift is -1, expected 0 to 46");
+  CHECK_ERROR(prepared(on([](March& m) { m.resize_bits = 40; })), "march bayes: resize_bits is 40, expected 1 to 16");
+  CHECK_ERROR(prepared(on([](March& m) { m.datapath = nullptr; })),
+              "march bayes: it has no datapath, expected one of: shift, single, two_stage");
   CHECK_ERROR(prepared(on([](March& m) { m.max_scale_exponent = 0; })),
               "march bayes: max_scale_exponent is 0, expected 1 to 23");
 }
 
 TEST_CASE("printing a prepared model tells what it is") {
   const std::string title = prepared().title();
-  CHECK(title.find("PreparedModel(bayes, activation fake_quant min_max{}, weight fake_quant min_max{}, graph ") == 0);
+  CHECK(title.find("PreparedModel(bayes (scales float32; two_stage ( fake_quant min_max{}, weight fake_quant "
+                   "min_max{}, graph ") == 0);
   CHECK(to_string(FakeQuantState::qat) == "qat");
 }
 

@@ -84,7 +84,7 @@ TEST_CASE("clipped weights per channel and their gradient agree with PyTorch") {
 
 TEST_CASE("weight scales are on the march's grid, and weights round as it does") {
   const Tensor w = Tensor::from({2, 2}, {0.6f, 0.25f + 0.00390625f, 2, -2});
-  const QuantizedWeights q = quantized(w, {}, March::bernoulli2);
+  const QuantizedWeights q = quantized(w, {}, March::bernoulli);
   CHECK(q.scales == std::vector<float>{0x1p-7f, 0x1p-5f});
   CHECK(q.values.at<int8_t>({0, 1}) == 33);  // 32.5
   CHECK(quantized(w, {}, March::bayes).scales[0] == 0.6f / 127.5f);
@@ -119,7 +119,7 @@ TEST_CASE("an activation's scale needs an observation") {
   quantizer.observe(Samples(Tensor::from({2}, {-1, 3})));
   CHECK(quantizer.observed());
   CHECK(quantizer.scale(March::bayes) == 3.0f / 127.5f);
-  CHECK(quantizer.scale(March::bernoulli2) == 0x1p-5f);
+  CHECK(quantizer.scale(March::bernoulli) == 0x1p-5f);
 }
 
 TEST_CASE("the largest value of all is known, whatever the observer makes of it") {

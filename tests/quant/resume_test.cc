@@ -70,7 +70,7 @@ TEST_CASE("training that is stopped anywhere and resumed in a fresh model ends w
        {},
        7},
       {{.qconfig = qconfig_of("lsq", "percentile", "int4"), .batch_norm = "with_bn"}, optim::AdamW{{.lr = 0.002}}},
-      {{.qconfig = qconfig_of("pact", "mse"), .march = March::bernoulli2}, optim::AdamW{{.lr = 0.002}}, {}, 7},
+      {{.qconfig = qconfig_of("pact", "mse"), .march = March::bernoulli}, optim::AdamW{{.lr = 0.002}}, {}, 7},
       {{.qconfig = qconfig_of("fake_quant", "mix", "int16")}, optim::SGD{{.lr = 0.02}}, 7}};
   for (size_t i = 0; i < runs.size(); ++i) {
     CAPTURE(i);

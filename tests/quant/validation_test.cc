@@ -64,14 +64,14 @@ TEST_SUITE("exact") {
   TEST_CASE("every integer of a residual network is the interpreter's, on both kinds of march") {
     const Tensor x = images({3, 8, 8, 3}, 2, 1.2);
     CHECK(compare(prepared(test::small_net(), March::bayes), x).crc == 1769787614);
-    CHECK(compare(prepared(test::small_net(), March::bernoulli2), x).crc == 3077037050);
+    CHECK(compare(prepared(test::small_net(), March::bernoulli), x).crc == 3077037050);
   }
 
   TEST_CASE("every integer of every kind of layer is the interpreter's") {
     const auto model = test::randomized(test::EveryLayer{}, 3);
     const Tensor x = images({2, 8, 8, 3}, 4, 1.2);
     CHECK(compare(prepared(model, March::bayes, 2), x).crc == 3008669819);
-    CHECK(compare(prepared(model, March::bernoulli2, 2), x).crc == 4167140510);
+    CHECK(compare(prepared(model, March::bernoulli, 2), x).crc == 4167140510);
     // Scales above 6 / 127: the upper bound of ReLU6 matters.
     auto large = test::randomized(test::EveryLayer{}, 5);
     large.stem.bias.tensor().copy_from(Tensor::full({8}, 5));
@@ -88,7 +88,7 @@ TEST_SUITE("exact") {
     bias[1] = -123.456f;
     bias[2] = 1.5f;
     bias[3] = -2.3f;
-    for (const March* march : {&March::bayes, &March::bernoulli2}) {
+    for (const March* march : {&March::bayes, &March::bernoulli}) {
       const PreparedModel q = prepared(model, *march);
       const Tensor x = images({3, 8, 8, 3}, 2);
       auto expected = test::Interpreter(q).run(x);

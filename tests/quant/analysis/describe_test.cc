@@ -64,7 +64,7 @@ void check_program(const PreparedModel& model) {
     ++found;
   }
   for (const Instruction& step : program.instructions) {
-    if (step.opcode != Opcode::conv) continue;
+    if (!step.weight.defined()) continue;
     const auto scales = step.weight_scales.values<float>();
     const TensorDescription& weight =
         row(description, program.values[static_cast<size_t>(step.output)].name + ".weight");
@@ -79,7 +79,7 @@ void check_program(const PreparedModel& model) {
 
 TEST_CASE("a model is described as a table") {
   PreparedModel model =
-      prepare_qat(Tiny{}, kExample, {.by_type = {{"linear", typed("int8", "int4")}}, .march = March::bernoulli2});
+      prepare_qat(Tiny{}, kExample, {.by_type = {{"linear", typed("int8", "int4")}}, .march = March::bernoulli});
   const ActivationQuantizer &stem = *model.node_quantizer(0), &mean = *model.node_quantizer(1);
   stem.observe(Samples(Tensor::from({2}, {0, 6})));
   mean.observe(Samples(Tensor::from({2}, {0.25f, 4})));
@@ -100,7 +100,7 @@ note: head: of high precision, int32 accumulators as float32
 
 TEST_CASE("every row is as the integer program has it") {
   const QConfig plain = get_default_qconfig();
-  for (const March& march : {March::bayes, March::bernoulli2})
+  for (const March& march : {March::bayes, March::bernoulli})
     for (const char* batch_norm : {"fuse_bn", "with_bn"})
       for (const QConfig& qconfig :
            {plain, typed("int4", "int2"), typed("int8", "int4", "lsq"), typed("int8", "int8", "pact")}) {

@@ -54,7 +54,7 @@ TEST_CASE("tensors that nothing was observed for are warned of, many in one line
 }
 
 TEST_CASE("what saturates is warned of for the type that it has") {
-  March march = March::bernoulli2;
+  March march = March::bernoulli;
   march.int16_activations = true;
   const auto with = [&](const std::string& dtype) {
     PreparedModel model = healthy({.qconfig = get_default_qconfig({.activation_qkwargs = {{"dtype", dtype}}}),
@@ -247,7 +247,7 @@ TEST_CASE("parameters that came apart, and float regions, are noted") {
 
 TEST_CASE("learned scales are not warned of as the observer's") {
   PreparedModel model =
-      healthy({.qconfig = get_default_qconfig({.activation_fake_quant = "lsq"}), .march = March::bernoulli2});
+      healthy({.qconfig = get_default_qconfig({.activation_fake_quant = "lsq"}), .march = March::bernoulli});
   model.node_quantizer(0)->observe(Samples(Tensor::full({1}, 20000)));
   CHECK(all(saturation_warnings(model)) == all({}));
 }

@@ -85,9 +85,12 @@ inline std::string datapath_failure(std::istream& csv, int64_t& count) {
       const auto skip = static_cast<int8_t>(b);
       int16_t wide = 0;
       int8_t narrow = 0;
-      quant::Rescaler::Rows rows{1, &acc, &skip, DType::int8, nullptr, bits > 8 ? DType::int16 : DType::int8};
-      rows.y = bits > 8 ? static_cast<void*>(&wide) : &narrow;
-      path.rescaler({{0}, {by}, bounds})->rows(rows);
+      path.rescaler({{0}, {by}, bounds})
+          ->run({.count = 1,
+                 .acc = &acc,
+                 .b = &skip,
+                 .y = bits > 8 ? static_cast<void*>(&wide) : &narrow,
+                 .y_type = bits > 8 ? DType::int16 : DType::int8});
       const int made = bits > 8 ? wide : narrow;
       if (made != y) wrong = text("the kernel gives ", made, ", expected ", y);
     }

@@ -8,7 +8,7 @@ using namespace sinter;
 TEST_SUITE_BEGIN("exact");
 
 TEST_CASE("two_stage: ratios, residuals, sums and outputs are those of the witness in Python") {
-  std::ifstream csv(SINTER_GOLDEN_DIR "/datapath.csv");
+  std::ifstream csv(test::golden_file("datapath.csv"));
   int64_t count = 0;
   CHECK(test::datapath_failure(csv, count) == "");
   CHECK(count == 3000);

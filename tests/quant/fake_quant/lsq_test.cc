@@ -134,7 +134,7 @@ TEST_CASE("a calibrated scale is used before training, and is where it starts, o
     quantizer.observe(Samples(Tensor::from({2}, {-2, 1})));
     const float scale = quantizer.scale(March::bayes);
     CHECK(scale == 2 / 127.5f);
-    CHECK(quantizer.scale(March::bernoulli2) == 0x1p-5f);
+    CHECK(quantizer.scale(March::bernoulli) == 0x1p-5f);
     quantizer.train(Samples(Tensor::full({3}, 5)), observes);
     CHECK(quantizer.learned.tensor().at({0}) == scale);
     CHECK(quantizer.scale(March::bayes) == scale);
@@ -157,10 +157,10 @@ TEST_CASE("a learned scale may start at a fixed one, which has to be on the grid
   CHECK(activation.scale(March::bayes) == 0.3f);
   activation.train(Samples(w));
   CHECK(activation.learned.tensor().at({0}) == 0.3f);
-  CHECK_ERROR(activation.scale(March::bernoulli2), "x: the fixed scale 0.3 is not on the grid of bernoulli2");
+  CHECK_ERROR(activation.scale(March::bernoulli), "x: the fixed scale 0.3 is not on the grid of bernoulli2");
   const WeightQuantizer weights("w", fixed(0.3).weight, 1);
   CHECK(weights.scales(March::bayes, w) == std::vector<float>{0.3f});
-  CHECK_ERROR(weights.scales(March::bernoulli2, w), "the fixed scale 0.3 is not on the grid of bernoulli2");
+  CHECK_ERROR(weights.scales(March::bernoulli, w), "the fixed scale 0.3 is not on the grid of bernoulli2");
 }
 
 TEST_CASE("weights start channel by channel") {

@@ -13,7 +13,7 @@ struct FakeQuantized {
 
 /// A tensor of activations, with the scale that the quantiser has.
 inline FakeQuantized fake_quantized(const quant::ActivationQuantizer& quantizer, const Tensor& x, const Tensor& dy,
-                                    const quant::March& march = quant::March::bayes) {
+                                    const quant::Arithmetic& march = quant::March::bayes) {
   const quant::Pass pass{&march};
   quant::Quantize op;
   op.output = &quantizer;
@@ -31,7 +31,7 @@ inline FakeQuantized fake_quantized(const quant::ActivationQuantizer& quantizer,
 
 /// Weights [O,...] with one scale a channel, by a linear layer that multiplies them with ones, each alone.
 inline FakeQuantized fake_quantized(const quant::WeightQuantizer& quantizer, const Tensor& weight, const Tensor& dy,
-                                    const quant::March& march = quant::March::bayes) {
+                                    const quant::Arithmetic& march = quant::March::bayes) {
   const int64_t outputs = weight.size(0), each = weight.elements() / outputs;
   const auto transposed = [](const Tensor& t) {
     Tensor result = Tensor::empty({t.size(1), t.size(0)});

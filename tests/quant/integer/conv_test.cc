@@ -193,13 +193,13 @@ TEST_SUITE("exact") {
           const Tensor expected = plain_transposed(geometry, x, weight);
           const IntegerWeights weights = integer_weights(weight, grid(bounds), false, "test", true);
           CHECK((weights.parts.size() > 1) == (c.name == "parts" && fill != Fill::random));
-          const Requantization r{std::vector<int32_t>(static_cast<size_t>(c.out), 3),
-                                 std::vector<Multiplier>(static_cast<size_t>(c.out), {12345, 27, 1 << 26}),
-                                 {},
-                                 Rounding::half_to_even};
+          const Requantizer r(*March::nash.datapath,
+                              {std::vector<int32_t>(static_cast<size_t>(c.out), 3),
+                               std::vector<Rescaling>(static_cast<size_t>(c.out), {12345, 1 << 26, 0, 1, 27}),
+                               {}});
           const Tensor skip = filled(shape, {-128, 127}, fill, random);
           Tensor layer = Tensor::empty(shape, DType::int8);
-          requantize(expected, skip, r, layer);
+          r.all(expected, skip, layer);
           for (const int count : {1, 2}) {
             set_threads(count);
             Tensor acc = Tensor::empty(shape, DType::int32), y = Tensor::empty(shape, DType::int8);
@@ -256,13 +256,14 @@ TEST_SUITE("exact") {
           std::vector<Tensor> layers;
           for (const bool wide : {false, true}) {
             const Tensor skip = filled(shape, wide ? Bounds{-128, 127} : bounds, Fill::random, random);
-            Requantization r{{}, {}, wide ? Bounds{-32768, 32767} : Bounds{0, 127}, Rounding::half_up};
+            Rescalings by{{}, {}, wide ? Bounds{-32768, 32767} : Bounds{0, 127}};
             for (int64_t o = 0; o < c.out; ++o) {
-              r.bias.push_back(static_cast<int32_t>(random.below(2001) - 1000));
-              r.multipliers.push_back({static_cast<int32_t>(1 + random.below(1 << 14)), wide ? 27 : 35, 1 << 26});
+              by.bias.push_back(static_cast<int32_t>(random.below(2001) - 1000));
+              by.by.push_back({1 + random.below(1 << 14), 1 << 26, 0, 1, wide ? 27 : 35});
             }
+            const Requantizer r(*March::nash.datapath, by);
             layers.push_back(Tensor::empty(shape, wide ? DType::int16 : DType::int8));
-            requantize(expected, skip, r, layers.back());
+            r.all(expected, skip, layers.back());
             Tensor y = Tensor::empty(shape, layers.back().dtype());
             integer_layer(geometry, x, grid(bounds), integer_weights(weight, grid(bounds), true, "test"), skip, r, y);
             CHECK_SAME(y, layers.back());
@@ -296,13 +297,14 @@ TEST_SUITE("exact") {
           const Shape shape = ops::conv2d_shape("test", c.conv, x.shape(), weight.shape(), nullptr);
           const auto geometry = ops::geometry(c.conv, x.shape(), weight.shape(), shape);
           const Tensor skip = skips ? filled(shape, {-128, 127}, Fill::random, random) : Tensor();
-          Requantization r{{}, {}, {-120, 127}, Rounding::half_to_even};
+          Rescalings by{{}, {}, {-120, 127}};
           for (int64_t o = 0; o < c.out; ++o) {
-            r.bias.push_back(static_cast<int32_t>(random.below(2001) - 1000));
-            r.multipliers.push_back({static_cast<int32_t>(1 + random.below(1 << 14)), 30, 1 << 29});
+            by.bias.push_back(static_cast<int32_t>(random.below(2001) - 1000));
+            by.by.push_back({1 + random.below(1 << 14), 1 << 29, 0, 1, 30});
           }
+          const Requantizer r(*March::nash.datapath, by);
           Tensor expected = Tensor::empty(shape, DType::int8);
-          requantize(plain_convolution(geometry, x, weight), skip, r, expected);
+          r.all(plain_convolution(geometry, x, weight), skip, expected);
           for (const int count : {1, 2}) {
             set_threads(count);
             Tensor y = Tensor::empty(shape, DType::int8);

@@ -16,11 +16,10 @@ namespace {
 // Accumulators, residuals and multipliers of which some are extreme and many give ties.
 struct Problem {
   Tensor acc, skip;
-  Requantization by;
+  Rescalings by;
 
-  Problem(int64_t rows, int64_t channels, Bounds bounds, Rounding rounding, bool skips, uint64_t seed,
-          DType skip_type = DType::int8)
-      : acc(Tensor::empty({rows, channels}, DType::int32)), by{{}, {}, bounds, rounding} {
+  Problem(int64_t rows, int64_t channels, Bounds bounds, bool skips, uint64_t seed, DType skip_type = DType::int8)
+      : acc(Tensor::empty({rows, channels}, DType::int32)), by{{}, {}, bounds} {
     Random random(seed, stream_of("requantize"));
     const bool wide = skip_type == DType::int16;
     const double reach = storage_of(bounds) == DType::int16 ? 40000 : 150;
@@ -31,16 +30,16 @@ struct Problem {
       const auto m = static_cast<int32_t>(c % 4 == 0 ? int64_t{1} << random.below(14) : random.below(1 << 15));
       // A residual that matters: about 2^shift.
       const int64_t ms = skips ? random.below(int64_t{1} << std::min(shift, wide ? 30 : 38)) : 0;
-      by.multipliers.push_back({m, shift, ms});
+      by.by.push_back({m, ms, 0, 1, shift});
     }
     auto* a = acc.mutable_data<int32_t>();
     for (int64_t i = 0; i < acc.elements(); ++i) {
       const auto c = static_cast<size_t>(i % channels);
-      const Multiplier& m = by.multipliers[c];
+      const Rescaling& m = by.by[c];
       // v near an integer, a tie or beyond the bounds, as far as an accumulator gets there.
       const double v =
           static_cast<double>(random.below(static_cast<int64_t>(4 * reach)) - static_cast<int64_t>(2 * reach)) / 2;
-      const double wanted = std::ldexp(v, m.shift) / std::max(m.m, 1) - by.bias[c];
+      const double wanted = std::ldexp(v, m.post) / static_cast<double>(std::max<int64_t>(m.first, 1)) - by.bias[c];
       const double most = (1 << 30) - 1;
       a[i] = static_cast<int32_t>(std::fmax(-most, std::fmin(most, wanted)) + static_cast<double>(random.below(3) - 1));
       if (random.below(20) == 0) a[i] = random.below(2) == 0 ? (1 << 30) - 1 : -(1 << 30);
@@ -52,6 +51,13 @@ struct Problem {
   }
 
   int64_t skip_at(int64_t i) const { return skip.defined() ? at(skip, i) : 0; }
+  int64_t expected(int64_t i) const {
+    const auto c = static_cast<size_t>(i % acc.size(1));
+    const Rescaling& m = by.by[c];
+    return test::plain::Path("nash").apply({m.first, m.second, m.pre, m.m, m.post},
+                                           int64_t{acc.data<int32_t>()[i]} + by.bias[c], skip_at(i), by.y.low,
+                                           by.y.high);
+  }
   static int64_t at(const Tensor& q, int64_t i) {
     return q.dtype() == DType::int16 ? int64_t{q.data<int16_t>()[i]} : int64_t{q.data<int8_t>()[i]};
   }
@@ -66,12 +72,13 @@ struct RealProblem {
   Tensor acc, skip;
   Bounds type;
   Activation activation;
-  Requantization by;
+  Rounding rounding;
+  Rescalings by;
   std::vector<double> real_unit;
 
-  RealProblem(int64_t rows, int64_t channels, const Bounds& t, Rounding rounding, Activation a,
+  RealProblem(int64_t rows, int64_t channels, const Bounds& t, Rounding how, Activation a,
               std::optional<DType> skip_type, uint64_t seed)
-      : acc(Tensor::empty({rows, channels}, DType::int32)), type(t), activation(a), by{{}, {}, {}, rounding} {
+      : acc(Tensor::empty({rows, channels}, DType::int32)), type(t), activation(a), rounding(how) {
     Random random(seed, stream_of("real"));
     const bool ties = channels % 2 == 0;
     const auto number = [&](int bits) {
@@ -83,14 +90,13 @@ struct RealProblem {
       skip_unit = number(skip_type == DType::int16 ? 13 : 21);
       skip = Tensor::empty(acc.shape(), *skip_type);
     }
-    by.bounds = output_bounds(activation, real_scale(), rounding, type);
+    by.y = output_bounds(activation, real_scale(), rounding, type);
     for (int64_t c = 0; c < channels; ++c) {
       unit.push_back(number(12) * number(type.high > 127 ? 12 : 20));
       real_unit.push_back(std::ldexp(static_cast<double>(unit.back()), -48));
       by.bias.push_back(static_cast<int32_t>(random.below(2001) - 1000));
-      by.multipliers.push_back(multiplier(March::bayes, real_unit.back() / static_cast<double>(real_scale()),
-                                          static_cast<double>(real_skip()) / static_cast<double>(real_scale()),
-                                          type_bounds(16), "test"));
+      by.by.push_back(March::nash.datapath->residual(
+          real_unit.back(), Grid{real_skip(), type_bounds(16), DType::int16, 16}, Grid{real_scale(), type}));
     }
     for (int64_t i = 0; i < acc.elements(); ++i) {
       if (skip.defined() && *skip_type == DType::int16)
@@ -111,7 +117,7 @@ struct RealProblem {
   float real_skip() const { return std::ldexp(static_cast<float>(skip_unit), -24); }
   int64_t skip_at(int64_t i) const { return skip.defined() ? Problem::at(skip, i) : 0; }
   GradientMask mask(bool strictly) const {
-    return {real_unit, static_cast<double>(real_skip()), real_scale(), type, activation, strictly};
+    return {real_unit, static_cast<double>(real_skip()), real_scale(), type, activation, rounding, strictly};
   }
 
   // Whether v / d is inside; v is six of the real 6.
@@ -121,7 +127,7 @@ struct RealProblem {
     if (strictly) return v > type.low * d && v < type.high * d;
     Wide q = (2 * v + d) / (2 * d), rest = (2 * v + d) % (2 * d);
     if (rest < 0) --q, rest += 2 * d;
-    if (rest == 0 && by.rounding == Rounding::half_to_even && q % 2 != 0) --q;
+    if (rest == 0 && rounding == Rounding::half_to_even && q % 2 != 0) --q;
     return q >= type.low && q <= type.high;
   }
   bool passes(int64_t i, bool strictly) const {
@@ -131,9 +137,9 @@ struct RealProblem {
   }
   bool passes_by_multiplier(int64_t i, bool strictly) const {
     const auto c = static_cast<size_t>(i % acc.size(1));
-    const Multiplier& m = by.multipliers[c];
-    const Wide v = (Wide{acc.data<int32_t>()[i]} + by.bias[c]) * m.m + Wide{skip_at(i)} * m.skip;
-    return inside(v, Wide{1} << m.shift, static_cast<Wide>(std::ldexp(6 / real_scale(), m.shift)), strictly);
+    const Rescaling& m = by.by[c];
+    const Wide v = (Wide{acc.data<int32_t>()[i]} + by.bias[c]) * m.first + Wide{skip_at(i)} * m.second;
+    return inside(v, Wide{1} << m.post, static_cast<Wide>(std::ldexp(6 / real_scale(), m.post)), strictly);
   }
 };
 
@@ -142,54 +148,33 @@ const std::vector<Bounds> kBounds{{-128, 127}, {0, 127}, {0, 60}};
 }  // namespace
 
 TEST_SUITE("exact") {
-  TEST_CASE("requantised tensors are those of the scalar contract and of exact integers") {
+  TEST_CASE("requantised tensors are those of the scalar datapath and of exact integers") {
     int64_t inside = 0, wrong = 0;
+    const auto check_problem = [&](const Problem& p) {
+      Tensor y = Tensor::empty(p.acc.shape(), storage_of(p.by.y));
+      const Datapath& datapath = *March::nash.datapath;
+      Requantizer(datapath, p.by).all(p.acc, p.skip, y);
+      for (int64_t i = 0; i < y.elements(); ++i) {
+        const auto c = static_cast<size_t>(i % p.acc.size(1));
+        const int64_t acc = int64_t{p.acc.data<int32_t>()[i]} + p.by.bias[c], expected = p.expected(i);
+        wrong += Problem::at(y, i) != expected;
+        wrong += datapath.rescale(acc, p.skip_at(i), p.by.by[c], p.by.y) != expected;
+        inside += expected > p.by.y.low && expected < p.by.y.high;
+      }
+    };
     for (int64_t channels = 1; channels <= 70; ++channels)
-      for (const Rounding rounding : {Rounding::half_to_even, Rounding::half_up})
-        for (const bool skips : {false, true}) {
-          const Bounds bounds = kBounds[static_cast<size_t>(channels % 3)];
-          const Problem p(7, channels, bounds, rounding, skips, static_cast<uint64_t>(channels));
-          Tensor y = Tensor::empty(p.acc.shape(), DType::int8);
-          requantize(p.acc, p.skip, p.by, y);
-          for (int64_t i = 0; i < y.elements(); ++i) {
-            const auto c = static_cast<size_t>(i % channels);
-            const int64_t acc = int64_t{p.acc.data<int32_t>()[i]} + p.by.bias[c], skip = p.skip_at(i);
-            const Multiplier& m = p.by.multipliers[c];
-            const int32_t expected = test::plain::requantize(acc, skip, {m.m, m.shift, m.skip}, bounds.low, bounds.high,
-                                                             rounding == Rounding::half_up);
-            wrong += y.data<int8_t>()[i] != expected;
-            wrong += requantize(acc, skip, m, bounds, rounding) != expected;
-            inside += expected > bounds.low && expected < bounds.high;
-          }
-        }
-    CHECK(wrong == 0);
+      for (const bool skips : {false, true})
+        check_problem(
+            {14, channels, kBounds[static_cast<size_t>(channels % 3)], skips, static_cast<uint64_t>(channels)});
     CHECK(inside > 20000);
-  }
-
-  TEST_CASE("requantised tensors of 16 bits are those of the scalar contract") {
-    const Bounds all_bounds[] = {{-32768, 32767}, {0, 32767}, {-32767, 32767}, {0, 20000}, {-128, 127}};
-    int64_t inside = 0, wrong = 0;
-    for (const Bounds& bounds : all_bounds)
+    const Bounds wide[] = {{-32768, 32767}, {0, 32767}, {-32767, 32767}, {0, 20000}, {-128, 127}};
+    for (const Bounds& bounds : wide)
       for (int64_t channels = 1; channels <= 40; channels += 3)
-        for (const Rounding rounding : {Rounding::half_to_even, Rounding::half_up})
-          for (const auto skip : {std::optional<DType>(), {DType::int8}, {DType::int16}}) {
-            const Problem p(7, channels, bounds, rounding, skip.has_value(), static_cast<uint64_t>(channels),
-                            skip.value_or(DType::int8));
-            Tensor y = Tensor::empty(p.acc.shape(), storage_of(bounds));
-            requantize(p.acc, p.skip, p.by, y);
-            for (int64_t i = 0; i < y.elements(); ++i) {
-              const auto c = static_cast<size_t>(i % channels);
-              const int64_t acc = int64_t{p.acc.data<int32_t>()[i]} + p.by.bias[c], skip_value = p.skip_at(i);
-              const Multiplier& m = p.by.multipliers[c];
-              const int32_t expected = test::plain::requantize(acc, skip_value, {m.m, m.shift, m.skip}, bounds.low,
-                                                               bounds.high, rounding == Rounding::half_up);
-              wrong += Problem::at(y, i) != expected;
-              wrong += requantize(acc, skip_value, m, bounds, rounding) != expected;
-              inside += expected > bounds.low && expected < bounds.high;
-            }
-          }
+        for (const auto skip : {std::optional<DType>(), {DType::int8}, {DType::int16}})
+          check_problem(
+              {14, channels, bounds, skip.has_value(), static_cast<uint64_t>(channels), skip.value_or(DType::int8)});
     CHECK(wrong == 0);
-    CHECK(inside > 10000);
+    CHECK(inside > 30000);
   }
 
   TEST_CASE("the gradient passes where the real value rounds to within the type, inside of ReLU and ReLU6") {
@@ -203,8 +188,10 @@ TEST_SUITE("exact") {
                 const RealProblem p(5, channels, type, rounding, activation, skip, static_cast<uint64_t>(channels));
                 Tensor y = Tensor::empty(p.acc.shape(), storage_of(type)), plain = Tensor::empty(y.shape(), y.dtype());
                 Tensor mask = empty_mask(5, channels);
-                requantize(p.acc, p.skip, p.by, plain);
-                requantize(p.acc, p.skip, p.by, y, p.mask(strictly), mask);
+                const Requantizer requantizer(*March::nash.datapath, p.by);
+                const GradientMask by = p.mask(strictly);
+                requantizer.all(p.acc, p.skip, plain);
+                requantizer.all(p.acc, p.skip, y, &by, &mask);
                 CHECK_SAME(y, plain);
                 for (int64_t i = 0; i < y.elements(); ++i) {
                   const bool passes = mask.at<uint8_t>({i / channels, i % channels / 8}) >> i % channels % 8 & 1;
@@ -222,18 +209,19 @@ TEST_SUITE("exact") {
 }
 
 TEST_CASE("requantisation does not depend on threads, and takes an empty tensor") {
-  const Problem p(4000, 17, {}, Rounding::half_to_even, true, 3);
+  const Problem p(4000, 17, {}, true, 3);
+  const Requantizer requantizer(*March::nash.datapath, p.by);
   const int before = threads();
   Tensor one = Tensor::empty(p.acc.shape(), DType::int8), many = Tensor::empty(p.acc.shape(), DType::int8);
   set_threads(1);
-  requantize(p.acc, p.skip, p.by, one);
+  requantizer.all(p.acc, p.skip, one);
   for (const int count : {2, 3}) {
     set_threads(count);
-    requantize(p.acc, p.skip, p.by, many);
+    requantizer.all(p.acc, p.skip, many);
     CHECK_SAME(many, one);
   }
   set_threads(before);
   Tensor none = Tensor::empty({0, 17}, DType::int8);
-  requantize(Tensor::empty({0, 17}, DType::int32), {}, p.by, none);
+  requantizer.all(Tensor::empty({0, 17}, DType::int32), {}, none);
   CHECK(none.elements() == 0);
 }

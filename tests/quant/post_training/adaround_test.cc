@@ -99,7 +99,7 @@ TEST_CASE("learned roundings of 4 bits take away error of the layers and of the 
   };
   // Of one small network the nearest integers may be lucky.
   double gained = 0;
-  for (const March& march : {March::bayes, March::bernoulli2})
+  for (const March& march : {March::bayes, March::bernoulli})
     gained += check_net(test::confident_net(), march) + check_net(test::randomized(test::ChainNet{}), march) +
               check_net(test::randomized(test::InvertedNet{}), march) +
               check_net(test::randomized(test::EveryLayer{}), march) +

@@ -128,7 +128,7 @@ TEST_CASE("the shift of a layer is what plain loops find, before its activation"
 
 TEST_CASE("after the correction, the outputs' means are those of the float network") {
   check_means(Systematic{});
-  for (const March& march : {March::bernoulli2, March::bayes}) {
+  for (const March& march : {March::bernoulli, March::bayes}) {
     const PrepareOptions coarse{
         .qconfig = get_default_qconfig({.activation_observer = "clip_std", .activation_qkwargs = {{"std_scale", 1.5}}}),
         .march = march};

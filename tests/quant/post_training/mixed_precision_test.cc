@@ -142,7 +142,7 @@ TEST_CASE("what is configured by path stays so; int16 where the march has it for
   CHECK(report.activation_bits > 8);
   CHECK(node(report, "head").reason == "has the high precision already");
   MixedPrecisionOptions other = options;
-  other.prepare.march = March::bernoulli2;
+  other.prepare.march = March::bernoulli;
   CHECK_ERROR(mixed_precision(net, kExample, data, other),
               "mixed_precision: no node can be raised to activation fake_quant min_max{dtype=int16}");
 }

@@ -82,7 +82,7 @@ void check_integers(const PreparedModel& model) {
 }  // namespace
 
 TEST_CASE("with everything quantised, every layer computes what the integers do") {
-  for (const March& march : {March::bayes, March::bernoulli2})
+  for (const March& march : {March::bayes, March::bernoulli})
     for (const char* batch_norm : {"fuse_bn", "with_bn"})
       for (const QConfig& qconfig :
            {get_default_qconfig(), typed("int8", "int4", "lsq"), typed("int4", "int2", "pact")}) {

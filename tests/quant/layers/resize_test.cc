@@ -1,18 +1,17 @@
-#include "../../../quant/integer/resize.h"
+#include "../../../core/ops/resize.h"
 
 #include <cmath>
 
-#include "../../support.h"
+#include "layer.h"
 
 using namespace sinter;
 using namespace sinter::quant;
 
 namespace {
 
-Tensor resized(const ResizeAttributes& a, const Tensor& x, Rounding rounding = Rounding::half_to_even) {
-  Tensor y = Tensor::empty(ops::Resize(a).infer(std::vector<Spec>{{DType::float32, x.shape()}})[0].shape, x.dtype());
-  integer_resize(a, x, rounding, y);
-  return y;
+Tensor resized(const ResizeAttributes& a, const Tensor& x, const March& march = March::nash) {
+  const bool wide = x.dtype() == DType::int16;
+  return test::run(test::instruction("resize", ops::Resize(a)), {x}, x.dtype(), type_bounds(wide ? 16 : 8), march);
 }
 
 }  // namespace
@@ -38,14 +37,21 @@ TEST_CASE("bilinear pixels are the float operation's, rounded, but where their w
     int64_t wrong = 0;
     for (int64_t i = 0; i < y.elements(); ++i) {
       const double v = real.data<float>()[i], q = y.data<int8_t>()[i];
-      // Weights of 15 bits an axis are off by 2^-16 of differences of at most 255.
-      wrong += exact ? q != std::nearbyint(v) : std::abs(q - v) > 0.5 + 0.01;
+      // Weights of 16 bits an axis are off by 2^-17 of differences of at most 255.
+      wrong += exact ? q != std::nearbyint(v) : std::abs(q - v) > 0.5 + 0.005;
+    }
+    CHECK(wrong == 0);
+    const Tensor coarse = resized(a, x, March::bernoulli2);  // of 8 bits, and ties up
+    wrong = 0;
+    for (int64_t i = 0; i < y.elements(); ++i) {
+      const double v = real.data<float>()[i], q = coarse.data<int8_t>()[i];
+      wrong += exact ? q != std::floor(v + 0.5) : std::abs(q - v) > 0.5 + 1.1;
     }
     CHECK(wrong == 0);
   }
 }
 
-TEST_CASE("the extremes of both types stay what they are, and ties round as the march does") {
+TEST_CASE("the extremes of both types stay what they are, and ties round as the datapath does") {
   for (const DType type : {DType::int8, DType::int16}) {
     const double low = type == DType::int8 ? -128 : -32768, high = -low - 1;
     for (const double value : {low, high}) {
@@ -56,5 +62,8 @@ TEST_CASE("the extremes of both types stay what they are, and ties round as the 
   const Tensor x = Tensor::from({1, 1, 2, 1}, std::vector<int8_t>{0, 2});  // between them 0.5 and 1.5
   const ResizeAttributes a{.scale = {1, 2}, .mode = "bilinear"};
   CHECK_SAME(resized(a, x), Tensor::from({1, 1, 4, 1}, std::vector<int8_t>{0, 0, 2, 2}));
-  CHECK_SAME(resized(a, x, Rounding::half_up), Tensor::from({1, 1, 4, 1}, std::vector<int8_t>{0, 1, 2, 2}));
+  CHECK_SAME(resized(a, x, March::bayes), Tensor::from({1, 1, 4, 1}, std::vector<int8_t>{0, 1, 2, 2}));
+  March floor = March::bayes;
+  floor.datapath = make_datapath("two_stage", std::vector<Field>{{"rounds", false}});
+  CHECK_SAME(resized(a, x, floor), Tensor::from({1, 1, 4, 1}, std::vector<int8_t>{0, 0, 1, 2}));
 }

@@ -1,15 +1,15 @@
-#include "../../quant/tables.h"
+#include "../../../quant/layers/table.h"
 
 #include <cmath>
 
-#include "../../core/ops/hardsigmoid.h"
-#include "../../core/ops/hardswish.h"
-#include "../../core/ops/leaky_relu.h"
-#include "../../core/ops/sigmoid.h"
-#include "../../core/ops/silu.h"
-#include "../../core/ops/tanh.h"
-#include "../../core/parallel.h"
-#include "../support.h"
+#include "../../../core/ops/hardsigmoid.h"
+#include "../../../core/ops/hardswish.h"
+#include "../../../core/ops/leaky_relu.h"
+#include "../../../core/ops/sigmoid.h"
+#include "../../../core/ops/silu.h"
+#include "../../../core/ops/tanh.h"
+#include "../../../core/parallel.h"
+#include "../../support.h"
 
 using namespace sinter;
 using namespace sinter::quant;
