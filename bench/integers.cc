@@ -5,9 +5,8 @@
 #include "../core/ops/pad.h"
 #include "../core/ops/pixel_shuffle.h"
 #include "../core/ops/slice.h"
-#include "../quant/integer/avg_pool.h"
-#include "../quant/integer/layers.h"
-#include "../quant/tables.h"
+#include "../quant/layers/list.h"
+#include "../quant/layers/table.h"
 #include "measure.h"
 
 #include <sinter/sinter.h>
@@ -17,16 +16,15 @@ namespace sinter::bench {
 namespace {
 
 using quant::Instruction;
-using quant::Opcode;
 using Function = std::function<Tensor(const std::vector<Tensor>&)>;
 
 struct Layer {
   std::string name;
-  Opcode opcode;
+  std::string layer;
   std::shared_ptr<const Op> op;
   std::vector<Shape> x;
-  size_t multipliers = 0;  // a count for each of which there is one
-  Function f{};            // where it is not `op`
+  size_t rescalings = 0;
+  Function f{};  // where it is not `op`
 };
 
 Tensor call_float(const Layer& layer, const std::vector<Tensor>& x) {
@@ -45,12 +43,14 @@ std::vector<Tensor> inputs(const Layer& layer, DType dtype) {
 Work integers(const Layer& layer, DType dtype) {
   const quant::Bounds type = dtype == DType::int8 ? quant::Bounds{} : quant::Bounds{-32768, 32767};
   const quant::Grid grid{1.0f / 16, type, dtype, dtype == DType::int8 ? 8 : 16};
-  Instruction step{layer.opcode, {}, 0, layer.op, {}, {}, {}, {}, {}, {}};
-  step.rescale.assign(layer.multipliers, quant::multiplier(quant::March::bayes, 0.7, 0.4, type, "bench"));
-  if (layer.opcode == Opcode::table)
-    step.table = quant::make_table(*layer.op, grid, grid, quant::Rounding::half_to_even);
+  Instruction step;
+  step.layer = layer.layer;
+  step.op = layer.op;
+  step.rescale.assign(layer.rescalings,
+                      quant::March::bayes.datapath->sum(0.7 / 16, 0.4 / 16, dtype == DType::int8 ? 8 : 16, grid));
+  if (layer.layer == "table") step.table = quant::make_table(*layer.op, grid, grid, quant::Rounding::half_to_even);
   const Shape shape = call_float(layer, inputs(layer, DType::float32)).shape();
-  return [=, x = inputs(layer, dtype)] { quant::run_layer(step, x, shape, grid, quant::Rounding::half_to_even); };
+  return [=, x = inputs(layer, dtype)] { quant::run_layer({step, x, shape, grid, quant::March::bayes}); };
 }
 
 void add_layer(const Layer& layer) {
@@ -74,49 +74,45 @@ std::vector<Layer> layers() {
   const auto resize = [](const ResizeAttributes& a) { return op<ops::Resize>(a); };
   const auto slice = [](const SliceAttributes& a) { return op<ops::Slice>(a); };
   return {
-      {"max_pool 3x3", Opcode::max_pool, max_pool({.kernel = 3, .stride = 1, .padding = 1}), {image}},
-      {"max_pool 3x3, 8 channels", Opcode::max_pool, max_pool({.kernel = 3, .stride = 1, .padding = 1}), {few}},
-      {"max_pool 3x3 stride 2", Opcode::max_pool, max_pool({.kernel = 3, .stride = 2, .padding = 1}), {image}},
-      {"max_pool 2x2", Opcode::max_pool, max_pool({.kernel = 2}), {image}},
-      {"avg_pool 3x3", Opcode::avg_pool, avg_pool({.kernel = 3, .stride = 1, .padding = 1}), {image}, 1},
-      {"avg_pool 3x3, 8 channels", Opcode::avg_pool, avg_pool({.kernel = 3, .stride = 1, .padding = 1}), {few}, 1},
-      {"avg_pool 2x2", Opcode::avg_pool, avg_pool({.kernel = 2}), {image}, 1},
+      {"max_pool 3x3", "max_pool", max_pool({.kernel = 3, .stride = 1, .padding = 1}), {image}},
+      {"max_pool 3x3, 8 channels", "max_pool", max_pool({.kernel = 3, .stride = 1, .padding = 1}), {few}},
+      {"max_pool 3x3 stride 2", "max_pool", max_pool({.kernel = 3, .stride = 2, .padding = 1}), {image}},
+      {"max_pool 2x2", "max_pool", max_pool({.kernel = 2}), {image}},
+      {"avg_pool 3x3", "avg_pool", avg_pool({.kernel = 3, .stride = 1, .padding = 1}), {image}, 1},
+      {"avg_pool 3x3, 8 channels", "avg_pool", avg_pool({.kernel = 3, .stride = 1, .padding = 1}), {few}, 1},
+      {"avg_pool 2x2", "avg_pool", avg_pool({.kernel = 2}), {image}, 1},
       {"mean",
-       Opcode::mean,
+       "mean",
        nullptr,
        {image},
        1,
        [](const auto& x) {
          return mean(x[0], {1, 2});
        }},
-      {"resize nearest x2", Opcode::resize, resize({.scale = 2}), {small}},
-      {"resize bilinear x2", Opcode::resize, resize({.scale = 2, .mode = "bilinear"}), {small}},
-      {"resize bilinear x2, 8 channels", Opcode::resize, resize({.scale = 2, .mode = "bilinear"}), {{16, 28, 28, 8}}},
-      {"resize bilinear x1.7", Opcode::resize, resize({.scale = 1.7, .mode = "bilinear"}), {small}},
-      {"pad", Opcode::move, op<ops::Pad>(PadAttributes{{0, 1, 1, 0}, {0, 1, 1, 0}}), {image}},
-      {"pixel_shuffle 2", Opcode::move, op<ops::PixelShuffle>(PixelShuffleAttributes{2}), {{8, 28, 28, 128}}},
-      {"pixel_shuffle 3", Opcode::move, op<ops::PixelShuffle>(PixelShuffleAttributes{3}), {{8, 28, 28, 144}}},
-      {"slice of channels", Opcode::move, slice({.axis = 3, .begin = 8, .end = 24}), {image}},
-      {"slice, every second column", Opcode::move, slice({.axis = 2, .step = 2}), {image}},
-      {"slice, every second channel", Opcode::move, slice({.axis = 3, .step = 2}), {image}},
-      {"concat of channels",
-       Opcode::concat,
-       op<ops::Concat>(ConcatAttributes{3}),
-       {{8, 56, 56, 16}, {8, 56, 56, 24}},
-       2},
-      {"add", Opcode::add, op<ops::Add>(), {image, image}, 1},
-      {"mul", Opcode::mul, op<ops::Mul>(), {image, image}, 1},
-      {"mul by channels", Opcode::mul, op<ops::Mul>(), {image, {8, 1, 1, 32}}, 1},
-      {"sigmoid", Opcode::table, op<ops::Sigmoid>(), {image}},
-      {"hardswish", Opcode::table, op<ops::Hardswish>(), {image}},
-      {"leaky_relu", Opcode::table, op<ops::LeakyRelu>(LeakyReluAttributes{0.1}), {image}},
+      {"resize nearest x2", "resize", resize({.scale = 2}), {small}},
+      {"resize bilinear x2", "resize", resize({.scale = 2, .mode = "bilinear"}), {small}},
+      {"resize bilinear x2, 8 channels", "resize", resize({.scale = 2, .mode = "bilinear"}), {{16, 28, 28, 8}}},
+      {"resize bilinear x1.7", "resize", resize({.scale = 1.7, .mode = "bilinear"}), {small}},
+      {"pad", "pad", op<ops::Pad>(PadAttributes{{0, 1, 1, 0}, {0, 1, 1, 0}}), {image}},
+      {"pixel_shuffle 2", "pixel_shuffle", op<ops::PixelShuffle>(PixelShuffleAttributes{2}), {{8, 28, 28, 128}}},
+      {"pixel_shuffle 3", "pixel_shuffle", op<ops::PixelShuffle>(PixelShuffleAttributes{3}), {{8, 28, 28, 144}}},
+      {"slice of channels", "slice", slice({.axis = 3, .begin = 8, .end = 24}), {image}},
+      {"slice, every second column", "slice", slice({.axis = 2, .step = 2}), {image}},
+      {"slice, every second channel", "slice", slice({.axis = 3, .step = 2}), {image}},
+      {"concat of channels", "concat", op<ops::Concat>(ConcatAttributes{3}), {{8, 56, 56, 16}, {8, 56, 56, 24}}, 2},
+      {"add", "add", op<ops::Add>(), {image, image}, 1},
+      {"mul", "mul", op<ops::Mul>(), {image, image}, 1},
+      {"mul by channels", "mul", op<ops::Mul>(), {image, {8, 1, 1, 32}}, 1},
+      {"sigmoid", "table", op<ops::Sigmoid>(), {image}},
+      {"hardswish", "table", op<ops::Hardswish>(), {image}},
+      {"leaky_relu", "table", op<ops::LeakyRelu>(LeakyReluAttributes{0.1}), {image}},
       {"prelu",
-       Opcode::prelu,
+       "prelu",
        nullptr,
        {image},
        32,
        [w = Tensor::full({32}, 0.25)](const auto& x) { return prelu(x[0], w); }},
-      {"relu6", Opcode::clamp, op<ops::Relu6>(), {image}},
+      {"relu6", "clamp", op<ops::Relu6>(), {image}},
   };
 }
 

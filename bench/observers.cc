@@ -78,7 +78,8 @@ quant::TensorConfig config(const std::string& fake_quant) {
 // An activation where a model in QAT quantises it.
 struct Activation {
   quant::ActivationQuantizer quantizer;
-  quant::Pass pass{&quant::March::bayes, true, true};
+  quant::Arithmetic march{quant::March::bayes};
+  quant::Pass pass{&march, true, true};
   std::atomic<int64_t> nans{0};
   Tensor x, dy;
 

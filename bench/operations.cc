@@ -128,9 +128,12 @@ Tensor integers(const Shape& shape, int low, int high) {
 Work integer_layer(const Layer& layer, int reach, bool requantized) {
   constexpr quant::Grid kSource{1, {0, 127}};
   const Tensor x = integers(layer.x, 0, 127), weight = integers(layer.weight, reach / 2, reach);
-  quant::Requantization r;
-  r.bias.assign(layer.weight[0], 100);
-  r.multipliers.assign(layer.weight[0], quant::multiplier(quant::March::bayes, 1.0 / 1024, 0, {0, 0}, "bench"));
+  const auto channels = static_cast<size_t>(layer.weight[0]);
+  const quant::Datapath& datapath = *quant::March::bayes.datapath;
+  const quant::Requantizer r(datapath,
+                             {std::vector<int32_t>(channels, 100),
+                              std::vector<quant::Rescaling>(channels, datapath.accumulator(1.0 / 1024, quant::Grid{1})),
+                              {}});
   return [=, c = layer.geometry(), weights = quant::integer_weights(weight, kSource, true, "bench"),
           acc = Tensor::empty(layer.y(), DType::int32), y = Tensor::empty(layer.y(), DType::int8)]() mutable {
     if (requantized)

@@ -49,6 +49,8 @@ void check_types(const IntegerProgram& p, const Instruction& step, const Layer* 
   if (layer == nullptr || !layer->passes()) return;
   const Value& x = p.values[step.inputs[0]];
   check(x.dtype == y.dtype, "gives ", y.dtype, " from ", x.dtype);
+  check(layer->limits() || (y.low <= x.low && y.high >= x.high), "limits ", x.low, "..", x.high, " to ", y.low, "..",
+        y.high);
 }
 
 // Nothing is in a file that is of no use.
@@ -56,7 +58,8 @@ void check_parts(const Instruction& step, const Layer* layer) {
   const std::vector<std::string_view> parts =
       layer != nullptr ? layer->parts() : std::vector<std::string_view>(step.layer == kCpu ? 1 : 0, "constants");
   const auto expect = [&](std::string_view part, bool there) {
-    check(!there || std::find(parts.begin(), parts.end(), part) != parts.end(), "has ", part);
+    check(!there || std::find(parts.begin(), parts.end(), part) != parts.end(), "has a part that no ", step.layer,
+          " has, ", part);
   };
   expect("weight", step.weight.defined());
   expect("bias", step.bias.defined());

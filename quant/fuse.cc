@@ -318,26 +318,12 @@ std::string why_closed(const Graph& graph, int index) {
 
 }  // namespace
 
-std::string why_not_folded(const Graph& fused, const Node& batch_norm) {
-  const Operand& x = batch_norm.inputs[0];
-  const Node* layer = x.kind == Operand::Kind::node ? &fused.nodes[x.index] : nullptr;
-  if (layer == nullptr || fused_conv(*layer) == nullptr)
-    return "has no convolution or linear layer before it to be folded into";
-  if (const std::string closed = why_closed(fused, x.index); !closed.empty()) return "cannot be folded, as " + closed;
-  if (skip_of(*layer) != nullptr) return text("cannot be folded, as ", layer->name, " already adds");
-  if (fused_conv(*layer)->attributes.batch_norm)
-    return text("cannot be folded, as ", layer->name, " trains its own batch normalisation (\"with_bn\")");
-  for (size_t i = 1; i < 5; ++i)
-    if (batch_norm.inputs[i].is_activation()) return "cannot be folded, as its statistics or factors are computed";
-  return "cannot be folded, as it has an addition or an activation of its own";
-}
-
 std::vector<std::string> unfused_patterns(const Graph& fused) {
   std::vector<std::string> all;
   for (const Node& node : fused.nodes) {
     const std::string_view op = node.op->name();
     const bool add = op == "add";
-    if (!add && op != "batch_norm" && op != "relu" && op != "relu6") continue;
+    if (!add && op != "relu" && op != "relu6") continue;
     std::vector<std::string> reasons;
     for (const Operand& operand : node.inputs) {
       if (operand.kind != Operand::Kind::node || fused_conv(fused.nodes[operand.index]) == nullptr) continue;

@@ -18,13 +18,11 @@ struct FuseOptions {
 /// layers becomes a fused one, with a bias; a transposed convolution's weight is there rotated by half a turn. A fused
 /// node takes the convolution's name and keeps the others' as aliases. A batch normalisation by constants is folded in
 /// any case: there is nothing to train. One that has no such layer before it (behind an addition, a pool, a
-/// concatenation, on an input; or whose layer others read) is folded into a 1x1 depthwise convolution of its own. What is one parameter in several places, as of a layer that is called twice or
-/// of tied weights, stays one wherever the same is folded into it; `untied` gets a line, `<parameter>: why`, for each
-/// that does not. Dropout is gone: what is trained after this, is trained without.
+/// concatenation, on an input; or whose layer others read) is folded into a 1x1 depthwise convolution of its own. What
+/// is one parameter in several places, as of a layer that is called twice or of tied weights, stays one wherever the
+/// same is folded into it; `untied` gets a line, `<parameter>: why`, for each that does not. Dropout is gone: what is
+/// trained after this, is trained without.
 Graph fuse(const Graph& graph, const FuseOptions& options = {}, std::vector<std::string>* untied = nullptr);
-
-/// Why a batch normalisation of a fused graph is a node of its own.
-std::string why_not_folded(const Graph& fused, const Node& batch_norm);
 
 /// What of a fused graph a user would have expected to be fused, and why it was not: a line each, `<node>: why`.
 std::vector<std::string> unfused_patterns(const Graph& fused);

@@ -11,7 +11,7 @@ Opcode opcode_of(const Instruction& step) {
                                          "concat", "table", "prelu", "clamp", "move",     "reshape"};
   for (size_t i = 0; i < std::size(kNames); ++i)
     if (step.layer == kNames[i]) return static_cast<Opcode>(i);
-  return Opcode::move;
+  return step.on_bpu() ? Opcode::move : Opcode::none;
 }
 
 namespace {

@@ -102,7 +102,9 @@ Rescaling TwoStage::residual(double unit, const Grid& skip, const Grid& y) const
   while (left < most && half_up(std::ldexp(ratio, -left)) > 32767) ++left;
   const double multiplier = half_up(std::ldexp(ratio, -left));
   check(multiplier >= 1 && multiplier <= 32767, "the residual's scale ", skip.scale, " is ", ratio,
-        " times its accumulator's unit, expected 0.5 to ", std::ldexp(32767.0, most));
+        " times its accumulator's unit, expected 0.5 to ", std::ldexp(32767.0, most),
+        "; give the weights more bits or smaller ranges (quant::equalize), what they read a smaller scale, or what is "
+        "added fewer bits (their qconfigs by_path)");
   Rescaling by = accumulator(unit, y);
   by.second = static_cast<int64_t>(multiplier) << left;
   return by;

@@ -17,6 +17,7 @@ class Clamp final : public Layer {
   }
 
   bool passes() const override { return true; }
+  bool limits() const override { return true; }
   bool may_be_negative(const Graph&, const Node&, bool) const override { return false; }
   bool remembers() const override { return true; }
 

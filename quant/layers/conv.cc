@@ -6,7 +6,6 @@
 
 #include "../../core/error.h"
 #include "../../core/ops/view.h"
-#include "../fuse.h"
 #include "../fused_conv.h"
 #include "../integer/conv.h"
 #include "../integer/requantize.h"
@@ -88,7 +87,7 @@ class Conv final : public Layer {
   Answer takes(const Graph& graph, const Node& node) const override {
     if (fused_conv(node) != nullptr) return yes();
     const std::string_view op = node.op->name();
-    if (op == "batch_norm") return refused(why_not_folded(graph, node));
+    if (op == "batch_norm") return refused("its statistics or factors are computed, expected parameters");
     if (op != "conv2d" && op != "linear" && op != "conv_transpose2d") return not_mine();
     if (op == "linear" && graph.spec(node.inputs[0]).shape.rank() < 2)
       return refused(text("its input is ", graph.spec(node.inputs[0]).shape, ", expected [N,...,K]"));

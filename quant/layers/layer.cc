@@ -11,6 +11,7 @@ Rescaling explained(const std::string& node, const std::function<Rescaling()>& m
   try {
     return make();
   } catch (const Error& error) {
+    if (std::string_view(error.what()).find("; ") != std::string_view::npos) fail(node, ": ", error.what());
     fail(node, ": ", error.what(),
          "; the output's scale is too small for what it holds (calibration saw only zeros, a learned one has "
          "collapsed, or training diverged: lower the learning rate, that of learned scales by a rule for *.scale), or "
@@ -38,7 +39,7 @@ Shape operation_shape(const IntegerProgram& program, const Instruction& step) {
     check(next < step.inputs.size(), "has ", step.inputs.size(), " inputs, fewer than its operation");
     specs.push_back({DType::float32, program.values[step.inputs[next++]].shape});
   }
-  check(next == step.inputs.size() || step.constants.empty(), "has ", step.inputs.size(),
+  check(next == step.inputs.size() || (step.constants.empty() && step.layer != kCpu), "has ", step.inputs.size(),
         " inputs, but its operation reads ", next, " of them");
   for (; next < step.inputs.size(); ++next) specs.push_back({DType::float32, program.values[step.inputs[next]].shape});
   const Specs results = step.op->infer(specs);

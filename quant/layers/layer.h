@@ -75,6 +75,8 @@ class Layer {
 
   /// Whether the output is on the grid of the first input; else it has a quantiser of its own.
   virtual bool passes() const { return false; }
+  /// Whether what passes is held to the output's bounds, which may be narrower than the input's.
+  virtual bool limits() const { return false; }
   /// Whether the output may have negative values, where `inputs`: those that it reads may.
   virtual bool may_be_negative(const Graph& graph, const Node& node, bool inputs) const;
   /// Whether the float operation's gradient needs its forward pass.

@@ -107,7 +107,7 @@ TEST_CASE("QAT that never saw anything else than zeros, and a dead tensor that w
 
 TEST_CASE("an input that is always zero has the smallest scale") {
   const Tensor x = Tensor::zeros({2, 5, 5, 2});
-  for (const March& march : {March::bayes, March::bernoulli}) {
+  for (const Arithmetic& march : {Arithmetic(March::bayes), Arithmetic(March::bernoulli)}) {
     PreparedModel model = prepare_qat(Dead{}, x, {.march = march});
     set_fake_quantize(model, FakeQuantState::calibration);
     for (int i = 0; i < 2; ++i) model(x);

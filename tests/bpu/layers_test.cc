@@ -9,6 +9,7 @@
 #include "../../core/ops/relu6.h"
 #include "../../data/dataset.h"
 #include "../../quant/fused_conv.h"
+#include "../../quant/layers/layer.h"
 #include "../data/files.h"
 #include "nets.h"
 
@@ -170,17 +171,17 @@ TEST_CASE("a network of all layers together has the same integers for all, in ev
   check_types("int16", "int8", quant::March::bayes, "with_bn", true);
 
   // Everything that a program can have is there, and every layer of them that is meant.
-  std::set<bpu::Opcode> opcodes;
-  std::set<std::string> ops;
+  std::set<std::string> layers, ops;
   const bpu::Program program = bpu::compile(with_floats);
   for (const bpu::Instruction& step : program.instructions) {
-    opcodes.insert(step.opcode);
+    layers.insert(step.layer);
     if (step.op) ops.insert(std::string(step.op->name()));
   }
-  for (int i = 0; i <= static_cast<int>(bpu::Opcode::cpu); ++i) {
-    CAPTURE(to_string(static_cast<bpu::Opcode>(i)));
-    // What is flattened here is a mean already.
-    CHECK(opcodes.contains(static_cast<bpu::Opcode>(i)) == (static_cast<bpu::Opcode>(i) != bpu::Opcode::reshape));
+  std::vector<std::string> all = quant::layer_names();
+  for (const std::string_view layer : {quant::kQuantize, quant::kDequantize, quant::kCpu}) all.emplace_back(layer);
+  for (const std::string& layer : all) {
+    CAPTURE(layer);
+    CHECK(layers.contains(layer) == (layer != "reshape"));  // what is flattened here is a mean already
   }
   for (const char* op : {"relu6",
                          "relu",
@@ -229,44 +230,41 @@ TEST_CASE("a network of all layers together trains, and has the same integers fo
   }
 }
 
-TEST_CASE("a march of other multipliers than the built-in ones has them in every layer, and one set of integers") {
-  const auto march_of = [](int bits, int shift, quant::Rounding rounding, bool power_of_two) {
+TEST_CASE("a march of other numbers than the built-in ones has them in every layer, and one set of integers") {
+  const auto march_of = [](const char* path, std::vector<Field> fields, int resize_bits, bool power_of_two) {
     quant::March march = power_of_two ? quant::March::bernoulli : quant::March::bayes;
-    march.name = text("of_", bits, "_bits");
-    march.multiplier_bits = bits;
-    march.max_shift = shift;
-    march.rounding = rounding;
+    march.name = text("of_", path);
+    march.datapath = quant::make_datapath(path, fields);
+    march.resize_bits = resize_bits;
     march.min_scale_exponent = -3;  // scales to 8
     march.max_scale_exponent = 11;
-    march.int16_activations = true;
+    // Two factors of 16 bits are more than 32 hold.
+    march.int16_activations = path != std::string("two_stage") || fields.size() < 2;
     return march;
   };
-  constexpr auto even = quant::Rounding::half_to_even, up = quant::Rounding::half_up;
+  const auto number = [](const char* name, int64_t value) { return Field{name, value}; };
+  const auto flag = [](const char* name, bool value) { return Field{name, value}; };
   const auto x = test::inputs_together(2);
   for (const quant::March& march :
-       {march_of(12, 46, even, false), march_of(12, 30, up, false), march_of(12, 24, up, true),
-        march_of(8, 20, even, true), march_of(20, 46, even, false)})
+       {march_of("single", {number("multiplier_bits", 12)}, 12, false),
+        march_of("single", {number("multiplier_bits", 8), number("max_shift", 20)}, 15, true),
+        march_of("single", {number("multiplier_bits", 20)}, 16, false),
+        march_of("two_stage", {flag("rounds", false)}, 8, false),
+        march_of("two_stage", {number("max_pre", 9), flag("shifted_sums", false)}, 5, true),
+        march_of("shift", {number("multiplier_bits", 9)}, 8, true)})
     for (const char* dtype : {"int8", "int16"}) {
       CAPTURE(describe(march));
       CAPTURE(std::string(dtype));
-      auto model =
-          quant::prepare_qat(test::all_together(), x, {.qconfig = test::activations_of(dtype), .march = march});
+      if (dtype == std::string("int16") && !march.int16_activations) continue;
+      auto model = quant::prepare_qat(test::all_together(), x,
+                                      {.qconfig = test::activations_of(dtype),
+                                       .march = march,
+                                       .rounding = dtype == std::string("int8") ? "bpu_round" : "half_to_even"});
       quant::set_fake_quantize(model, quant::FakeQuantState::calibration);
       model(std::span<const Tensor>(x));
       quant::set_fake_quantize(model, quant::FakeQuantState::validation);
       CHECK(compared(model, x) > 50000);
-      const bpu::Program program = bpu::compile(model);
-      CHECK(program.march == march);
-      int full = 0, all = 0;
-      for (const bpu::Instruction& step : program.instructions)
-        for (const quant::Multiplier& by : step.rescale) {
-          REQUIRE(by.m < 1 << march.multiplier_bits);
-          REQUIRE(by.shift <= march.max_shift);
-          ++all;
-          full += by.m >= 1 << (march.multiplier_bits - 1) || by.shift == march.max_shift;
-        }
-      CHECK(all > 50);
-      CHECK(full > all / 2);  // but for those that a residual, or a slope, limits
+      CHECK(bpu::compile(model).march == model.march());
       // A step of training, with the file of what is compiled.
       quant::set_fake_quantize(model, quant::FakeQuantState::qat);
       step(model, x);
@@ -274,17 +272,16 @@ TEST_CASE("a march of other multipliers than the built-in ones has them in every
       const test::TemporaryDirectory directory;
       bpu::save(bpu::compile(model), directory / "program");
       const bpu::Simulator loaded(bpu::load_program(directory / "program"));
-      CHECK(loaded.program().march == march);
+      CHECK(loaded.program().march == model.march());
       const std::vector<Tensor> expected = model(std::span<const Tensor>(x)),
                                 found = loaded(std::span<const Tensor>(x));
       for (size_t i = 0; i < expected.size(); ++i) CHECK_SAME(found[i], expected[i]);
     }
   // Of another march, even under its name, is no model that is compiled for it.
   quant::March other = quant::March::bayes;
-  other.multiplier_bits = 12;
+  other.datapath = quant::make_datapath("single");
   const auto model = test::every_layer(other);
-  CHECK_ERROR(bpu::compile(model, {.march = quant::March::bayes}),
-              "the march bayes (scales float32; multipliers of 15 bits");
+  CHECK_ERROR(bpu::compile(model, {.march = quant::March::bayes}), "the march bayes (scales float32; two_stage (");
   CHECK_FALSE(test::difference(bpu::Simulator(bpu::compile(model))(test::formula_images({4, 17, 15, 3})),
                                bpu::Simulator(bpu::compile(test::every_layer()))(test::formula_images({4, 17, 15, 3})))
                   .empty());
@@ -387,7 +384,7 @@ TEST_CASE("real numbers of layers that stay float are compared by their bits") {
   // PReLU's slopes, which only that layer has.
   bpu::Program changed = simulator.program();
   for (bpu::Instruction& step : changed.instructions)
-    if (step.opcode == bpu::Opcode::cpu && step.op->name() == "prelu") step.constants[1] = Tensor::full({8}, 0.7f);
+    if (step.layer == quant::kCpu && step.op->name() == "prelu") step.constants[1] = Tensor::full({8}, 0.7f);
   const auto other = bpu::compare(model, bpu::Simulator(std::move(changed)), images);
   CHECK(other.differing > 0);
   CHECK(other.first.starts_with("act, image 0, element "));
@@ -466,35 +463,35 @@ TEST_CASE("layers that no compiler made are refused with what is wrong") {
   refused([](auto& p) { maker(p, "silu").table = Tensor::zeros({256}, DType::int16); }, "has no table of 256 int8");
   refused([](auto& p) { value(p, "silu").high = 3; }, "in its table, outside of -128..3");
   refused([](auto& p) { maker(p, "silu").op = std::make_shared<ops::Relu>(); }, "(table) has the operation 'relu'");
-  // Multipliers.
-  refused([](auto& p) { maker(p, "concat").rescale.pop_back(); }, "(concat) has 3 multipliers, expected 4");
-  refused([](auto& p) { maker(p, "concat").rescale[1].skip = 1; }, "outside what the march computes with");
-  refused([](auto& p) { maker(p, "avg_pool2d").rescale.pop_back(); }, "(avg_pool) has 5 multipliers, expected 6");
-  refused([](auto& p) { maker(p, "act").rescale.pop_back(); }, "(prelu) has 7 multipliers, expected 8");
-  refused([](auto& p) { maker(p, "act").rescale[3].skip = -(int64_t{1} << 46); }, "outside what the march");
+  // Rescalings.
+  refused([](auto& p) { maker(p, "concat").rescale.pop_back(); }, "(concat) has 3 rescalings, expected 4");
+  refused([](auto& p) { maker(p, "concat").rescale[1].pre = 32; }, "its first shift is out of the hardware's range");
+  refused([](auto& p) { maker(p, "avg_pool2d").rescale.pop_back(); }, "(avg_pool) has 5 rescalings, expected 6");
+  refused([](auto& p) { maker(p, "act").rescale.pop_back(); }, "(prelu) has 7 rescalings, expected 8");
+  refused([](auto& p) { maker(p, "act").rescale[3].second = -(int64_t{1} << 46); }, "the sum may reach");
   refused([](auto& p) { maker(p, "act").constants.pop_back(); }, "(prelu) has no slopes");
   refused([](auto& p) { maker(p, "act").constants[1] = Tensor::ones({3}); },
           "prelu: weight is [3], expected [8] or [1]");
-  refused([](auto& p) { maker(p, "sub").rescale[0].skip *= -1; }, "outside what the march computes with");
-  refused([](auto& p) { maker(p, "add#2").rescale[0].skip *= -1; }, "outside what the march computes with");
-  refused([](auto& p) { maker(p, "attention.mul").rescale[0].m = 1 << 15; }, "outside what the march computes with");
-  refused([](auto& p) { maker(p, "slice").rescale = {{1, 0, 0}}; }, "(move) has 1 multipliers, expected 0");
+  refused([](auto& p) { maker(p, "sub").rescale[0].first = 1 << 28; }, "the sum may reach");
+  refused([](auto& p) { maker(p, "add#2").rescale[0].post = 32; }, "its second shift is out of 0..31");
+  refused([](auto& p) { maker(p, "attention.mul").rescale[0].m = 1 << 15; }, "its multiplier does not fit 16 bits");
+  refused([](auto& p) { maker(p, "slice").rescale = {{}}; }, "(slice) has 1 rescalings, expected 0");
   // Shapes, the batch's axis, operations and types.
   refused([](auto& p) { replace_op<ops::Slice>(maker(p, "slice"), SliceAttributes{.axis = 0, .end = 1}); },
-          "(move) has the axis of the batch");
+          "(slice) has the axis of the batch");
   refused([](auto& p) { replace_op<ops::Slice>(maker(p, "slice"), SliceAttributes{.begin = 4}); },
-          "(move) gives [1,16,16,4], but its value is [1,16,16,5]");
+          "(slice) gives [1,16,16,4], but its value is [1,16,16,5]");
   refused([](auto& p) { replace_op<ops::Slice>(maker(p, "slice"), SliceAttributes{.begin = int64_t{1} << 40}); },
-          "(move) has begin=");
+          "(slice) has begin=");
   refused(
       [](auto& p) {
         replace_op<ops::Pad>(maker(p, "pad"), PadAttributes{.before = {1, 0, 0, 0}});
       },
-      "(move) adds to the batch");
+      "(pad) adds to the batch");
   refused([](auto& p) { replace_op<ops::Concat>(maker(p, "concat"), ConcatAttributes{.axis = 0}); },
           "(concat) has the axis of the batch");
   refused([](auto& p) { maker(p, "slice").op = std::make_shared<ops::Sigmoid>(); },
-          "(move) has the operation 'sigmoid'");
+          "(slice) has the operation 'sigmoid'");
   refused(
       [](auto& p) {
         value(p, "resize").dtype = DType::int16;
@@ -544,13 +541,13 @@ TEST_CASE("the witness refuses layers whose integers are not what the scales ask
   for (const char* name : {"attention.mul", "attention.mean", "act", "up", "sub", "concat", "avg_pool2d", "add#2"})
     refused(
         [&](auto& p) {
-          quant::Multiplier& last = maker(p, name).rescale.back();
-          last.m += last.m == 0 ? 1 : -1;
+          quant::Rescaling& last = maker(p, name).rescale.back();
+          last.m += last.m > 0 ? -1 : 1;
         },
-        text("\n  ", name, name == std::string("up") ? ", channel 7: " : ", multiplier "));
-  refused([](auto& p) { maker(p, "act").rescale[0].skip = -maker(p, "act").rescale[0].skip; },
-          "\n  act, multiplier 0: ");
-  refused([](auto& p) { --maker(p, "sub").rescale[0].skip; }, "\n  sub, multiplier 0: ");
+        text("\n  ", name, name == std::string("up") ? ", channel 7: " : ", rescaling "));
+  refused([](auto& p) { maker(p, "act").rescale[0].second = -maker(p, "act").rescale[0].second; },
+          "\n  act, rescaling 0: ");
+  refused([](auto& p) { --maker(p, "sub").rescale[0].second; }, "\n  sub, rescaling 0: ");
   refused([](auto& p) { value(p, "pixel_shuffle").scale *= 2; }, "\n  pixel_shuffle: its scale is ");
   refused([](auto& p) { value(p, "resize").scale *= 2; }, "\n  resize: its scale is ");
   refused([](auto& p) { value(p, "slice#3").low = -1; }, "\n  slice#3: its bounds are -1..127, expected 0..127");

@@ -89,7 +89,7 @@ bpu::Program on_cpu(std::shared_ptr<const Op> op) {
   p.inputs = {0};
   p.outputs = {1};
   bpu::Instruction step;
-  step.opcode = bpu::Opcode::cpu;
+  step.layer = quant::kCpu;
   step.inputs = {0};
   step.output = 1;
   step.op = std::move(op);
@@ -118,7 +118,7 @@ TEST_CASE("a program is read back as it was written, and equal programs are equa
   for (size_t i = 0; i < p.instructions.size(); ++i) {
     CHECK(q.instructions[i].rescale == p.instructions[i].rescale);
     CHECK(q.instructions[i].inputs == p.instructions[i].inputs);
-    if (p.instructions[i].opcode == bpu::Opcode::conv) CHECK_SAME(q.instructions[i].weight, p.instructions[i].weight);
+    if (p.instructions[i].layer == "conv") CHECK_SAME(q.instructions[i].weight, p.instructions[i].weight);
   }
   bpu::save(program(), other.path);
   CHECK(read_file(file.path) == read_file(other.path));
@@ -160,9 +160,9 @@ TEST_CASE("a program that no compiler made is refused with the instruction at fa
   refused([](auto& p) { with_attributes(p, [](auto& a) { a.stride = {0}; }); }, "window of size 0");
   refused([](auto& p) { p.instructions[0].bias = Tensor::zeros({1}, DType::int32); }, "has bias int32 [1]");
   refused([](auto& p) { p.instructions[0].bias = Tensor::full({8}, (1 << 30) + 1.0, DType::int32); }, "2^30");
-  refused([](auto& p) { p.instructions[0].rescale.pop_back(); }, "has 7 multipliers, expected 8");
-  refused([](auto& p) { p.instructions[0].rescale[3].m = 1 << 15; }, "outside what the march computes with");
-  refused([](auto& p) { p.instructions[0].rescale.clear(); }, "gives int8 with 0 multipliers");
+  refused([](auto& p) { p.instructions[0].rescale.pop_back(); }, "has 7 rescalings, expected 8");
+  refused([](auto& p) { p.instructions[0].rescale[3].m = 1 << 15; }, "its multiplier does not fit 16 bits");
+  refused([](auto& p) { p.instructions[0].rescale.clear(); }, "gives int8 with 0 rescalings");
   refused([](auto& p) { p.values[1].high = 200; }, "the bounds of stem are 0..200");
   refused([](auto& p) { p.values[1].scale = -1; }, "the scale of stem is -1");
   refused([](auto& p) { p.values[1].shape = {2, 3}; }, "expected the shape for one image");
@@ -181,16 +181,18 @@ TEST_CASE("parts of a file that nothing checks elsewhere are checked") {
   for (const float scale : {NAN, kInfinity, -1.0f, 0.0f})
     refused([&](auto& p) { p.instructions[0].weight_scales = Tensor::full({8}, scale); },
             text("instruction 0 (conv) has the scale ", scale, " for weights"));
-  refused([](auto& p) { with_attributes(p, [](auto& a) { a.linear = true; }); }, "reads [1,17,15,3], expected [1,C]");
+  refused([](auto& p) { with_attributes(p, [](auto& a) { a.linear = true; }); }, "is a linear layer, and has a window");
   for (const FusedConvAttributes& a : {FusedConvAttributes{.padding = {126, 0}, .linear = true},
                                        FusedConvAttributes{.stride = {3, 1}, .padding = {1, 0}, .linear = true}})
     refused([&](auto& p) { p.instructions.back().op = std::make_shared<quant::FusedConv>(a); },
             "is a linear layer, and has a window");
-  refused([](auto& p) { p.instructions[0].table = Tensor::zeros({256}, DType::int8); }, "has a table");
-  refused([](auto& p) { p.instructions[0].constants = {Tensor()}; }, "has constants");
+  refused([](auto& p) { p.instructions[0].table = Tensor::zeros({256}, DType::int8); },
+          "has a part that no conv has, table");
+  refused([](auto& p) { p.instructions[0].constants = {Tensor()}; }, "has a part that no conv has, constants");
   size_t pool = 0;
-  while (good.instructions[pool].opcode != bpu::Opcode::max_pool) ++pool;
-  refused([&](auto& p) { p.instructions[pool].weight = p.instructions[0].weight; }, "has weights");
+  while (good.instructions[pool].layer != "max_pool") ++pool;
+  refused([&](auto& p) { p.instructions[pool].weight = p.instructions[0].weight; },
+          "has a part that no max_pool has, weight");
 
   bpu::Program p = on_cpu(std::make_shared<Cube>());
   CHECK_NOTHROW(bpu::check_program(p));
@@ -209,7 +211,7 @@ TEST_CASE("a dilation that a kernel of one value has does nothing, however large
   const Tensor x = test::normal(p.values[p.inputs[0]].shape.with(0, 2));
   int changed = 0;
   for (bpu::Instruction& step : p.instructions) {
-    if (step.opcode != bpu::Opcode::conv || step.weight.size(1) != 1 || step.weight.size(2) != 1) continue;
+    if (step.layer != "conv" || step.weight.size(1) != 1 || step.weight.size(2) != 1) continue;
     FusedConvAttributes a = static_cast<const quant::FusedConv&>(*step.op).attributes;
     if (a.linear) continue;
     a.dilation = {1 << 20};
@@ -228,6 +230,7 @@ TEST_CASE("accumulators that could overflow are refused before they run") {
   p.inputs = {0};
   p.outputs = {1};
   bpu::Instruction head;
+  head.layer = "conv";
   head.inputs = {0};
   head.output = 1;
   head.op = std::make_shared<quant::FusedConv>(FusedConvAttributes{.linear = true});
@@ -267,6 +270,7 @@ TEST_CASE("results are dequantised by their scales") {
   bpu::Program p;
   p.values = {{"x", {1, 2}, DType::int8, 0.5f, -128, 127}, {"y", {1, 2}, DType::int32, 1, 0, 0}};
   bpu::Instruction head;
+  head.layer = "conv";
   head.inputs = {0};
   head.output = 1;
   head.weight_scales = Tensor::from({2}, {0.25f, 3});

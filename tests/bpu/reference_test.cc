@@ -4,7 +4,7 @@
 #include "../../bpu/compile.h"
 #include "../../bpu/witness/expected.h"
 #include "../../data/dataset.h"
-#include "../../quant/tables.h"
+#include "../../quant/layers/table.h"
 #include "nets.h"
 
 using namespace sinter;
@@ -77,7 +77,7 @@ TEST_CASE("the witness refuses integers that are not what the scales ask for") {
   };
   CHECK_NOTHROW(bpu::Reference{bpu::Program(good)});
   refused([](auto& p) { p.instructions[0].rescale[2].m ^= 1; }, "stem, channel 2: ");
-  refused([](auto& p) { --p.instructions[0].rescale[2].shift; }, "stem, channel 2: ");
+  refused([](auto& p) { --p.instructions[0].rescale[2].post; }, "stem, channel 2: ");
   refused([](auto& p) { p.values[3].low = -1; }, "block.conv1: its bounds are -1..127, expected 0..127");
   refused([](auto& p) { p.values[2].scale *= 2; }, ": its scale is");
 }
@@ -93,7 +93,7 @@ TEST_CASE("the witness takes every table that is right, whatever the scales and 
   std::vector<float> scales{0.3f, 1e-3f, 0.1f, 3, 5, 0.7f, 1.0f / 3};
   for (int k = -12; k <= 6; ++k) scales.push_back(std::ldexp(1.0f, k));
   for (const auto& function : functions)
-    for (const auto* march : {&quant::March::bayes, &quant::March::bernoulli})
+    for (const auto rounding : {quant::Rounding::half_to_even, quant::Rounding::half_up})
       for (const DType type : {DType::int8, DType::int16})
         for (const float x_scale : scales)
           for (const float y_scale : scales) {
@@ -101,7 +101,7 @@ TEST_CASE("the witness takes every table that is right, whatever the scales and 
             const bool wide = type == DType::int16;
             const int32_t high = wide ? 32767 : 127;
             bpu::Program p;
-            p.march = *march;
+            p.march = quant::Arithmetic(quant::March::bayes, rounding);
             for (const bool out : {false, true}) {
               bpu::Value value{.name = out ? "y" : "x", .shape = {1, 4}, .dtype = type};
               value.scale = out ? y_scale : x_scale;
@@ -111,15 +111,15 @@ TEST_CASE("the witness takes every table that is right, whatever the scales and 
               p.values.push_back(value);
             }
             bpu::Instruction step;
-            step.opcode = bpu::Opcode::table;
+            step.layer = "table";
             step.inputs = {0};
             step.output = 1;
             step.op = function.second;
-            step.table = quant::make_table(*function.second, p.values[0].grid(), p.values[1].grid(), march->rounding);
+            step.table = quant::make_table(*function.second, p.values[0].grid(), p.values[1].grid(), rounding);
             CAPTURE(function.first);
             CAPTURE(x_scale);
             CAPTURE(y_scale);
-            CAPTURE(march->name);
+            CAPTURE(to_string(rounding));
             REQUIRE(bpu::witness::wrong_integers(p, step) == "");
             // Two more is wrong everywhere.
             const int64_t at = wide ? 40000 : 140;

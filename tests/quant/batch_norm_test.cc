@@ -226,29 +226,6 @@ TEST_CASE("running statistics move as in training the float network") {
   CHECK(moved == 8);
 }
 
-TEST_CASE("batch normalisation in float is frozen as that of quantised layers is") {
-  struct Net : nn::Module {
-    nn::BatchNorm2d bn{3};
-    nn::Conv2d conv{{.in = 3, .out = 3, .kernel = 1}};
-    SINTER_CHILDREN(bn, conv)
-    Tensor forward(const Tensor& x) const override { return conv(relu(bn(x))); }
-  };
-  PreparedModel q =
-      prepare_qat(test::randomized(Net{}), Tensor::zeros({1, 4, 4, 3}), {.by_type = {{"batch_norm", run_in_float()}}});
-  CHECK(q.freezable().batch_norm);
-  const Tensor x = test::images({4, 4, 4, 3}), mean = find(q, "bn.running_mean"), before = mean.clone();
-  {
-    const nn::Freezing freezing({.batch_norm = true});
-    q(x);
-  }
-  q.freeze_bn();
-  q(x);
-  CHECK_SAME(find(q, "bn.running_mean"), before);
-  q.freeze_bn(false);
-  q(x);
-  CHECK_FALSE(test::difference(find(q, "bn.running_mean"), before, 0, 0).empty());
-}
-
 TEST_CASE("fit freezes batch normalisation after so many steps, where there is some") {
   const auto data = dataset(32);
   const auto after = [&](int64_t steps, std::optional<int64_t> freeze) {

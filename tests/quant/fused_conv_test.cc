@@ -152,7 +152,7 @@ TEST_CASE("fused convolutions refuse what does not fit") {
   CHECK_ERROR(fused({.padding = 1}, {kX, kWeight, kBias, kX}),
               "conv2d (fused): the tensor to add is [2,5,5,4], expected [2,5,5,6]");
   CHECK_ERROR(fused({.linear = true}, {kX, kWeight, kBias}),
-              "linear (fused): input is [2,5,5,4], weight is [6,3,3,4], expected [N,K] and [O,K]");
+              "linear (fused): input is [2,5,5,4], weight is [6,3,3,4], expected [N,...,K] and [O,K]");
   CHECK_ERROR(fused({}, {kX, kWeight, Tensor::zeros({5})}), "bias is [5], expected [6]");
   CHECK_ERROR(fused({.padding = 3, .transposed = true}, {kX, kWeight, kBias}),
               "conv_transpose2d (fused): padding is 3x3, more than its kernel reaches");

@@ -29,12 +29,12 @@ void check_hostile(Model model) {
   model.eval();
   const NoGrad no_grad;
   const Tensor expected = model(x);
-  const auto good = quant::prepare_qat(model, kExample);
+  const auto good = quant::prepare_qat(model, kExample, {.march = "nash"});
   for (const uint64_t seed : {1, 2}) {
     Model other = model;
     examples::make_hostile(other, kExample, {.seed = seed});
     CHECK_CLOSE(other(x), expected, 1e-4, 1e-5);
-    auto bad = quant::prepare_qat(other, kExample);
+    auto bad = quant::prepare_qat(other, kExample, {.march = "nash"});
     CHECK(spread(test::parameter(bad, "stem.weight")) > 30 * spread(test::parameter(good, "stem.weight")));
     const double before = test::quantized_sqnr(bad, x);
     CHECK(before < 12);

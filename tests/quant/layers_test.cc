@@ -422,7 +422,7 @@ TEST_CASE("sums that 32 bits may not hold are refused by their layer's name") {
   test::set_ranges(model);
   model.set_state(FakeQuantState::validation);
   CHECK_ERROR(model(Tensor::zeros({1, 256, 128, 1})),
-              "avg_pool2d: the mean of 32768 values of int16 could overflow its 32-bit sum");
+              "avg_pool2d: the mean: adds 32768 values of int16, which could overflow 32 bits");
 }
 
 TEST_CASE("every layer has the values and gradients of a float network with fake quantisation") {

@@ -110,6 +110,7 @@ class Path {
 
   /// b's unit may be negative: it is taken away.
   By sum(double a, double b, int64_t reach, double s_y, int bits = 8, int x_bits = 8) const {
+    if (b == 0 && kind_ != Kind::single) return accumulator(a, s_y, bits);
     const bool swap = std::fabs(b) > std::fabs(a);
     const double large = swap ? b : a, small = swap ? a : b;
     By by;
@@ -117,6 +118,12 @@ class Path {
       by = once(std::fabs(large) / s_y, std::fabs(small) / s_y, reach);
       by.first = large < 0 ? -by.first : by.first;
       by.second = small < 0 ? -by.second : by.second;
+    } else if (int e = 0; kind_ == Kind::shift && std::frexp(std::fabs(small / large), &e) != 0.5) {
+      // A slope: factors of 15 bits of the larger.
+      std::frexp(std::fabs(large), &e);
+      by.first = static_cast<int64_t>(half_up(large * std::exp2(15 - e)));
+      by.second = static_cast<int64_t>(half_up(small * std::exp2(15 - e)));
+      by.post = 15 - e + static_cast<int>(std::log2(s_y));
     } else if (kind_ == Kind::shift) {  // both on the finer grid
       by = ratio(std::fabs(small) / s_y, bits);
       by.first = static_cast<int64_t>(large / std::fabs(small));

@@ -11,7 +11,8 @@ namespace {
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
-QuantizedWeights quantized(const Tensor& weight, const TensorConfig& config = {}, const March& march = March::bayes) {
+QuantizedWeights quantized(const Tensor& weight, const TensorConfig& config = {},
+                           const Arithmetic& march = March::bayes) {
   return WeightQuantizer("conv", config, weight.size(0))
       .quantize(march, weight, Tensor::zeros({weight.size(0)}), 0.01f);
 }
@@ -84,7 +85,7 @@ TEST_CASE("clipped weights per channel and their gradient agree with PyTorch") {
 
 TEST_CASE("weight scales are on the march's grid, and weights round as it does") {
   const Tensor w = Tensor::from({2, 2}, {0.6f, 0.25f + 0.00390625f, 2, -2});
-  const QuantizedWeights q = quantized(w, {}, March::bernoulli);
+  const QuantizedWeights q = quantized(w, {}, Arithmetic(March::bernoulli, Rounding::half_up));
   CHECK(q.scales == std::vector<float>{0x1p-7f, 0x1p-5f});
   CHECK(q.values.at<int8_t>({0, 1}) == 33);  // 32.5
   CHECK(quantized(w, {}, March::bayes).scales[0] == 0.6f / 127.5f);

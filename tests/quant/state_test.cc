@@ -216,7 +216,7 @@ TEST_CASE("what needs observed scales says which call is missing, and names the 
 
 TEST_CASE("a model is compiled for the march that it was prepared for") {
   CHECK_ERROR(bpu::compile(calibrated(), {.march = March::bernoulli}),
-              "compile: the march bernoulli2 was asked for, but the model was prepared for bayes; prepare it again");
+              "compile: the march bernoulli was asked for, but the model was prepared for bayes; prepare it again");
 }
 
 TEST_CASE("what changes ranges comes before calibration") {

@@ -86,9 +86,9 @@ TEST_CASE("a path of the input's name comes before its stub, the whole model's q
 
 TEST_CASE("a stub's scale has to be on the march's grid") {
   CHECK_ERROR(prepare_qat(Net(0.3), kExample, {.march = March::bernoulli}),
-              "the fixed scale 0.3 is not on the grid of bernoulli2, but 0.5 is");
+              "the fixed scale 0.3 is not on the grid of bernoulli, but 0.5 is");
   CHECK_ERROR(prepare_qat(Net(1.0), kExample, {.march = March::bernoulli}),
-              "the fixed scale 1 is not on the grid of bernoulli2, but 0.5 is");
+              "the fixed scale 1 is not on the grid of bernoulli, but 0.5 is");
   const PreparedModel fits = prepare_qat(Net(1.0 / 128), kExample, {.march = March::bernoulli});
   CHECK(fits.input_quantizer(0).scale(March::bernoulli) == 1.0f / 128);
 }

@@ -30,7 +30,7 @@ struct Tied : nn::Module {
   SINTER_CHILDREN(a, b, bn, bn2, slopes)
 };
 
-// A linear layer's weights, also read by one over four axes, which the BPU does not have.
+// A linear layer's weights, also read by one over four axes.
 struct Tokens : nn::Module {
   nn::Linear a{{.in = 4, .out = 4}};
   nn::BatchNorm2d bn{4};
@@ -168,7 +168,7 @@ TEST_CASE("one linear layer's weights in two places") {
 
 TEST_CASE("weights that an operation in float reads, too, stay one parameter") {
   const PreparedModel model = prepare_qat(Tokens(false), kExample, {.by_path = {{"linear", run_in_float()}}});
-  CHECK(trained(model) == Names{"a.bias", "a.weight"});
+  CHECK(trained(model) == Names{"a.bias", "linear.bias", "linear.weight"});
   const Net in_float([](const Tied& l, const Tensor& x) { return l.b(relu(l.a(x))); });
   const PreparedModel partly = prepare_qat(in_float, kExample, {.by_path = {{"a", run_in_float()}}});
   CHECK(trained(partly) == Names{"a.bias", "a.weight", "b.bias"});
@@ -264,9 +264,10 @@ TEST_CASE("a convolution and a transposed one share what a rotation leaves alone
 
 TEST_CASE("names stay unique where a layer's weights are both folded and read as they are") {
   const PreparedModel model = prepare_qat(Tokens(true), kExample, {.by_path = {{"linear", run_in_float()}}});
-  CHECK(trained(model) == Names{"a.bias", "a.weight", "a.weight_"});
-  CHECK(model.untied() == Names{"a.weight: one parameter in the float network, but a.weight_, a.weight here, which are "
-                                "trained apart, as batch normalisation is folded into some of them only"});
+  CHECK(trained(model) == Names{"a.bias", "a.weight", "linear.bias", "linear.weight"});
+  CHECK(model.untied() ==
+        Names{"a.weight: one parameter in the float network, but linear.weight, a.weight here, which are "
+              "trained apart, as batch normalisation is folded into some of them only"});
 }
 
 TEST_CASE("a batch normalisation by constants is folded, as one by parameters") {

@@ -14,8 +14,8 @@ using test::set_ranges;
 
 namespace {
 
-PreparedModel prepared(const nn::Module& model, const March& march, float reach = 1) {
-  PreparedModel result = prepare_qat(model, Tensor::zeros({1, 8, 8, 3}), {.march = march});
+PreparedModel prepared(const nn::Module& model, const PrepareOptions& options, float reach = 1) {
+  PreparedModel result = prepare_qat(model, Tensor::zeros({1, 8, 8, 3}), options);
   set_ranges(result, reach);
   set_fake_quantize(result, FakeQuantState::validation);
   return result;
@@ -61,21 +61,50 @@ Summary compare(const PreparedModel& model, const Tensor& x) {
 }  // namespace
 
 TEST_SUITE("exact") {
-  TEST_CASE("every integer of a residual network is the interpreter's, on both kinds of march") {
+  // Every march, rounding and grid of scales, with the committed number of all integers.
+  struct Expected {
+    const char *march, *rounding, *power_of_two;
+    uLong small, every;
+  };
+  const std::vector<Expected> kExpected{
+      {"bernoulli", "half_to_even", "none", 3077037050, 4167140510},
+      {"bernoulli2", "half_to_even", "none", 4292565404, 1891574032},
+      {"bayes", "half_to_even", "none", 4292565404, 198077240},
+      {"bayes_e", "half_to_even", "none", 4292565404, 198077240},
+      {"nash", "half_to_even", "none", 1769787614, 3008669819},
+      {"bernoulli", "bpu_round", "none", 3077037050, 4167140510},
+      {"bernoulli2", "half_to_even", "activations", 118203054, 219936618},
+      {"bernoulli2", "bpu_round", "all", 19687791, 3381900515},
+      {"bayes", "bpu_round", "activations", 3557414624, 3743088733},
+      {"bayes", "half_to_even", "all", 19687791, 4167140510},
+      {"nash", "bpu_round", "all", 1557936822, 770239258},
+  };
+
+  TEST_CASE("every integer of a residual network is the interpreter's, on every march") {
     const Tensor x = images({3, 8, 8, 3}, 2, 1.2);
-    CHECK(compare(prepared(test::small_net(), March::bayes), x).crc == 1769787614);
-    CHECK(compare(prepared(test::small_net(), March::bernoulli), x).crc == 3077037050);
+    for (const Expected& e : kExpected) {
+      CAPTURE(std::string(e.march));
+      CAPTURE(std::string(e.rounding));
+      CAPTURE(std::string(e.power_of_two));
+      const PrepareOptions options{.march = e.march, .rounding = e.rounding, .power_of_two = e.power_of_two};
+      CHECK(compare(prepared(test::small_net(), options), x).crc == e.small);
+    }
   }
 
   TEST_CASE("every integer of every kind of layer is the interpreter's") {
     const auto model = test::randomized(test::EveryLayer{}, 3);
     const Tensor x = images({2, 8, 8, 3}, 4, 1.2);
-    CHECK(compare(prepared(model, March::bayes, 2), x).crc == 3008669819);
-    CHECK(compare(prepared(model, March::bernoulli, 2), x).crc == 4167140510);
+    for (const Expected& e : kExpected) {
+      CAPTURE(std::string(e.march));
+      CAPTURE(std::string(e.rounding));
+      CAPTURE(std::string(e.power_of_two));
+      const PrepareOptions options{.march = e.march, .rounding = e.rounding, .power_of_two = e.power_of_two};
+      CHECK(compare(prepared(model, options, 2), x).crc == e.every);
+    }
     // Scales above 6 / 127: the upper bound of ReLU6 matters.
     auto large = test::randomized(test::EveryLayer{}, 5);
     large.stem.bias.tensor().copy_from(Tensor::full({8}, 5));
-    CHECK(compare(prepared(large, March::bayes, 8), x).crc == 687911841);
+    CHECK(compare(prepared(large, {.march = March::bayes}, 8), x).crc == 1713481005);
   }
 
   TEST_CASE("dead channels with a bias keep their accumulators exact near 2^30") {
@@ -89,7 +118,7 @@ TEST_SUITE("exact") {
     bias[2] = 1.5f;
     bias[3] = -2.3f;
     for (const March* march : {&March::bayes, &March::bernoulli}) {
-      const PreparedModel q = prepared(model, *march);
+      const PreparedModel q = prepared(model, {.march = *march});
       const Tensor x = images({3, 8, 8, 3}, 2);
       auto expected = test::Interpreter(q).run(x);
       int64_t largest = 0;
@@ -103,7 +132,7 @@ TEST_SUITE("exact") {
   }
 
   TEST_CASE("validation does not depend on threads") {
-    const PreparedModel model = prepared(test::small_net(), March::bayes);
+    const PreparedModel model = prepared(test::small_net(), {.march = March::bayes});
     const Tensor x = images({16, 8, 8, 3}, 7);
     const NoGrad no_grad;
     const int before = threads();
@@ -118,7 +147,7 @@ TEST_SUITE("exact") {
 }
 
 TEST_CASE("validation gives integers times scales, and accumulators of the head") {
-  const PreparedModel model = prepared(test::small_net(), March::bayes);
+  const PreparedModel model = prepared(test::small_net(), {.march = March::bayes});
   const Tensor x = images({2, 8, 8, 3}, 2);
   const NoGrad no_grad;
   Tensor y = model(x), accumulators;
@@ -140,7 +169,7 @@ TEST_CASE("validation gives integers times scales, and accumulators of the head"
 }
 
 TEST_CASE("images of a batch do not see each other") {
-  const PreparedModel model = prepared(test::small_net(), March::bayes);
+  const PreparedModel model = prepared(test::small_net(), {.march = March::bayes});
   const Tensor x = images({4, 8, 8, 3}, 2);
   const NoGrad no_grad;
   const Tensor all = model(x);

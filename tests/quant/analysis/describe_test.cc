@@ -84,7 +84,7 @@ TEST_CASE("a model is described as a table") {
   stem.observe(Samples(Tensor::from({2}, {0, 6})));
   mean.observe(Samples(Tensor::from({2}, {0.25f, 4})));
   CHECK(describe(model) ==
-        R"(prepared for bernoulli2, in FakeQuantState::qat
+        R"(prepared for bernoulli, in FakeQuantState::qat
 tensor       operation     dtype  observer                     fake-quant  from         averaging  batches     scale   integers           range
 input        input         int8   fixed_scale{scale=0.015625}  fake_quant  QuantStub         0.01        0   0.01562  -128..127               -
 stem.weight  weight        int8   min_max                      fake_quant  default              -        -  0.007812  -128..127  0.9961..0.9961
@@ -92,7 +92,7 @@ stem         conv2d+relu6  int8   min_max                      fake_quant  defau
 mean         mean          int8   min_max                      fake_quant  default           0.01        1    0.0625  -128..127         0.25..4
 head.weight  weight        int4   min_max                      fake_quant  type linear          -        -       0.5      -8..7   -31.88..1.992
 head         linear        int32  -                            -           -                    -        -         -          -               -
-warning: head: weights of output channel 1: its range reaches 31.875, but the largest scale of bernoulli2, 0.5, saturates at 3.5
+warning: head: weights of output channel 1: its range reaches 31.875, but the largest scale of bernoulli, 0.5, saturates at 3.5
 warning: stem, mean: the range is that of one batch alone; calibrate with 10 to 100
 note: head: of high precision, int32 accumulators as float32
 )");

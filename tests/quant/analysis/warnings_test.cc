@@ -66,7 +66,7 @@ TEST_CASE("what saturates is warned of for the type that it has") {
   CHECK(all(with("int16")) == all({}));
   REQUIRE(with("int8").size() == 1);
   CHECK(with("int8")[0].find("stem: its range reaches 20") == 0);
-  CHECK(with("int8")[0].find(", but the largest scale of bernoulli2, 0.5, saturates at 63.5") != std::string::npos);
+  CHECK(with("int8")[0].find(", but the largest scale of bernoulli, 0.5, saturates at 63.5") != std::string::npos);
   CHECK(with("int4")[0].find(", 0.5, saturates at 7.5") != std::string::npos);
 }
 
@@ -121,7 +121,8 @@ TEST_CASE("ranges that are mostly the first batch's are warned of") {
     PreparedModel model =
         prepare_qat(test::small_net(), kExample,
                     {.qconfig = get_default_qconfig(
-                         {.activation_qkwargs = {{"averaging_constant", averaging_constant}, {"warm_up", warm_up}}})});
+                         {.activation_qkwargs = {{"averaging_constant", averaging_constant}, {"warm_up", warm_up}}}),
+                     .march = March::nash});
     set_fake_quantize(model, FakeQuantState::calibration);
     for (int i = 0; i < batches; ++i) model(images({1, 8, 8, 3}, static_cast<uint64_t>(i)));
     return warnings(model);
@@ -179,8 +180,9 @@ TEST_CASE("what did not fuse and outputs that stay int8 are warned of") {
     }
     const std::type_info& members_listed_by() const override { return typeid(Ends); }
   };
-  PreparedModel ends = prepare_qat(test::randomized(Ends{}), std::vector<Tensor>{kExample},
-                                   {.qconfig = get_default_qconfig({.activation_qkwargs = {{"dtype", "int16"}}})});
+  PreparedModel ends =
+      prepare_qat(test::randomized(Ends{}), std::vector<Tensor>{kExample},
+                  {.qconfig = get_default_qconfig({.activation_qkwargs = {{"dtype", "int16"}}}), .march = March::nash});
   set_ranges(ends);
   CHECK(all(warnings(ends)) ==
         all({"conv#2: this output of the network stays int16, as other layers read it; only accumulators are of high "
@@ -268,4 +270,33 @@ TEST_CASE("learned scales that fell to the smallest one are warned of") {
              "use fake_quant here",
              "head: the learned scale of the weights of 1 of 5 output channels (2) fell to the smallest that there is; "
              "give learned scales a lower rate, or use fake_quant here"}));
+}
+
+TEST_CASE("rescalings whose integers are coarse are warned of") {
+  struct Net : nn::Module {
+    nn::Conv2d conv{{.in = 2, .out = 2, .kernel = 1, .bias = false}};
+    SINTER_CHILDREN(conv)
+    Tensor forward(const Tensor& x) const override { return conv(x) + x; }
+  };
+  Net net;
+  net.conv.weight.tensor().copy_from(Tensor::from({2, 1, 1, 2}, {1, 0.5f, 100, 50}));
+  const auto coarse = [&](const PrepareOptions& options) {
+    PreparedModel model = prepare_qat(net, Tensor::zeros({1, 2, 2, 2}), options);
+    set_ranges(model);
+    std::string found;
+    for (const std::string& line : warnings(model))
+      if (line.find("multiplier") != std::string::npos || line.find("shift") != std::string::npos) found += line + "\n";
+    return found;
+  };
+  // k = s_skip / (s_x s_w), with s_skip = s_x: 127.5 for the first channel, 1.3 for the second.
+  CHECK(
+      coarse({.march = March::bayes}) ==
+      "conv: the residual's multiplier, an integer, is below 64: its scale is small beside the accumulators', in 1 of "
+      "2 output channels (1)\n");
+  CHECK(coarse({.march = March::nash}).empty());
+  net.conv.weight.tensor().copy_from(Tensor::from({2, 1, 1, 2}, {0.01f, 0.005f, 0.02f, 0.01f}));
+  const PrepareOptions wide{
+      .by_path = {{"conv.activation", get_default_qconfig({.activation_qkwargs = {{"dtype", "int16"}}})}},
+      .march = March::bayes};
+  CHECK(coarse(wide).find("conv: the first shift drops bits that an output of 16 bits has room for") == 0);
 }

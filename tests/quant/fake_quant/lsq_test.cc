@@ -157,10 +157,10 @@ TEST_CASE("a learned scale may start at a fixed one, which has to be on the grid
   CHECK(activation.scale(March::bayes) == 0.3f);
   activation.train(Samples(w));
   CHECK(activation.learned.tensor().at({0}) == 0.3f);
-  CHECK_ERROR(activation.scale(March::bernoulli), "x: the fixed scale 0.3 is not on the grid of bernoulli2");
+  CHECK_ERROR(activation.scale(March::bernoulli), "x: the fixed scale 0.3 is not on the grid of bernoulli");
   const WeightQuantizer weights("w", fixed(0.3).weight, 1);
   CHECK(weights.scales(March::bayes, w) == std::vector<float>{0.3f});
-  CHECK_ERROR(weights.scales(March::bernoulli, w), "the fixed scale 0.3 is not on the grid of bernoulli2");
+  CHECK_ERROR(weights.scales(March::bernoulli, w), "the fixed scale 0.3 is not on the grid of bernoulli");
 }
 
 TEST_CASE("weights start channel by channel") {

@@ -23,7 +23,7 @@ TEST_CASE("the fixed scale is the scale, bit for bit, before any batch and after
 
 TEST_CASE("a fixed scale off the march's grid is an error that names the tensor") {
   const ActivationQuantizer off = test::activation_quantizer("fixed_scale", {{"scale", 0.01}});
-  CHECK_ERROR(off.scale(March::bernoulli), "x: the fixed scale 0.01 is not on the grid of bernoulli2, but 0.015625 is");
+  CHECK_ERROR(off.scale(March::bernoulli), "x: the fixed scale 0.01 is not on the grid of bernoulli, but 0.015625 is");
   CHECK(test::activation_quantizer("fixed_scale", {{"scale", 0.015625}}).scale(March::bernoulli) == 0x1p-6f);
   CHECK_ERROR(test::activation_quantizer("fixed_scale", {{"scale", 1.0}}).scale(March::bernoulli), "but 0.5 is");
 }

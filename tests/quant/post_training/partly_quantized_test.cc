@@ -82,22 +82,27 @@ void check_integers(const PreparedModel& model) {
 }  // namespace
 
 TEST_CASE("with everything quantised, every layer computes what the integers do") {
-  for (const March& march : {March::bayes, March::bernoulli})
+  for (const March& march : {March::nash, March::bernoulli})
     for (const char* batch_norm : {"fuse_bn", "with_bn"})
       for (const QConfig& qconfig :
            {get_default_qconfig(), typed("int8", "int4", "lsq"), typed("int4", "int2", "pact")}) {
-        const PrepareOptions options{.qconfig = qconfig, .batch_norm = batch_norm, .march = march};
+        // Ties are frequent where all scales are powers of two.
+        const PrepareOptions options{.qconfig = qconfig,
+                                     .batch_norm = batch_norm,
+                                     .march = march,
+                                     .rounding = march == March::bernoulli ? "bpu_round" : "half_to_even"};
         check_integers(calibrated(test::small_net(), options));
         check_integers(calibrated(test::randomized(test::EveryLayer{}), options));
         check_integers(calibrated(test::randomized(test::InvertedNet{}), options));
         check_integers(calibrated(test::randomized(test::UpNet{}), options));
       }
-  check_integers(calibrated(test::small_net(), {.by_path = {{"body.0", typed("int16", "int8")}}}));
+  check_integers(
+      calibrated(test::small_net(), {.by_path = {{"body.0", typed("int16", "int8")}}, .march = March::nash}));
 }
 
 TEST_CASE("float regions stay float, and read what is float unrounded") {
-  check_integers(
-      calibrated(test::small_net(), {.by_path = {{"body.0.conv1", run_in_float()}, {"stem", run_in_float()}}}));
+  check_integers(calibrated(test::small_net(), {.by_path = {{"body.0.conv1", run_in_float()}, {"stem", run_in_float()}},
+                                                .march = March::nash}));
   check_integers(calibrated(test::randomized(test::EveryLayer{}),
                             {.by_path = {{"depthwise", run_in_float()}, {"hidden", run_in_float()}}}));
 }
