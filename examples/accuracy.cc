@@ -64,6 +64,9 @@ class Results {
   Json json_ = Json::object();
 };
 
+// PACT's, where there are any.
+bool is_alpha(const NamedParameter& parameter) { return parameter.name.ends_with(".alpha"); }
+
 nn::FitOptions training(int64_t epochs, double lr, int64_t seed) {
   return {.epochs = epochs,
           .optimizer = optim::SGD{{.lr = lr,
@@ -71,7 +74,7 @@ nn::FitOptions training(int64_t epochs, double lr, int64_t seed) {
                                    .nesterov = true,
                                    .weight_decay = 5e-4,
                                    .rules = {{.match = optim::is_vector, .weight_decay = 0},
-                                             {.match = "*.alpha", .weight_decay = 5e-4}}}},
+                                             {.match = is_alpha, .weight_decay = 5e-4}}}},
           .schedule = optim::warm_up({.epochs = 0.5}, optim::cosine()),
           .augment = {data::pad_crop(2), data::horizontal_flip()},
           .seed = static_cast<uint64_t>(seed)};
@@ -108,7 +111,7 @@ double trained_accuracy(quant::PreparedModel& model, const Data& d, const nn::Fi
 quant::PreparedModel calibrated(const nn::Module& net, const Data& d, int64_t seed,
                                 const quant::QConfigOptions& config = {.activation_observer = "percentile"}) {
   auto model =
-      quant::prepare_qat(net, d.example, {.qconfig = quant::get_default_qconfig(config), .march = quant::March::bayes});
+      quant::prepare_qat(net, d.example, {.qconfig = quant::get_default_qconfig(config), .march = quant::March::nash});
   calibrate(model, d, seed);
   return model;
 }
@@ -135,7 +138,7 @@ quant::PrepareOptions few_bits(const std::string& fake_quant, const std::string&
   return {.qconfig = by_name(fake_quant, type),
           .by_path = {{"input", eight}, {"stem.weight", eight}, {"mean", eight}, {"head", eight}},
           .batch_norm = "with_bn",
-          .march = quant::March::bayes};
+          .march = quant::March::nash};
 }
 
 class Table {
@@ -228,11 +231,11 @@ class Table {
         return qat(net, data_, seed,
                    {.qconfig = quant::get_default_qconfig(
                         {.activation_fake_quant = fake_quant, .weight_fake_quant = fake_quant}),
-                    .march = quant::March::bayes},
+                    .march = quant::March::nash},
                    options_.qat_epochs, 0.001, &from);
       });
     row("ResNet-20, int8 QAT, fake_quant, with_bn", seed, [&] {
-      return qat(net, data_, seed, {.batch_norm = "with_bn", .march = quant::March::bayes}, options_.qat_epochs, 0.001,
+      return qat(net, data_, seed, {.batch_norm = "with_bn", .march = quant::March::nash}, options_.qat_epochs, 0.001,
                  &from);
     });
     row("ResNet-20, W4A4 LSQ", seed,
@@ -253,7 +256,7 @@ class Table {
     const auto equalized = [&](const std::string& observer) {
       auto model = quant::prepare_qat(
           net, data_.example,
-          {.qconfig = quant::get_default_qconfig({.activation_observer = observer}), .march = quant::March::bayes});
+          {.qconfig = quant::get_default_qconfig({.activation_observer = observer}), .march = quant::March::nash});
       quant::equalize(model);
       calibrate(model, data_, seed);
       return model;
@@ -267,7 +270,7 @@ class Table {
     });
     row("hostile ResNet-20, int8 QAT alone", seed, [&] {
       const auto from = calibrated(net, data_, seed);
-      return qat(net, data_, seed, {.march = quant::March::bayes}, options_.qat_epochs, 0.001, &from);
+      return qat(net, data_, seed, {.march = quant::March::nash}, options_.qat_epochs, 0.001, &from);
     });
   }
 
@@ -279,7 +282,7 @@ class Table {
     const auto from = calibrated(net, data_, seed);
     row("MobileNetV2 (width 0.5), int8 calibrated", seed, [&] { return accuracy(from, data_); });
     row("MobileNetV2 (width 0.5), int8 QAT", seed,
-        [&] { return qat(net, data_, seed, {.march = quant::March::bayes}, options_.qat_epochs, 0.001, &from); });
+        [&] { return qat(net, data_, seed, {.march = quant::March::nash}, options_.qat_epochs, 0.001, &from); });
   }
 
   const Options& options_;

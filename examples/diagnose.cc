@@ -11,7 +11,7 @@ namespace {
 quant::PreparedModel prepared(const examples::Bench& bench, const nn::Module& net, const char* observer) {
   return quant::prepare_qat(
       net, bench.example,
-      {.qconfig = quant::get_default_qconfig({.activation_observer = observer}), .march = quant::March::bayes});
+      {.qconfig = quant::get_default_qconfig({.activation_observer = observer}), .march = quant::March::nash});
 }
 
 // The float network beside the integers of every node, with the likely causes of what is lost.

@@ -40,7 +40,8 @@ bool parse(int argc, char** argv, Options& o, int& status) {
       ->capture_default_str();
   app.add_option("--batch", o.batch, "Images a training step")->check(CLI::Range(2, 4096))->capture_default_str();
   app.add_option("--seed", o.seed, "Seed of weights, order and augmentation")->capture_default_str();
-  app.add_option("--march", o.march, "BPU generation: bernoulli, bernoulli2, bayes, bayes_e or nash")->capture_default_str();
+  app.add_option("--march", o.march, "BPU generation: bernoulli, bernoulli2, bayes, bayes_e or nash")
+      ->capture_default_str();
   app.add_option("--observer", o.observer, "Observer of the calibration: min_max, percentile, clip_std, mse, kl or mix")
       ->capture_default_str();
   app.add_option("--fake-quant", o.fake_quant, "Fake-quant method of activations and weights: fake_quant")

@@ -20,7 +20,7 @@ quant::PrepareOptions options(const char* fake_quant) {
   return {.qconfig = four_bits(fake_quant),
           .by_path = {{"input", eight}, {"stem.weight", eight}, {"mean", eight}, {"head", eight}},
           .batch_norm = "with_bn",  // the statistics that would be folded are others with so few bits
-          .march = quant::March::bayes};
+          .march = quant::March::nash};
 }
 
 void example(const examples::Bench& bench) {

@@ -15,7 +15,7 @@ quant::QConfig bits(const char* dtype) {
 }
 
 void example(const examples::Bench& bench) {
-  quant::PrepareOptions options{.qconfig = bits("int4"), .march = quant::March::bayes};
+  quant::PrepareOptions options{.qconfig = bits("int4"), .march = quant::March::nash};
   auto low = quant::prepare_qat(bench.net, bench.example, options);
   examples::calibrate(low, bench);
   examples::print("all of 4 bits", nn::evaluate(low, bench.test));

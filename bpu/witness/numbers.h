@@ -10,7 +10,22 @@
 
 namespace sinter::bpu::witness {
 
-enum class Opcode { conv, add, mul, mean, avg_pool, max_pool, resize, concat, table, prelu, clamp, move, reshape, none };
+enum class Opcode {
+  conv,
+  add,
+  mul,
+  mean,
+  avg_pool,
+  max_pool,
+  resize,
+  concat,
+  table,
+  prelu,
+  clamp,
+  move,
+  reshape,
+  none
+};
 Opcode opcode_of(const Instruction& step);
 
 /// p / q * 2^exponent, exactly; p and q at least 0 and below 2^62: products and quotients of a few scales and counts.
