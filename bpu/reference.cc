@@ -1,7 +1,7 @@
 #include "reference.h"
 
 #include "witness/expected.h"
-#include "witness/layers.h"
+#include "witness/layer.h"
 
 namespace sinter::bpu {
 

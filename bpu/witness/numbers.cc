@@ -6,14 +6,6 @@
 
 namespace sinter::bpu::witness {
 
-Opcode opcode_of(const Instruction& step) {
-  constexpr std::string_view kNames[] = {"conv",   "add",   "mul",   "mean",  "avg_pool", "max_pool", "resize",
-                                         "concat", "table", "prelu", "clamp", "move",     "reshape"};
-  for (size_t i = 0; i < std::size(kNames); ++i)
-    if (step.layer == kNames[i]) return static_cast<Opcode>(i);
-  return step.on_bpu() ? Opcode::move : Opcode::none;
-}
-
 namespace {
 
 __extension__ using Wide = __int128;
@@ -94,6 +86,13 @@ int64_t quantized(float x, const Value& value, bool half_up) {
   if (v <= static_cast<float>(value.low)) return value.low;
   if (v >= static_cast<float>(value.high)) return value.high;
   return rounded(static_cast<long double>(v), half_up);
+}
+
+int64_t six(const Value& value, int64_t low, int64_t high, bool half_up) {
+  Value whole = value;
+  whole.low = static_cast<int32_t>(low);
+  whole.high = static_cast<int32_t>(high);
+  return quantized(6.0f, whole, half_up);
 }
 
 int64_t reach(const Value& value) {

@@ -10,24 +10,6 @@
 
 namespace sinter::bpu::witness {
 
-enum class Opcode {
-  conv,
-  add,
-  mul,
-  mean,
-  avg_pool,
-  max_pool,
-  resize,
-  concat,
-  table,
-  prelu,
-  clamp,
-  move,
-  reshape,
-  none
-};
-Opcode opcode_of(const Instruction& step);
-
 /// p / q * 2^exponent, exactly; p and q at least 0 and below 2^62: products and quotients of a few scales and counts.
 struct Rational {
   int64_t p = 0, q = 1;
@@ -53,6 +35,9 @@ int64_t rounded(long double value, bool half_up);
 
 /// A real number as the integer of a value: the product with 1 / scale in float32, as the specification has it.
 int64_t quantized(float x, const Value& value, bool half_up);
+
+/// The integer of a ReLU6's bound, within these.
+int64_t six(const Value& value, int64_t low, int64_t high, bool half_up);
 
 /// The largest magnitude that a value's integers may have.
 int64_t reach(const Value& value);

@@ -1,0 +1,46 @@
+#include "layer.h"
+
+#include <algorithm>
+
+namespace sinter::bpu::witness {
+
+#define SINTER_LAYER(name) const Twin& name##_twin();
+#include "quant/layers.inc"
+#undef SINTER_LAYER
+
+const Twin& twin_of(const Instruction& step) {
+#define SINTER_LAYER(name) \
+  if (step.layer == #name) return name##_twin();
+#include "quant/layers.inc"
+#undef SINTER_LAYER
+  fail("reference: it has no twin of the layer '", step.layer, "'; compare with the simulator alone");
+}
+
+std::vector<quant::Rescaling> Twin::rescalings(const Site&) const { return {}; }
+void Twin::bound(const Site&, int64_t&, int64_t&) const {}
+std::string Twin::wrong(const Site&) const { return {}; }
+
+int64_t offset(const Shape& shape, const Index& index) {
+  int64_t at = 0;
+  for (int axis = 0; axis < shape.rank(); ++axis) at = at * shape[axis] + index[static_cast<size_t>(axis)];
+  return at;
+}
+
+int64_t value_at(const Plain& x, const Index& index) { return x.values[static_cast<size_t>(offset(x.shape, index))]; }
+
+Plain broadcast(const Plain& x, const Shape& shape) {
+  return made(shape, [&](Index at) {
+    for (int axis = 0; axis < shape.rank(); ++axis) {
+      int64_t& place = at[static_cast<size_t>(axis)];
+      place = std::min(place, x.shape[axis] - 1);
+    }
+    return value_at(x, at);
+  });
+}
+
+Windows::Windows(const Attributes& a, const std::array<int64_t, 2>& size)
+    : kernel(size), stride(a.pair("stride")), padding(a.pair("padding")) {
+  if (a.find("dilation") != nullptr) dilation = a.pair("dilation");
+}
+
+}  // namespace sinter::bpu::witness
