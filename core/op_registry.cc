@@ -27,6 +27,7 @@
 #include "ops/max_pool2d.h"
 #include "ops/mish.h"
 #include "ops/pad.h"
+#include "ops/permute.h"
 #include "ops/pixel_shuffle.h"
 #include "ops/pow.h"
 #include "ops/prelu.h"
@@ -83,11 +84,15 @@ struct Makers {
     add(ops::Matmul{});
     add(ops::MaxPool2d{{.kernel = 1}});
     add(ops::Max{});
+    add(ops::Maximum{});
     add(ops::Mean{});
+    add(ops::Min{});
+    add(ops::Minimum{});
     add(ops::Mish{});
     add(ops::Mul{});
     add(ops::Pad{});
     add(ops::PixelShuffle{{}});
+    add(ops::Permute{});
     add(ops::Pow{});
     add(ops::Prelu{});
     add(ops::Reciprocal{});

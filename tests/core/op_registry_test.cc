@@ -19,9 +19,11 @@
 #include "../../core/ops/linear.h"
 #include "../../core/ops/log.h"
 #include "../../core/ops/log_softmax.h"
+#include "../../core/ops/matmul.h"
 #include "../../core/ops/max_pool2d.h"
 #include "../../core/ops/mish.h"
 #include "../../core/ops/pad.h"
+#include "../../core/ops/permute.h"
 #include "../../core/ops/pixel_shuffle.h"
 #include "../../core/ops/pow.h"
 #include "../../core/ops/prelu.h"
@@ -97,6 +99,11 @@ TEST_CASE("every operation of a network comes back from its name and attributes"
   check_comes_back(ops::Softmax{{.axis = 2}});
   check_comes_back(ops::Sum{{.axes = {0}}});
   check_comes_back(ops::Tanh{});
+  check_comes_back(ops::Matmul{{.transpose_b = true}});
+  check_comes_back(ops::Maximum{});
+  check_comes_back(ops::Min{{.axes = {1}}});
+  check_comes_back(ops::Minimum{});
+  check_comes_back(ops::Permute{{.axes = {0, 2, 1}}});
   check_comes_back(ops::Abs{});
   check_comes_back(ops::Clamp{{.min = -1}});
   check_comes_back(ops::Elu{{.alpha = 0.5}});
