@@ -9,6 +9,7 @@
 #include "ops/avg_pool2d.h"
 #include "ops/batch_norm.h"
 #include "ops/clamp.h"
+#include "ops/compare.h"
 #include "ops/concat.h"
 #include "ops/conv2d.h"
 #include "ops/conv_transpose2d.h"
@@ -17,8 +18,10 @@
 #include "ops/exp.h"
 #include "ops/flatten.h"
 #include "ops/gelu.h"
+#include "ops/group_norm.h"
 #include "ops/hardsigmoid.h"
 #include "ops/hardswish.h"
+#include "ops/layer_norm.h"
 #include "ops/leaky_relu.h"
 #include "ops/linear.h"
 #include "ops/log.h"
@@ -46,6 +49,8 @@
 #include "ops/softsign.h"
 #include "ops/sqrt.h"
 #include "ops/tanh.h"
+#include "ops/variance.h"
+#include "ops/where.h"
 #include "registered_op.h"
 #include "serialize.h"
 
@@ -66,6 +71,7 @@ struct Makers {
     add(ops::AvgPool2d{{.kernel = 1}});
     add(ops::BatchNorm{});
     add(ops::Clamp{});
+    add(ops::Compare{});
     add(ops::Concat{});
     add(ops::Conv2d{});
     add(ops::ConvTranspose2d{});
@@ -75,24 +81,26 @@ struct Makers {
     add(ops::Exp{});
     add(ops::Flatten{});
     add(ops::Gelu{});
+    add(ops::GroupNorm{});
     add(ops::Hardsigmoid{});
     add(ops::Hardswish{});
+    add(ops::LayerNorm{});
     add(ops::LeakyRelu{{}});
     add(ops::Linear{});
     add(ops::LogSoftmax{});
     add(ops::Log{});
     add(ops::Matmul{});
     add(ops::MaxPool2d{{.kernel = 1}});
-    add(ops::Max{});
     add(ops::Maximum{});
+    add(ops::Max{});
     add(ops::Mean{});
-    add(ops::Min{});
     add(ops::Minimum{});
+    add(ops::Min{});
     add(ops::Mish{});
     add(ops::Mul{});
     add(ops::Pad{});
-    add(ops::PixelShuffle{{}});
     add(ops::Permute{});
+    add(ops::PixelShuffle{{}});
     add(ops::Pow{});
     add(ops::Prelu{});
     add(ops::Reciprocal{});
@@ -111,6 +119,8 @@ struct Makers {
     add(ops::Sub{});
     add(ops::Sum{});
     add(ops::Tanh{});
+    add(ops::Variance{});
+    add(ops::Where{});
   }
 };
 

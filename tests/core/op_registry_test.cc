@@ -5,6 +5,7 @@
 #include "../../core/ops/avg_pool2d.h"
 #include "../../core/ops/batch_norm.h"
 #include "../../core/ops/clamp.h"
+#include "../../core/ops/compare.h"
 #include "../../core/ops/concat.h"
 #include "../../core/ops/conv2d.h"
 #include "../../core/ops/conv_transpose2d.h"
@@ -13,8 +14,10 @@
 #include "../../core/ops/exp.h"
 #include "../../core/ops/flatten.h"
 #include "../../core/ops/gelu.h"
+#include "../../core/ops/group_norm.h"
 #include "../../core/ops/hardsigmoid.h"
 #include "../../core/ops/hardswish.h"
+#include "../../core/ops/layer_norm.h"
 #include "../../core/ops/leaky_relu.h"
 #include "../../core/ops/linear.h"
 #include "../../core/ops/log.h"
@@ -42,6 +45,8 @@
 #include "../../core/ops/softsign.h"
 #include "../../core/ops/sqrt.h"
 #include "../../core/ops/tanh.h"
+#include "../../core/ops/variance.h"
+#include "../../core/ops/where.h"
 #include "../../core/serialize.h"
 #include "../support.h"
 
@@ -99,6 +104,11 @@ TEST_CASE("every operation of a network comes back from its name and attributes"
   check_comes_back(ops::Softmax{{.axis = 2}});
   check_comes_back(ops::Sum{{.axes = {0}}});
   check_comes_back(ops::Tanh{});
+  check_comes_back(ops::Compare{{.relation = "ge"}});
+  check_comes_back(ops::GroupNorm{{.groups = 4, .eps = 1e-3}});
+  check_comes_back(ops::LayerNorm{{.axes = 2, .eps = 1e-6}});
+  check_comes_back(ops::Variance{{.axes = {1}, .keep = true, .correction = 0}});
+  check_comes_back(ops::Where{});
   check_comes_back(ops::Matmul{{.transpose_b = true}});
   check_comes_back(ops::Maximum{});
   check_comes_back(ops::Min{{.axes = {1}}});
