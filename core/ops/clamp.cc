@@ -14,6 +14,10 @@ Clamp::Clamp(const ClampAttributes& a) : UnaryOp(a) {
 
 UnaryKernel Clamp::kernel() const { return {kernel::functions().clamp, attributes.min, attributes.max}; }
 
+double Clamp::at(double x) const {
+  return x < attributes.min ? attributes.min : x > attributes.max ? attributes.max : x;
+}
+
 }  // namespace ops
 
 Tensor clamp(const Tensor& x, const ClampAttributes& attributes) { return call(ops::Clamp{attributes}, x); }

@@ -21,6 +21,7 @@ struct Clamp final : UnaryWith<ClampAttributes> {
   Clamp(const ClampAttributes& attributes = {});
   std::string_view name() const override { return "clamp"; }
   UnaryKernel kernel() const override;
+  double at(double x) const override;
 };
 
 }  // namespace ops

@@ -14,6 +14,8 @@ Elu::Elu(const EluAttributes& a) : UnaryOp(a) {
 
 UnaryKernel Elu::kernel() const { return {kernel::functions().elu, attributes.alpha}; }
 
+double Elu::at(double x) const { return x > 0 ? x : attributes.alpha * std::expm1(x); }
+
 }  // namespace ops
 
 Tensor elu(const Tensor& x, const EluAttributes& attributes) { return call(ops::Elu{attributes}, x); }

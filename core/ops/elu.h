@@ -17,6 +17,7 @@ struct Elu final : UnaryWith<EluAttributes> {
   Elu(const EluAttributes& attributes = {});
   std::string_view name() const override { return "elu"; }
   UnaryKernel kernel() const override;
+  double at(double x) const override;
 };
 
 }  // namespace ops

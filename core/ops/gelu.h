@@ -18,6 +18,7 @@ struct Gelu final : UnaryWith<GeluAttributes> {
   Gelu(const GeluAttributes& attributes = {});
   std::string_view name() const override { return "gelu"; }
   UnaryKernel kernel() const override;
+  double at(double x) const override;
 };
 
 }  // namespace ops

@@ -1,5 +1,7 @@
 #include "hardsigmoid.h"
 
+#include <algorithm>
+
 #include <cmath>
 
 #include "../kernel/functions.h"
@@ -15,6 +17,11 @@ Hardsigmoid::Hardsigmoid(const HardsigmoidAttributes& a) : UnaryOp(a) {
 
 UnaryKernel Hardsigmoid::kernel() const {
   return {kernel::functions().hardsigmoid, 1 / attributes.slope, attributes.offset / attributes.slope};
+}
+
+double Hardsigmoid::at(double x) const {
+  const double width = 1 / attributes.slope;
+  return std::min(std::max(x + attributes.offset / attributes.slope, 0.0), width) / width;
 }
 
 }  // namespace ops

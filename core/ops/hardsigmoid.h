@@ -18,6 +18,7 @@ struct Hardsigmoid final : UnaryWith<HardsigmoidAttributes> {
   Hardsigmoid(const HardsigmoidAttributes& attributes = {});
   std::string_view name() const override { return "hardsigmoid"; }
   UnaryKernel kernel() const override;
+  double at(double x) const override;
 };
 
 }  // namespace ops

@@ -9,6 +9,7 @@ namespace sinter::ops {
 struct Hardswish final : Unary {
   std::string_view name() const override { return "hardswish"; }
   UnaryKernel kernel() const override;
+  double at(double x) const override;
 };
 
 }  // namespace sinter::ops

@@ -12,6 +12,8 @@ LeakyRelu::LeakyRelu(const LeakyReluAttributes& a) : UnaryOp(a) {
 
 UnaryKernel LeakyRelu::kernel() const { return {kernel::functions().leaky_relu, attributes.negative_slope}; }
 
+double LeakyRelu::at(double x) const { return x < 0 ? x * attributes.negative_slope : x; }
+
 }  // namespace ops
 
 Tensor leaky_relu(Tensor x, const LeakyReluAttributes& attributes) {

@@ -17,6 +17,7 @@ struct LeakyRelu final : UnaryWith<LeakyReluAttributes> {
   LeakyRelu(const LeakyReluAttributes& attributes);
   std::string_view name() const override { return "leaky_relu"; }
   UnaryKernel kernel() const override;
+  double at(double x) const override;
 };
 
 }  // namespace ops

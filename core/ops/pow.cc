@@ -14,6 +14,8 @@ Pow::Pow(const PowAttributes& a) : UnaryOp(a) {
 
 UnaryKernel Pow::kernel() const { return {kernel::functions().pow, attributes.exponent}; }
 
+double Pow::at(double x) const { return std::pow(x, attributes.exponent); }
+
 }  // namespace ops
 
 Tensor pow(const Tensor& x, double exponent) { return call(ops::Pow{{exponent}}, x); }

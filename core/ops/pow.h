@@ -17,6 +17,7 @@ struct Pow final : UnaryWith<PowAttributes> {
   Pow(const PowAttributes& attributes = {});
   std::string_view name() const override { return "pow"; }
   UnaryKernel kernel() const override;
+  double at(double x) const override;
 };
 
 }  // namespace ops

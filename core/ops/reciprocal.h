@@ -10,6 +10,7 @@ namespace ops {
 struct Reciprocal final : Unary {
   std::string_view name() const override { return "reciprocal"; }
   UnaryKernel kernel() const override;
+  double at(double x) const override;
 };
 
 }  // namespace ops

@@ -8,6 +8,7 @@ namespace sinter::ops {
 struct Relu final : Unary {
   std::string_view name() const override { return "relu"; }
   UnaryKernel kernel() const override;
+  double at(double x) const override;
 };
 
 }  // namespace sinter::ops

@@ -8,6 +8,7 @@ namespace sinter::ops {
 struct Relu6 final : Unary {
   std::string_view name() const override { return "relu6"; }
   UnaryKernel kernel() const override;
+  double at(double x) const override;
 };
 
 }  // namespace sinter::ops

@@ -8,6 +8,7 @@ namespace sinter::ops {
 struct Sigmoid final : Unary {
   std::string_view name() const override { return "sigmoid"; }
   UnaryKernel kernel() const override;
+  double at(double x) const override;
 };
 
 }  // namespace sinter::ops

@@ -8,6 +8,7 @@ namespace sinter::ops {
 struct Silu final : Unary {
   std::string_view name() const override { return "silu"; }
   UnaryKernel kernel() const override;
+  double at(double x) const override;
 };
 
 }  // namespace sinter::ops

@@ -15,6 +15,10 @@ Softplus::Softplus(const SoftplusAttributes& a) : UnaryOp(a) {
 
 UnaryKernel Softplus::kernel() const { return {kernel::functions().softplus, attributes.beta, attributes.threshold}; }
 
+double Softplus::at(double x) const {
+  return x * attributes.beta > attributes.threshold ? x : std::log1p(std::exp(x * attributes.beta)) / attributes.beta;
+}
+
 }  // namespace ops
 
 Tensor softplus(const Tensor& x, const SoftplusAttributes& attributes) { return call(ops::Softplus{attributes}, x); }

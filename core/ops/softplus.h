@@ -18,6 +18,7 @@ struct Softplus final : UnaryWith<SoftplusAttributes> {
   Softplus(const SoftplusAttributes& attributes = {});
   std::string_view name() const override { return "softplus"; }
   UnaryKernel kernel() const override;
+  double at(double x) const override;
 };
 
 }  // namespace ops

@@ -10,6 +10,7 @@ namespace ops {
 struct Softsign final : Unary {
   std::string_view name() const override { return "softsign"; }
   UnaryKernel kernel() const override;
+  double at(double x) const override;
 };
 
 }  // namespace ops

@@ -16,6 +16,13 @@ struct UnaryKernel {
   double a = 0, b = 0;
 };
 
+/// An operation of one tensor that is a function of each of its elements.
+struct Pointwise {
+  virtual ~Pointwise() = default;
+  /// That function in double, from left to right as it is written: what tables of integers are made from.
+  virtual double at(double x) const = 0;
+};
+
 namespace detail {
 Specs infer_unary(std::string_view op, std::span<const Spec> x);
 void forward_unary(const UnaryKernel& f, Inputs x, Outputs y, Context& context);
@@ -23,10 +30,11 @@ void backward_unary(const UnaryKernel& f, const Context& context, Outputs dy, Gr
 Aliasing aliasing_unary(const UnaryKernel& f);
 }  // namespace detail
 
-/// A function of each element of one float32 tensor of any shape: all but its name and its kernel. Base is Op, or
+/// A function of each element of one float32 tensor of any shape: all but its name, its kernel and its value in
+/// double. Base is Op, or
 /// OpWith<Attributes>.
 template <class Base>
-struct UnaryOp : Base {
+struct UnaryOp : Base, Pointwise {
   using Base::Base;
   Specs infer(std::span<const Spec> x) const override { return detail::infer_unary(this->name(), x); }
   void forward(Inputs x, Outputs y, Context& context) const override { detail::forward_unary(kernel(), x, y, context); }
