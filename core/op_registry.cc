@@ -17,6 +17,7 @@
 #include "ops/elu.h"
 #include "ops/exp.h"
 #include "ops/flatten.h"
+#include "ops/gather.h"
 #include "ops/gelu.h"
 #include "ops/group_norm.h"
 #include "ops/hardsigmoid.h"
@@ -80,6 +81,7 @@ struct Makers {
     add(ops::Elu{});
     add(ops::Exp{});
     add(ops::Flatten{});
+    add(ops::Gather{});
     add(ops::Gelu{});
     add(ops::GroupNorm{});
     add(ops::Hardsigmoid{});

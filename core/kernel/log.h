@@ -95,7 +95,7 @@ struct Power {
     y = size == 0 ? at_zero : y;
     y = size == kInfinity ? at_infinity : y;
     const float sign = (bits_of(x) >> 31) != 0 && odd ? -1.0f : 1.0f;
-    y = (x < 0) & (size < kInfinity) & !whole ? __builtin_nanf("") : y * sign;
+    y = ((x < 0) & (size < kInfinity) & !whole) ? __builtin_nanf("") : y * sign;
     return x == x ? y : x;
   }
 };

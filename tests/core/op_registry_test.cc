@@ -13,6 +13,7 @@
 #include "../../core/ops/elu.h"
 #include "../../core/ops/exp.h"
 #include "../../core/ops/flatten.h"
+#include "../../core/ops/gather.h"
 #include "../../core/ops/gelu.h"
 #include "../../core/ops/group_norm.h"
 #include "../../core/ops/hardsigmoid.h"
@@ -104,6 +105,7 @@ TEST_CASE("every operation of a network comes back from its name and attributes"
   check_comes_back(ops::Softmax{{.axis = 2}});
   check_comes_back(ops::Sum{{.axes = {0}}});
   check_comes_back(ops::Tanh{});
+  check_comes_back(ops::Gather{{.axis = 1}});
   check_comes_back(ops::Compare{{.relation = "ge"}});
   check_comes_back(ops::GroupNorm{{.groups = 4, .eps = 1e-3}});
   check_comes_back(ops::LayerNorm{{.axes = 2, .eps = 1e-6}});
