@@ -1,8 +1,9 @@
-// Every combination of fake-quant, observer, type, batch-norm mode and march: prepared, calibrated with two batches,
-// trained, validated by all who compute it, saved, loaded and trained on. All of them in the suite "slow", a sample in
-// the fast one.
+// Every combination of fake-quant, observer, type and batch-norm mode, each on some of the arithmetics (march,
+// rounding, powers of two): prepared, calibrated with two batches, trained, validated by all who compute it, saved,
+// loaded and trained on. All of them in the suite "slow", a sample in the fast one.
 
 #include <set>
+#include <tuple>
 
 #include "../../nn/checkpoint.h"
 #include "../../nn/fit.h"
@@ -32,9 +33,12 @@ struct Net : nn::Module {
 
 struct Combination {
   std::string fake_quant, observer, type, batch_norm;
-  March march = March::bayes;
+  std::string march = "bayes", rounding = "half_to_even", power_of_two = "none";
 
-  std::string name() const { return text(fake_quant, ", ", observer, ", ", type, ", ", batch_norm, ", ", march); }
+  std::string name() const { return joined(values()); }
+  std::vector<std::string> values() const {
+    return {fake_quant, observer, type, batch_norm, march, rounding, power_of_two};
+  }
   // Of activations, or of weights, which are never int16 and know no kl.
   Keywords keywords(bool weights) const {
     const std::string dtype = weights && type == "int16" ? "int8" : type;
@@ -54,23 +58,47 @@ struct Combination {
                                             .activation_qkwargs = keywords(false),
                                             .weight_qkwargs = keywords(true)}),
             .batch_norm = batch_norm,
-            .march = march};
+            .march = march,
+            .rounding = rounding,
+            .power_of_two = power_of_two};
   }
 };
 
 const std::vector<std::string> kFakeQuants{"fake_quant", "lsq", "pact"}, kTypes{"int8", "int4", "int16"},
     kBatchNorms{"fuse_bn", "with_bn"},
-    kNames{"clip", "clip_std", "fixed_scale", "kl", "min_max", "mix", "mse", "percentile"};
+    kNames{"clip", "clip_std", "fixed_scale", "kl", "min_max", "mix", "mse", "percentile"},
+    kMarches{"bernoulli", "bernoulli2", "bayes", "bayes_e", "nash"}, kRoundings{"half_to_even", "bpu_round"},
+    kPowersOfTwo{"none", "activations", "all"};
 
+bool possible(const Combination& c) { return c.type != "int16" || March::named(c.march).int16_activations; }
+
+// Each on three arithmetics of the thirty, or on two of the eighteen with int16, drawn anew where all have had their
+// turn.
 std::vector<Combination> all_combinations() {
+  std::vector<std::array<std::string, 3>> arithmetics;
+  for (const std::string& march : kMarches)
+    for (const std::string& rounding : kRoundings)
+      for (const std::string& power_of_two : kPowersOfTwo) arithmetics.push_back({march, rounding, power_of_two});
+  Random random(1);
+  std::vector<size_t> left;
+  const auto draw = [&](Combination c) {
+    for (size_t tries = 0;; ++tries) {
+      if (left.empty() || tries > 100)
+        for (size_t i = 0; i < arithmetics.size(); ++i) left.push_back(i);
+      const auto at = left.begin() + random.below(static_cast<int64_t>(left.size()));
+      std::tie(c.march, c.rounding, c.power_of_two) = std::tuple_cat(arithmetics[*at]);
+      if (!possible(c)) continue;
+      left.erase(at);
+      return c;
+    }
+  };
   std::vector<Combination> all;
   for (const std::string& fake_quant : kFakeQuants)
     for (const std::string& observer : kNames)
       for (const std::string& type : kTypes)
         for (const std::string& batch_norm : kBatchNorms)
-          for (const March* march : {&March::bayes, &March::bernoulli})
-            if (type != "int16" || march->int16_activations)
-              all.push_back({fake_quant, observer, type, batch_norm, *march});
+          for (int i = 0; i < (type == "int16" ? 2 : 3); ++i)
+            all.push_back(draw({fake_quant, observer, type, batch_norm}));
   return all;
 }
 
@@ -95,13 +123,21 @@ Tensor images_of(const data::ImageDataset& data, int64_t begin, int64_t count) {
   return x;
 }
 
+// Its running statistics are those of the data: learned scales would not keep up with statistics on their way there.
+Net float_network(const data::ImageDataset& data) {
+  Net net = test::randomized(Net{}, 2);
+  net.train();
+  const NoGrad no_grad;
+  for (int i = 0; i < 40; ++i) net(images_of(data, 0, 80));
+  return net;
+}
+
 void check_scales(const PreparedModel& model) {
   for (const ActivationQuantizer* quantizer : model.quantizers()) CHECK(quantizer->scale(model.march()) >= kMinScale);
 }
 
-void check_combination(const Combination& combination, const data::ImageDataset& data) {
+void check_combination(const Combination& combination, const Net& net, const data::ImageDataset& data) {
   CAPTURE(combination.name());
-  const Net net = test::randomized(Net{}, 2);
   const auto fresh = [&] { return prepare_qat(net, Tensor::zeros(kImage), combination.options()); };
   const Tensor x = images_of(data, 0, 4), other = images_of(data, 4, 7);
   PreparedModel model = fresh(), halfway = fresh();
@@ -121,10 +157,18 @@ void check_combination(const Combination& combination, const data::ImageDataset&
     CHECK(first.min != second.min);
   }
   test::check_agreement(model, x);  // leaves it in QAT
-  nn::FitOptions options{.epochs = 2,
-                         .batch = 8,
-                         .optimizer = optim::SGD{{.lr = 0.01, .momentum = 0.9, .weight_decay = 1e-4}},
-                         .progress = false};
+  // Learned scales of 16 bits are 256 times smaller; so are their steps.
+  const optim::Rule small_steps{.match =
+                                    [&](const NamedParameter& parameter) {
+                                      return combination.type == "int16" &&
+                                             parameter.name.ends_with("activation.scale");
+                                    },
+                                .lr_scale = 1.0 / 256};
+  nn::FitOptions options{
+      .epochs = 2,
+      .batch = 8,
+      .optimizer = optim::SGD{{.lr = 0.01, .momentum = 0.9, .weight_decay = 1e-4, .rules = {small_steps}}},
+      .progress = false};
   const nn::History history = nn::fit(model, data, options);  // 20 steps
   CHECK(history.epochs[1].loss < history.epochs[0].loss);
   check_scales(model);
@@ -151,22 +195,36 @@ void check_combination(const Combination& combination, const data::ImageDataset&
 TEST_CASE("a sample of the combinations, with every value of each, trains, validates and goes on from a file") {
   const test::OneThread one;
   const auto data = dataset();
+  const Net net = float_network(data);
   std::set<std::string> seen;
   for (size_t i = 0; i < kNames.size() + 1; ++i) {
-    Combination c{kFakeQuants[i % 3], kNames[i % kNames.size()], kTypes[(i + i / 3) % 3], kBatchNorms[i / 2 % 2]};
-    if (c.type != "int16" && i % 2 == 1) c.march = March::bernoulli;
-    seen.insert({c.fake_quant, c.observer, c.type, c.batch_norm, c.march.name, c.type + c.fake_quant});
-    check_combination(c, data);
+    Combination c{kFakeQuants[i % 3], kNames[i % kNames.size()], kTypes[(i + i / 3) % 3],      kBatchNorms[i / 2 % 2],
+                  kMarches[i % 5],    kRoundings[i / 3 % 2],     kPowersOfTwo[(i + i / 5) % 3]};
+    if (!possible(c)) c.march = "bayes_e";
+    for (const std::string& value : c.values()) seen.insert(value);
+    seen.insert(c.type + c.fake_quant);
+    check_combination(c, net, data);
   }
-  CHECK(seen.size() == 3 + 8 + 3 + 2 + 2 + 9);
+  CHECK(seen.size() == 3 + 8 + 3 + 2 + 5 + 2 + 3 + 9);
 }
 
 TEST_SUITE("slow") {
   TEST_CASE("every combination trains, validates and goes on from a file") {
     const test::OneThread one;
     const auto data = dataset();
+    const Net net = float_network(data);
     const auto all = all_combinations();
-    CHECK(all.size() == 3 * 8 * 2 * (3 + 2));
-    for (const Combination& combination : all) check_combination(combination, data);
+    CHECK(all.size() == 3 * 8 * 2 * (3 + 3 + 2));
+    // Each value of what is combined with each of the arithmetics, and each arithmetic.
+    std::set<std::string> pairs, arithmetics;
+    for (const Combination& combination : all) {
+      const auto values = combination.values();
+      for (size_t i = 0; i < 4; ++i)
+        for (size_t j = 4; j < 7; ++j) pairs.insert(values[i] + values[j]);
+      arithmetics.insert(values[4] + values[5] + values[6]);
+    }
+    CHECK(pairs.size() == (3 + 8 + 3 + 2) * (5 + 2 + 3) - 2);  // int16 on two marches
+    CHECK(arithmetics.size() == 5 * 2 * 3);
+    for (const Combination& combination : all) check_combination(combination, net, data);
   }
 }
