@@ -3,6 +3,19 @@
 #include "../../bpu/compare.h"
 #include "../../bpu/compile.h"
 #include "../../bpu/witness/expected.h"
+#include "../../core/ops/abs.h"
+#include "../../core/ops/clamp.h"
+#include "../../core/ops/elu.h"
+#include "../../core/ops/exp.h"
+#include "../../core/ops/gelu.h"
+#include "../../core/ops/log.h"
+#include "../../core/ops/mish.h"
+#include "../../core/ops/pow.h"
+#include "../../core/ops/reciprocal.h"
+#include "../../core/ops/rsqrt.h"
+#include "../../core/ops/softplus.h"
+#include "../../core/ops/softsign.h"
+#include "../../core/ops/sqrt.h"
 #include "../../data/dataset.h"
 #include "../../quant/layers/table.h"
 #include "nets.h"
@@ -89,7 +102,22 @@ TEST_CASE("the witness takes every table that is right, whatever the scales and 
       {"tanh", std::make_shared<ops::Tanh>()},
       {"hardsigmoid", std::make_shared<ops::Hardsigmoid>()},
       {"hardswish", std::make_shared<ops::Hardswish>()},
-      {"leaky_relu", std::make_shared<ops::LeakyRelu>(LeakyReluAttributes{.negative_slope = 0.1})}};
+      {"leaky_relu", std::make_shared<ops::LeakyRelu>(LeakyReluAttributes{.negative_slope = 0.1})},
+      {"hardsigmoid 0.2", std::make_shared<ops::Hardsigmoid>(HardsigmoidAttributes{.slope = 0.2, .offset = 0.4})},
+      {"exp", std::make_shared<ops::Exp>()},
+      {"log", std::make_shared<ops::Log>()},
+      {"sqrt", std::make_shared<ops::Sqrt>()},
+      {"rsqrt", std::make_shared<ops::Rsqrt>()},
+      {"abs", std::make_shared<ops::Abs>()},
+      {"reciprocal", std::make_shared<ops::Reciprocal>()},
+      {"pow", std::make_shared<ops::Pow>(PowAttributes{.exponent = 1.7})},
+      {"gelu", std::make_shared<ops::Gelu>()},
+      {"gelu tanh", std::make_shared<ops::Gelu>(GeluAttributes{.approximate = "tanh"})},
+      {"elu", std::make_shared<ops::Elu>(EluAttributes{.alpha = 0.7})},
+      {"softplus", std::make_shared<ops::Softplus>(SoftplusAttributes{.beta = 2})},
+      {"softsign", std::make_shared<ops::Softsign>()},
+      {"mish", std::make_shared<ops::Mish>()},
+      {"clamp", std::make_shared<ops::Clamp>(ClampAttributes{.min = -0.4, .max = 7})}};
   std::vector<float> scales{0.3f, 1e-3f, 0.1f, 3, 5, 0.7f, 1.0f / 3};
   for (int k = -12; k <= 6; ++k) scales.push_back(std::ldexp(1.0f, k));
   for (const auto& function : functions)
@@ -115,7 +143,8 @@ TEST_CASE("the witness takes every table that is right, whatever the scales and 
             step.inputs = {0};
             step.output = 1;
             step.op = function.second;
-            step.table = quant::make_table(quant::table_function(*function.second), p.values[0].grid(), p.values[1].grid(), rounding);
+            step.table = quant::make_table(quant::table_function(*function.second), p.values[0].grid(),
+                                           p.values[1].grid(), rounding);
             CAPTURE(function.first);
             CAPTURE(x_scale);
             CAPTURE(y_scale);

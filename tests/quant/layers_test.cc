@@ -5,12 +5,16 @@
 
 #include "../../core/graph.h"
 #include "../../core/ops/avg_pool2d.h"
+#include "../../core/ops/clamp.h"
 #include "../../core/ops/concat.h"
+#include "../../core/ops/exp.h"
+#include "../../core/ops/gelu.h"
 #include "../../core/ops/hardsigmoid.h"
 #include "../../core/ops/hardswish.h"
 #include "../../core/ops/leaky_relu.h"
 #include "../../core/ops/pad.h"
 #include "../../core/ops/pixel_shuffle.h"
+#include "../../core/ops/pow.h"
 #include "../../core/ops/prelu.h"
 #include "../../core/ops/resize.h"
 #include "../../core/ops/sigmoid.h"
@@ -293,6 +297,22 @@ TEST_CASE("an operation of one value is a table of its values in double") {
   check_table([](const Tensor& x) { return hardswish(x); }, [&](double v) { return v * hinge(v) / 6; });
   check_table([](const Tensor& x) { return leaky_relu(x, {.negative_slope = 0.3}); },
               [](double v) { return v < 0 ? v * 0.3 : v; });
+  check_table([](const Tensor& x) { return hardsigmoid(x, {.slope = 0.25, .offset = 0.75}); },
+              [](double v) { return std::fmin(std::fmax(v + 3, 0), 4) / 4; });
+  check_table([](const Tensor& x) { return exp(x); }, [](double v) { return std::exp(v); });
+  check_table([](const Tensor& x) { return gelu(x); },
+              [](double v) { return v * (1 + std::erf(v / std::sqrt(2.0))) / 2; });
+  check_table([](const Tensor& x) { return clamp(x, {.min = -0.5, .max = 1.25}); },
+              [](double v) { return std::fmin(std::fmax(v, -0.5), 1.25); });
+  check_table([](const Tensor& x) { return square(x); }, [](double v) { return std::pow(v, 2.0); });
+}
+
+TEST_CASE("arithmetic with a number is a table, too") {
+  check_table([](const Tensor& x) { return x * 1.5; }, [](double v) { return v * 1.5; });
+  check_table([](const Tensor& x) { return 0.25 - x; }, [](double v) { return 0.25 - v; });
+  check_table([](const Tensor& x) { return x + 1.0; }, [](double v) { return v + 1; });
+  check_table([](const Tensor& x) { return x / 3.0; }, [](double v) { return v / 3; });
+  check_table([](const Tensor& x) { return maximum(x, 0.3); }, [](double v) { return std::fmax(v, double{0.3f}); });
 }
 
 TEST_CASE("PReLU has a multiplier for each channel's negative values") {

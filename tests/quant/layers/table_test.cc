@@ -2,12 +2,26 @@
 
 #include <cmath>
 
+#include "../../../core/ops/abs.h"
+#include "../../../core/ops/arithmetic.h"
+#include "../../../core/ops/clamp.h"
+#include "../../../core/ops/elu.h"
+#include "../../../core/ops/exp.h"
+#include "../../../core/ops/gelu.h"
 #include "../../../core/ops/hardsigmoid.h"
 #include "../../../core/ops/hardswish.h"
 #include "../../../core/ops/leaky_relu.h"
+#include "../../../core/ops/log.h"
+#include "../../../core/ops/mish.h"
+#include "../../../core/ops/pow.h"
+#include "../../../core/ops/reciprocal.h"
 #include "../../../core/ops/relu.h"
+#include "../../../core/ops/rsqrt.h"
 #include "../../../core/ops/sigmoid.h"
 #include "../../../core/ops/silu.h"
+#include "../../../core/ops/softplus.h"
+#include "../../../core/ops/softsign.h"
+#include "../../../core/ops/sqrt.h"
 #include "../../../core/ops/tanh.h"
 #include "../../../core/parallel.h"
 #include "../../support.h"
@@ -26,6 +40,17 @@ void each_operation(const F& f) {
   f(ops::Hardsigmoid{});
   f(ops::Hardswish{});
   f(ops::LeakyRelu{{.negative_slope = 0.2}});
+  f(ops::Hardsigmoid{{.slope = 0.2, .offset = 0.4}});
+  f(ops::Exp{});
+  f(ops::Abs{});
+  f(ops::Gelu{});
+  f(ops::Gelu{{.approximate = "tanh"}});
+  f(ops::Elu{{.alpha = 0.7}});
+  f(ops::Softplus{{.beta = 2}});
+  f(ops::Softsign{});
+  f(ops::Mish{});
+  f(ops::Clamp{{.min = -0.4, .max = 7}});
+  f(ops::Pow{{.exponent = 3}});
 }
 
 Grid grid(float scale, int bits, Bounds bounds) { return {scale, bounds, storage_of(type_bounds(bits)), bits}; }
@@ -46,6 +71,37 @@ TEST_CASE("what a table holds is what the operation computes, more exactly") {
   CHECK_FALSE(table_function(ops::Relu{}));
 }
 
+TEST_CASE("functions that are not everywhere defined hold what they are, and 0 where they are not a number") {
+  for (const auto& op : std::vector<std::shared_ptr<const Op>>{
+           std::make_shared<ops::Log>(), std::make_shared<ops::Sqrt>(), std::make_shared<ops::Rsqrt>(),
+           std::make_shared<ops::Reciprocal>(), std::make_shared<ops::Pow>(PowAttributes{.exponent = 0.3})}) {
+    CAPTURE(op->name());
+    Tensor x = Tensor::empty({127});
+    for (int64_t i = 0; i < 127; ++i) x.mutable_data<float>()[i] = static_cast<float>(i + 1) * 0.05f;
+    const Tensor y = call_all(op, {x})[0];
+    const Tensor table = make_table(table_function(*op), grid(0.05f, 8, type_bounds(8)),
+                                    grid(0.03f, 16, type_bounds(16)), Rounding::half_to_even);
+    for (int64_t i = 0; i < 127; ++i) CHECK(std::abs(table.at<int16_t>({129 + i}) * 0.03f - y.at({i})) < 0.0151f);
+    const int16_t below = table.at<int16_t>({0});
+    CHECK((op->name() == "reciprocal" ? below < 0 : below == 0));
+  }
+}
+
+TEST_CASE("arithmetic with one number is a table, with more it is none") {
+  const Tensor three = Tensor::full({1}, 3), none, many = Tensor::full({2}, 3);
+  const auto of = [](const auto& op, std::vector<Tensor> constants) { return table_function(op, constants); };
+  CHECK(of(ops::Sub{}, {none, three})(5) == 2);
+  CHECK(of(ops::Sub{}, {three, none})(5) == -2);
+  CHECK(of(ops::Div{}, {three, none})(6) == 0.5);
+  CHECK(of(ops::Mul{}, {none, three})(5) == 15);
+  CHECK(of(ops::Add{}, {none, three})(5) == 8);
+  CHECK(of(ops::Minimum{}, {none, three})(5) == 3);
+  CHECK(of(ops::Maximum{}, {none, three})(5) == 5);
+  CHECK_FALSE(of(ops::Add{}, {none, many}));
+  CHECK_FALSE(of(ops::Add{}, {none, none}));
+  CHECK_FALSE(of(ops::Add{}, {}));
+}
+
 TEST_CASE("a table is finite and saturated at its ends, and one entry for every integer of the type") {
   each_operation([](const auto& op) {
     CAPTURE(op.name());
@@ -53,8 +109,8 @@ TEST_CASE("a table is finite and saturated at its ends, and one entry for every 
       for (const int y_bits : {8, 16})
         for (const float scale : {0x1p-23f, 0.01f, 3000.0f}) {
           const Bounds bounds{-100, 100};
-          const Tensor table = make_table(table_function(op), grid(scale, x_bits, type_bounds(x_bits)), grid(scale, y_bits, bounds),
-                                          Rounding::half_to_even);
+          const Tensor table = make_table(table_function(op), grid(scale, x_bits, type_bounds(x_bits)),
+                                          grid(scale, y_bits, bounds), Rounding::half_to_even);
           CHECK(table.spec() == Spec{y_bits == 16 ? DType::int16 : DType::int8, {x_bits == 16 ? 65536 : 256}});
           int64_t outside = 0;
           for (int64_t i = 0; i < table.elements(); ++i) {
@@ -69,8 +125,9 @@ TEST_CASE("a table is finite and saturated at its ends, and one entry for every 
 TEST_CASE("ties of a table round as the march does") {
   // (x + 3) / 6 with scales of 2^-7: (q + 384) / 6 is a tie where q leaves 3 when divided by 6.
   const Grid x = grid(0x1p-7f, 8, type_bounds(8)), y = grid(0x1p-7f, 8, type_bounds(8));
-  const Tensor even = make_table(ops::Hardsigmoid{}, x, y, Rounding::half_to_even),
-               up = make_table(ops::Hardsigmoid{}, x, y, Rounding::half_up);
+  const ops::Hardsigmoid op;
+  const Tensor even = make_table(table_function(op), x, y, Rounding::half_to_even),
+               up = make_table(table_function(op), x, y, Rounding::half_up);
   for (const int q : {-15, -9, 3, 9, 15}) {
     const int twice = 2 * (q + 384) / 6;  // odd
     CHECK(up.at<int8_t>({128 + q}) == (twice + 1) / 2);
@@ -81,10 +138,11 @@ TEST_CASE("ties of a table round as the march does") {
 TEST_CASE("a table does not depend on threads") {
   const int before = threads();
   std::vector<Tensor> tables;
+  const ops::Tanh tanh_op;
   for (const int count : {1, 3}) {
     set_threads(count);
-    tables.push_back(make_table(ops::Tanh{}, grid(1e-4f, 16, type_bounds(16)), grid(3e-5f, 16, type_bounds(16)),
-                                Rounding::half_to_even));
+    tables.push_back(make_table(table_function(tanh_op), grid(1e-4f, 16, type_bounds(16)),
+                                grid(3e-5f, 16, type_bounds(16)), Rounding::half_to_even));
   }
   set_threads(before);
   CHECK_SAME(tables[0], tables[1]);
