@@ -3,78 +3,62 @@
 #include "../../core/within.h"
 #include "../post_training/channels.h"
 #include "checks.h"
+#include "reduced.h"
 #include "rescale.h"
 
 namespace sinter::quant {
 
 namespace {
 
-// The sums over H and W of x [N,H,W,C], as int32 [N,C].
-template <class T>
-Tensor sums_of_images(const Tensor& x, const T* in) {
-  const int64_t images = x.size(0), positions = x.size(1) * x.size(2), channels = x.size(3);
-  Tensor acc = Tensor::zeros({images, channels}, DType::int32);
-  auto* out = acc.mutable_data<int32_t>();
-  parallel_for(images, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t n = begin; n < end; ++n)
-      for (int64_t p = 0; p < positions; ++p) {
-        const T* from = in + (n * positions + p) * channels;
-        for (int64_t c = 0; c < channels; ++c) out[n * channels + c] += from[c];
-      }
-  });
-  return acc;
+const ReduceAttributes* reduction(const Op* op) {
+  const auto* all = dynamic_cast<const ops::Reduce*>(op);
+  return all != nullptr && (op->name() == "mean" || op->name() == "sum") ? &all->attributes : nullptr;
 }
 
-/// The mean over the image of [N,H,W,C].
+/// The mean, or the sum, over any axes but the batch's.
 class Mean final : public Layer {
  public:
   std::string_view name() const override { return "mean"; }
 
   Answer takes(const Graph& graph, const Node& node) const override {
-    const auto* a = attributes_of<ops::Mean>(node);
-    if (a == nullptr) return not_mine();
-    bool height = false, width = false;
-    for (const int64_t axis : a->axes) {
-      height = height || axis == 1 || axis == -3;
-      width = width || axis == 2 || axis == -2;
-    }
-    if (graph.spec(node.inputs[0]).shape.rank() != 4 || !height || !width || a->axes.size() != 2)
-      return refused("only the mean over the image, axes {1,2} of [N,H,W,C], can be quantised");
-    return yes();
+    const ReduceAttributes* a = reduction(node.op.get());
+    return a == nullptr || !reads_activations(node) ? not_mine() : takes_reduction(*a, graph, node);
   }
 
   void lower(const Lowering& from, Instruction& step, Grid& y) const override {
-    const Shape& image = from.graph.spec(from.node.inputs[0]).shape;
-    const int64_t count = image[1] * image[2];
-    within(from.node.name + ": the mean", [&] { expect_sum(count, from.x[0].dtype); });
-    step.rescale.push_back(from.rescaling([&](const Datapath& d) { return d.mean(from.x[0].scale, count, y); },
-                                          count * from.x[0].bounds.reach()));
+    const int64_t count = reduced_count(*reduction(step.op.get()), from.graph.spec(from.node.inputs[0]).shape);
+    within(text(from.node.name, ": the ", step.op->name()), [&] { expect_sum(count, from.x[0].dtype); });
+    const bool sum = step.op->name() == "sum";
+    step.rescale.push_back(from.rescaling(
+        [&](const Datapath& d) { return sum ? d.accumulator(from.x[0].scale, y) : d.mean(from.x[0].scale, count, y); },
+        count * from.x[0].bounds.reach()));
   }
 
   void run(const Running& r, Tensor& y) const override {
+    Tensor acc = Tensor::zeros(r.shape, DType::int32);
+    auto* sums_of_all = acc.mutable_data<int32_t>();
     with_integers(r.x[0], [&](const auto* in) {
-      const Tensor acc = sums_of_images(r.x[0], in);
-      const auto* sums_of_all = acc.template data<int32_t>();
-      rescale(r, r.step.rescale, Tensor(), y,
-              [sums_of_all](int64_t at, int64_t count, int32_t* sums) { std::copy_n(sums_of_all + at, count, sums); });
+      reduce(*reduction(r.step.op.get()), r.x[0].shape(), in, sums_of_all,
+             [](int32_t sum, int32_t q) { return sum + q; });
     });
+    rescale(r, r.step.rescale, Tensor(), y,
+            [=](int64_t at, int64_t count, int32_t* sums) { std::copy_n(sums_of_all + at, count, sums); });
   }
 
   void check(const IntegerProgram& program, const Instruction& step) const override {
-    expect_operation(step, 1, {"mean"});
+    expect_operation(step, 1, {"mean", "sum"});
     const Value& x = input(program, step, 0);
-    sinter::check(x.shape.rank() == 4, "reads ", x.shape, ", expected [1,H,W,C]");
-    sinter::check(program.values[static_cast<size_t>(step.output)].shape.elements() == x.shape[3],
-                  "is no mean over an image");
-    expect_sum(x.shape[1] * x.shape[2], x.dtype);
+    expect_reduction(*reduction(step.op.get()), x.shape);
+    expect_sum(reduced_count(*reduction(step.op.get()), x.shape), x.dtype);
   }
 
   std::vector<Reach> reaches(const IntegerProgram& program, const Instruction& step) const override {
-    const Shape& x = input(program, step, 0).shape;
-    return {{x[1] * x[2] * reach(program, step, 0), 0}};
+    return {{reduced_count(*reduction(step.op.get()), input(program, step, 0).shape) * reach(program, step, 0), 0}};
   }
 
-  std::vector<std::vector<size_t>> channels(Channels& channels, const Graph&, const Node& node) const override {
+  std::vector<std::vector<size_t>> channels(Channels& channels, const Graph& graph, const Node& node) const override {
+    const int rank = graph.spec(node.inputs[0]).shape.rank();
+    if (reduced_axes(*reduction(node.op.get()), rank).back()) return channels.pinned_at(node);
     return {channels.ids(node.inputs[0])};
   }
 };

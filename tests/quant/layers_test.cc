@@ -3,6 +3,8 @@
 
 #include "../../quant/layers/list.h"
 
+#include <numeric>
+
 #include "../../core/graph.h"
 #include "../../core/ops/avg_pool2d.h"
 #include "../../core/ops/clamp.h"
@@ -12,10 +14,13 @@
 #include "../../core/ops/hardsigmoid.h"
 #include "../../core/ops/hardswish.h"
 #include "../../core/ops/leaky_relu.h"
+#include "../../core/ops/matmul.h"
 #include "../../core/ops/pad.h"
+#include "../../core/ops/permute.h"
 #include "../../core/ops/pixel_shuffle.h"
 #include "../../core/ops/pow.h"
 #include "../../core/ops/prelu.h"
+#include "../../core/ops/reduce.h"
 #include "../../core/ops/resize.h"
 #include "../../core/ops/sigmoid.h"
 #include "../../core/ops/silu.h"
@@ -104,10 +109,15 @@ struct Options {
   std::string dtype = "int8";
 };
 
+struct CheckOptions {
+  bool int16 = true;   // whether 16 bits have a form, too
+  bool differ = true;  // whether the integers are not all the same
+};
+
 // Prepares f of inputs of these shapes, with ranges that differ, and holds every integer of its output to `expected`,
 // in VALIDATION, and QAT to VALIDATION.
 void check_layer(const std::function<Tensor(const Tensors&)>& f, const std::vector<Shape>& shapes,
-                 const Expected& expected) {
+                 const Expected& expected, const CheckOptions& how = {}) {
   const std::vector<Options> all{
       {&March::bayes, "int8"},     {&March::bayes, "int16"},    {&March::bayes, "int4"},
       {&March::bernoulli, "int8"}, {&March::bernoulli, "int4"}, {&March::bernoulli2, "int8"},
@@ -115,6 +125,7 @@ void check_layer(const std::function<Tensor(const Tensors&)>& f, const std::vect
   for (const Options& o : all) {
     CAPTURE(o.march->name);
     CAPTURE(o.dtype);
+    if (o.dtype == "int16" && !how.int16) continue;
     Tensors x;
     for (const Shape& shape : shapes) x.push_back(images(shape, x.size() + 1, 3));
     PreparedModel model =
@@ -141,7 +152,7 @@ void check_layer(const std::function<Tensor(const Tensors&)>& f, const std::vect
       first += integers[i] == integers[0];
     }
     CHECK(differing == 0);
-    CHECK(first < static_cast<int64_t>(integers.size()));  // not all the same
+    if (how.differ) CHECK(first < static_cast<int64_t>(integers.size()));
     model.set_state(FakeQuantState::qat);
     model.eval();
     CHECK_SAME(model(std::span<const Tensor>(x))[0].detach(), validated);
@@ -257,6 +268,86 @@ TEST_CASE("the mean of each window is rounded once, for every count of values") 
                     return c.rescaled(sum, c.path.mean(c.x[0].scale, count, c.y.scale, c.y.bits));
                   });
                 });
+}
+
+TEST_CASE("means, sums and extremes over any axes but the batch's") {
+  struct Axes {
+    std::vector<int64_t> axes;
+    int64_t h, w, c;  // how many values of each are one
+  };
+  for (const Axes& a :
+       {Axes{{1, 2}, 5, 6, 1}, {{-1}, 1, 1, 4}, {{2}, 1, 6, 1}, {{1, 3}, 5, 1, 4}, {{1, 2, 3}, 5, 6, 4}}) {
+    CAPTURE(a.axes);
+    const auto values = [&](const Case& c, int64_t n, int64_t h, int64_t w, int64_t k) {
+      std::vector<int64_t> all;
+      for (int64_t i = 0; i < a.h; ++i)
+        for (int64_t j = 0; j < a.w; ++j)
+          for (int64_t l = 0; l < a.c; ++l) all.push_back(c.x[0].at(n, h + i, w + j, k + l));
+      return all;
+    };
+    const auto total = [&](const std::vector<int64_t>& all) {
+      return std::accumulate(all.begin(), all.end(), int64_t{0});
+    };
+    check_layer([&](const Tensors& x) { return mean(x[0], a.axes, true); }, {kImage},
+                [&](const Case& c) {
+                  const auto by = c.path.mean(c.x[0].scale, a.h * a.w * a.c, c.y.scale, c.y.bits);
+                  return c.each([&](auto... at) { return c.rescaled(total(values(c, at...)), by); });
+                },
+                {.differ = a.axes.size() < 3});
+    check_layer([&](const Tensors& x) { return sum(x[0], a.axes, true); }, {kImage},
+                [&](const Case& c) {
+                  const auto by = c.path.accumulator(c.x[0].scale, c.y.scale, c.y.bits);
+                  return c.each([&](auto... at) { return c.rescaled(total(values(c, at...)), by); });
+                },
+                {.differ = a.axes.size() < 3});
+    check_layer([&](const Tensors& x) { return max(x[0], a.axes, true); }, {kImage},
+                [&](const Case& c) {
+                  return c.each([&](auto... at) {
+                    const auto all = values(c, at...);
+                    return *std::max_element(all.begin(), all.end());
+                  });
+                },
+                {.differ = a.axes.size() < 2});
+    check_layer([&](const Tensors& x) { return min(x[0], a.axes, true); }, {kImage},
+                [&](const Case& c) {
+                  return c.each([&](auto... at) {
+                    const auto all = values(c, at...);
+                    return *std::min_element(all.begin(), all.end());
+                  });
+                },
+                {.differ = a.axes.size() < 2});
+  }
+}
+
+TEST_CASE("axes but the batch's change places") {
+  check_moved(
+      [](const Tensor& x) {
+        return permute(x, {0, 3, 1, 2});
+      },
+      [](const Case& c, auto n, auto h, auto w, auto k) { return c.x[0].at(n, w, k, h); });
+  check_moved(
+      [](const Tensor& x) {
+        return transpose(x, {1, -2});
+      },
+      [](const Case& c, auto n, auto h, auto w, auto k) { return c.x[0].at(n, w, h, k); });
+}
+
+TEST_CASE("products of matrices are exact before they are rounded") {
+  for (const bool a : {false, true})
+    for (const bool b : {false, true})
+      check_layer([&](const Tensors& x) { return matmul(x[0], x[1], {.transpose_a = a, .transpose_b = b}); },
+                  {a ? Shape{2, 5, 4, 6} : Shape{2, 5, 6, 4}, b ? Shape{2, 1, 3, 4} : Shape{2, 1, 4, 3}},
+                  [&](const Case& c) {
+                    const auto by = c.path.accumulator(c.x[0].scale * c.x[1].scale, c.y.scale, c.y.bits);
+                    return c.each([&](int64_t n, int64_t h, int64_t row, int64_t column) {
+                      int64_t sum = 0;
+                      for (int64_t k = 0; k < 4; ++k)
+                        sum +=
+                            c.x[0].at(n, h, a ? k : row, a ? row : k) * c.x[1].at(n, h, b ? column : k, b ? k : column);
+                      return c.rescaled(sum, by);
+                    });
+                  },
+                  {.int16 = false});
 }
 
 TEST_CASE("each input of a concatenation is rescaled once") {

@@ -1,22 +1,24 @@
-#include "../layer.h"
+#include "../reductions.h"
 
 namespace sinter::bpu::witness {
 
 namespace {
 
+// The mean, or the sum.
 class Mean final : public Twin {
  public:
   Plain run(const Site& site, const std::vector<const Plain*>& in, const Shape& shape) const override {
-    const Plain& x = *in[0];
+    const std::vector<bool> axes = reduced(site);
     std::vector<int64_t> sums(static_cast<size_t>(shape.elements()), 0);
-    each_index(x.shape,
-               [&](const Index& at) { sums[static_cast<size_t>(at[0] * x.shape[3] + at[3])] += value_at(x, at); });
+    each_index(in[0]->shape, [&](const Index& at) { sums[result_of(in[0]->shape, axes, at)] += value_at(*in[0], at); });
     size_t next = 0;
     return rescaled(site, shape, [&](const Index&) { return Term{sums[next++]}; });
   }
   std::vector<quant::Rescaling> rescalings(const Site& site) const override {
-    const Value& x = site.x();
-    return {Datapath(site.program.march).mean(exact(x.scale), x.shape[1] * x.shape[2], site.y())};
+    const Datapath datapath(site.program.march);
+    const Rational unit = exact(site.x().scale);
+    if (site.step.op->name() == "sum") return {datapath.accumulator(unit, site.y())};
+    return {datapath.mean(unit, site.x().shape.elements() / site.y().shape.elements(), site.y())};
   }
 };
 
