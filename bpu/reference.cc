@@ -38,7 +38,7 @@ Tensor run_float(const Instruction& step, const std::vector<const Plain*>& in) {
 Plain run(const Program& program, const Instruction& step, const std::vector<const Plain*>& in) {
   const bool half_up = program.march.rounding == quant::Rounding::half_up;
   const Value& value = program.values[step.output];
-  const Shape shape = value.shape.with(0, in[0]->shape[0]);
+  const Shape shape = value.shape.with(0, witness::images(in));
   if (step.layer == quant::kCpu) return {shape, {}, run_float(step, in)};
   if (step.layer == quant::kQuantize) return quantized(in[0]->real, value, half_up);
   if (step.layer == quant::kDequantize) {
@@ -73,6 +73,10 @@ std::vector<Tensor> Reference::inspect(std::span<const Tensor> x, const Inspecto
     show(program_.inputs[i]);
   }
   for (const Instruction& step : program_.instructions) {
+    if (step.layer == quant::kConstant) {
+      values[step.output] = witness::plain(step.constants[0]);
+      continue;
+    }
     std::vector<const Plain*> in;
     for (const int input : step.inputs) in.push_back(&values[input]);
     values[step.output] = run(program_, step, in);

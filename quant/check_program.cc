@@ -5,6 +5,7 @@
 
 #include "layers/checks.h"
 #include "layers/layer.h"
+#include "layers/rescale.h"
 
 namespace sinter::quant {
 
@@ -56,7 +57,9 @@ void check_types(const IntegerProgram& p, const Instruction& step, const Layer* 
 // Nothing is in a file that is of no use.
 void check_parts(const Instruction& step, const Layer* layer) {
   const std::vector<std::string_view> parts =
-      layer != nullptr ? layer->parts() : std::vector<std::string_view>(step.layer == kCpu ? 1 : 0, "constants");
+      layer != nullptr
+          ? layer->parts()
+          : std::vector<std::string_view>(step.layer == kCpu || step.layer == kConstant ? 1 : 0, "constants");
   const auto expect = [&](std::string_view part, bool there) {
     check(!there || std::find(parts.begin(), parts.end(), part) != parts.end(), "has a part that no ", step.layer,
           " has, ", part);
@@ -76,9 +79,24 @@ void check_rescalings(const IntegerProgram& p, const Instruction& step, const La
     p.march.datapath->check_rescaling(step.rescale[c], reaches[c].a, reaches[c].b);
 }
 
+// Integers within the bounds of its value.
+void check_constant(const IntegerProgram& p, const Instruction& step) {
+  const Value& y = p.values[step.output];
+  check_parts(step, nullptr);
+  check(step.inputs.empty() && step.rescale.empty() && step.op == nullptr, "reads or computes something");
+  check(y.is_integer() && step.constants.size() == 1 && step.constants[0].defined() &&
+            step.constants[0].spec() == Spec{y.dtype, y.shape},
+        "has no integers ", y.dtype, " ", y.shape);
+  with_integers(step.constants[0], [&](const auto* q) {
+    for (int64_t i = 0; i < y.shape.elements(); ++i)
+      check(q[i] >= y.low && q[i] <= y.high, "has the integer ", int64_t{q[i]}, ", outside of ", y.low, "..", y.high);
+  });
+}
+
 void check_instruction(const IntegerProgram& p, const Instruction& step, const std::vector<bool>& known) {
   check(step.output >= 0 && step.output < static_cast<int>(p.values.size()) && !known[step.output], "writes value ",
         step.output);
+  if (step.layer == kConstant) return check_constant(p, step);
   check(!step.inputs.empty(), "has no inputs");
   for (const int input : step.inputs)
     check(input >= 0 && input < static_cast<int>(p.values.size()) && known[input], "reads value ", input,

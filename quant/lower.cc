@@ -4,6 +4,7 @@
 
 #include "../core/autograd.h"
 #include "fused_conv.h"
+#include "layers/checks.h"
 #include "layers/list.h"
 
 namespace sinter::quant {
@@ -139,16 +140,37 @@ class Lowerer {
     return step.output;
   }
 
+  int constant(const Node& node, const Operand& operand) {
+    int rank = 0, bits = 8;
+    for (const Operand& other : node.inputs)
+      if (other.is_activation()) {
+        const Value& x = program_.values[integers_of(other)];
+        rank = x.shape.rank();
+        bits = std::max(bits, x.bits);
+      }
+    const Tensor& value = operand.kind == Operand::Kind::parameter ? graph_.parameters[operand.index].value.tensor()
+                                                                   : graph_.constants[operand.index];
+    const ConstantOperand made = quantize_constant(value, rank, bits, program_.march);
+    Instruction step;
+    step.layer = kConstant;
+    step.constants = {made.integers};
+    step.output = add(node.name + ".constant", made.integers.shape(), made.grid);
+    append(step);
+    return step.output;
+  }
+
   int lower_layer(size_t index) {
     const Node& node = graph_.nodes[index];
     const ActivationQuantizer* quantizer = model_.node_quantizer(index);
     std::vector<int> values;
     std::vector<Grid> grids;
-    for (const Operand& operand : node.inputs)
-      if (operand.is_activation()) {
-        values.push_back(integers_of(operand));
-        grids.push_back(program_.values[values.back()].grid());
-      }
+    const Layer* layer = layer_of(graph_, node);
+    const bool constants = layer != nullptr && layer->reads_constants();
+    for (const Operand& operand : node.inputs) {
+      if (!operand.is_activation() && !constants) continue;
+      values.push_back(operand.is_activation() ? integers_of(operand) : constant(node, operand));
+      grids.push_back(program_.values[values.back()].grid());
+    }
     QuantizedWeights weights;
     if (const WeightQuantizer* quantized = model_.weight_quantizer(index)) {
       const Folded folded = folded_weights(graph_, node);

@@ -25,13 +25,15 @@ struct Value {
   Grid grid() const { return {scale, {low, high}, dtype, bits}; }
 };
 
-/// Steps that are no layers of a BPU: float32 to integers, integers or accumulators to float32, a float32 operation.
-inline constexpr std::string_view kQuantize = "quantize", kDequantize = "dequantize", kCpu = "cpu";
+/// Steps that are no layers of a BPU: float32 to integers, integers or accumulators to float32, a float32 operation,
+/// and integers that are always the same.
+inline constexpr std::string_view kQuantize = "quantize", kDequantize = "dequantize", kCpu = "cpu",
+                                  kConstant = "constant";
 
 /// One step of a program. Everything in a step of the BPU is an integer, but for the scales, which say what the
 /// integers mean: they are not computed with.
 struct Instruction {
-  std::string layer;        ///< its name (quant/layers/layer.h), or one of the three above
+  std::string layer;        ///< its name (quant/layers/layer.h), or one of the four above
   std::vector<int> inputs;  ///< indices of values
   int output = 0;
   std::shared_ptr<const Op> op;    ///< whose attributes the step has: windows, axes, ...; a FusedConv for conv
@@ -40,10 +42,11 @@ struct Instruction {
   Tensor weight_scales;            ///< conv: float32 [O]
   std::vector<Rescaling> rescale;  ///< as the layer says: one, by channel, by input, ...
   Tensor table;                    ///< table: of the output's type, for all integers of the input's: [256] or [65536]
-  std::vector<Tensor> constants;   ///< cpu, prelu: the operands that are no values, undefined where one is a value
+  /// cpu, prelu, table: the operands that are no values, undefined where one is a value; constant: its integers.
+  std::vector<Tensor> constants;
 
   /// Whether it is a layer of the BPU.
-  bool on_bpu() const { return layer != kQuantize && layer != kDequantize && layer != kCpu; }
+  bool on_bpu() const { return layer != kQuantize && layer != kDequantize && layer != kCpu && layer != kConstant; }
 };
 
 /// A network as integers, for one march: instructions in the order in which they run. Images are quantised on the way

@@ -4,6 +4,7 @@
 
 #include "../core/op_work.h"
 #include "../core/ops/batch_norm.h"
+#include "layers/checks.h"
 #include "layers/list.h"
 #include "ops/conv.h"
 #include "ops/input.h"
@@ -148,6 +149,14 @@ class Qat {
       integers.push_back(operands.back().detach());
       grids.push_back(flow(operand).grid);
     }
+    const std::vector<Grid> activations = grids;
+    if (layer_of(graph_, node)->reads_constants() && integers.size() < operands.size()) {
+      const size_t place = node.inputs[0].is_activation() ? 1 : 0;
+      const ConstantOperand made =
+          quantize_constant(operands[place].detach(), integers[0].rank(), std::max(8, grids[0].bits), model_.march());
+      integers.insert(integers.begin() + static_cast<std::ptrdiff_t>(place), made.integers);
+      grids.insert(grids.begin() + static_cast<std::ptrdiff_t>(place), made.grid);
+    }
     if (quantizer == nullptr) {
       PassingLayer op;
       op.op = node.op;
@@ -160,7 +169,7 @@ class Qat {
     }
     RealLayer op;
     op.op = node.op;
-    op.x = grids;
+    op.x = activations;
     to.real = call_all(std::make_shared<const RealLayer>(std::move(op)), std::move(operands))[0];
     Quantize how;
     how.input_scale = input_scale(node);

@@ -1,5 +1,7 @@
 #include "runner.h"
 
+#include <algorithm>
+
 #include "../core/autograd.h"
 #include "../core/op_work.h"
 #include "integer/values.h"
@@ -33,7 +35,10 @@ struct Runner::Prepared {
     const Value& y = program.values[instruction.output];
     Specs inputs;
     for (const Tensor& operand : x) inputs.push_back(operand.spec());
-    const Shape shape = y.shape.with(0, inputs[0].shape[0]);
+    int64_t images = 1;
+    for (const Spec& input : inputs)
+      if (input.shape[0] != 1) images = input.shape[0];
+    const Shape shape = y.shape.with(0, images);
     const Specs output{{y.dtype, shape}};
     if (instruction.weight.defined()) inputs.push_back(instruction.weight.spec());
     Profiler::Work work{.name = y.name,
@@ -60,7 +65,10 @@ struct Runner::Prepared {
     const Profiler::Scope scope([&] { return work(i, x); });
     const Instruction& instruction = program.instructions[i];
     const Value& value = program.values[instruction.output];
-    const Shape shape = value.shape.with(0, x[0].size(0));
+    int64_t images = 1;  // of constants
+    for (const Tensor& operand : x)
+      if (operand.size(0) != 1) images = operand.size(0);
+    const Shape shape = value.shape.with(0, images);
     if (const Layer* layer = steps[i].layer)
       return steps[i].prepared != nullptr ? steps[i].prepared->run(x, shape, real)
                                           : layer->output({instruction, x, shape, value.grid(), program.march});
@@ -101,6 +109,10 @@ std::vector<Tensor> Runner::run(std::span<const Tensor> x, const Inspector& insp
   }
   for (size_t i = 0; i < p.instructions.size(); ++i) {
     const Instruction& instruction = p.instructions[i];
+    if (instruction.layer == kConstant) {
+      values[instruction.output] = instruction.constants[0];
+      continue;
+    }
     std::vector<Tensor> operands;
     for (const int input : instruction.inputs) operands.push_back(values[input]);
     made(instruction.output, prepared_->run(i, operands, !inspector));  // who inspects sees accumulators
@@ -116,9 +128,14 @@ std::vector<Tensor> Runner::run(std::span<const Tensor> x, const Inspector& insp
 void Runner::run_alone(const std::map<std::string, Tensor>& real, const Inspector& inspector) const {
   const IntegerProgram& p = program();
   for (size_t i = 0; i < p.instructions.size(); ++i) {
+    if (p.instructions[i].layer == kConstant) continue;
     std::vector<Tensor> operands;
     for (const int input : p.instructions[i].inputs) {
       const Value& value = p.values[input];
+      if (const Instruction* maker = p.producer(input); maker != nullptr && maker->layer == kConstant) {
+        operands.push_back(maker->constants[0]);
+        continue;
+      }
       const auto found = real.find(value.name);
       if (found == real.end() || value.dtype == DType::int32) break;
       const Tensor& given = found->second;

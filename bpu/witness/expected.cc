@@ -56,7 +56,7 @@ std::string wrong_integers(const Program& program, const Instruction& step) {
 
 Plain run_layer(const Program& program, const Instruction& step, const std::vector<const Plain*>& in) {
   const Value& value = program.values[static_cast<size_t>(step.output)];
-  Plain y = twin_of(step).run({program, step}, in, value.shape.with(0, in[0]->shape[0]));
+  Plain y = twin_of(step).run({program, step}, in, value.shape.with(0, images(in)));
   if (value.is_integer())
     for (int64_t& v : y.values) v = std::clamp<int64_t>(v, value.low, value.high);
   return y;

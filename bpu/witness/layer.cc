@@ -20,6 +20,22 @@ std::vector<quant::Rescaling> Twin::rescalings(const Site&) const { return {}; }
 void Twin::bound(const Site&, int64_t&, int64_t&) const {}
 std::string Twin::wrong(const Site&) const { return {}; }
 
+Plain plain(const Tensor& integers) {
+  Plain result{integers.shape(), {}};
+  if (integers.dtype() == DType::int16)
+    for (const int16_t q : integers.values<int16_t>()) result.values.push_back(q);
+  else
+    for (const int8_t q : integers.values<int8_t>()) result.values.push_back(q);
+  return result;
+}
+
+int64_t images(const std::vector<const Plain*>& in) {
+  int64_t count = 1;
+  for (const Plain* each : in)
+    if (each->shape[0] != 1) count = each->shape[0];
+  return count;
+}
+
 int64_t offset(const Shape& shape, const Index& index) {
   int64_t at = 0;
   for (int axis = 0; axis < shape.rank(); ++axis) at = at * shape[axis] + index[static_cast<size_t>(axis)];

@@ -18,6 +18,11 @@ struct Plain {
   Tensor real{};  ///< instead, where a value is float32
 };
 
+/// The integers of a tensor of int8 or int16.
+Plain plain(const Tensor& integers);
+/// How many images these are of: constants are of one.
+int64_t images(const std::vector<const Plain*>& in);
+
 /// An instruction among the values of its program.
 struct Site {
   const Program& program;

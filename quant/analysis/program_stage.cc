@@ -103,8 +103,15 @@ class ProgramStage final : public Stage {
       if (step.layer == kQuantize) values_[value.node].integers = step.output;
       return;
     }
-    for (const int input : step.inputs) value.shown.inputs.push_back(program_.values[values_[input].node].name);
+    if (step.layer == kConstant) return;  // no tensor of the network
+    for (const int input : step.inputs)
+      if (!is_constant(input)) value.shown.inputs.push_back(program_.values[values_[input].node].name);
     value.shown.ceiling = ceiling_of(step, values_[step.inputs[0]].shown.ceiling);
+  }
+
+  bool is_constant(int value) const {
+    const Instruction* maker = program_.producer(value);
+    return maker != nullptr && maker->layer == kConstant;
   }
 
   bool is_shown(size_t i) const {

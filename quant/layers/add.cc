@@ -12,6 +12,7 @@ namespace {
 class Add final : public Layer {
  public:
   std::string_view name() const override { return "add"; }
+  bool reads_constants() const override { return true; }
 
   Answer takes(const Graph& graph, const Node& node) const override {
     if (node.op->name() != "add" && node.op->name() != "sub") return not_mine();
@@ -47,6 +48,7 @@ class Add final : public Layer {
   }
 
   std::vector<std::vector<size_t>> channels(Channels& channels, const Graph&, const Node& node) const override {
+    if (!reads_activations(node)) return channels.pinned_at(node);
     const auto &a = channels.ids(node.inputs[0]), &b = channels.ids(node.inputs[1]);
     channels.tie(a, b);
     return {a.size() < b.size() ? b : a};

@@ -1,8 +1,11 @@
 #include "checks.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "../../core/error.h"
+#include "../integer/values.h"
+#include "../samples.h"
 
 namespace sinter::quant {
 
@@ -35,10 +38,40 @@ int64_t reach(const IntegerProgram& program, const Instruction& step, size_t i) 
 
 Answer takes_two(const Graph& graph, const Node& node) {
   const std::string_view op = node.op->name();
-  if (!reads_activations(node)) return refused(text("one operand of ", op, " is a number or a parameter"));
   const Shape &a = graph.spec(node.inputs[0]).shape, &b = graph.spec(node.inputs[1]).shape;
-  if (a.rank() != b.rank()) return refused(text(op, " of ", a, " and ", b, ", expected as many axes"));
+  if (reads_activations(node)) {
+    if (a.rank() != b.rank()) return refused(text(op, " of ", a, " and ", b, ", expected as many axes"));
+    return yes();
+  }
+  const size_t place = node.inputs[0].is_activation() ? 1 : 0;
+  const Operand& constant = node.inputs[place];
+  if (!node.inputs[1 - place].is_activation()) return refused(text(op, " of numbers alone"));
+  if (constant.kind == Operand::Kind::constant && graph.spec(constant).shape.elements() == 1)
+    return not_mine();  // a table
+  const Shape &x = place == 1 ? a : b, &c = place == 1 ? b : a;
+  if (c.rank() > x.rank() || (c.rank() == x.rank() && c[0] != 1))
+    return refused(
+        text(op, " of ", x, " and the parameter or numbers ", c, ", expected those to be the same for all images"));
   return yes();
+}
+
+Shape lifted(const Shape& shape, int rank) {
+  std::vector<int64_t> axes(static_cast<size_t>(rank - shape.rank()), 1);
+  axes.insert(axes.end(), shape.begin(), shape.end());
+  return Shape(axes);
+}
+
+ConstantOperand quantize_constant(const Tensor& value, int rank, int bits, const Arithmetic& march) {
+  const Range range = Samples(value).range();
+  ConstantOperand result;
+  const Bounds type = type_bounds(bits);
+  const float largest = std::max(std::abs(range.min), std::abs(range.max));
+  // So that the largest is one of the integers.
+  const float scale = march.on_grid(std::max(largest / static_cast<float>(type.high), kMinScale), true);
+  result.grid = {scale, type, bits > 8 ? DType::int16 : DType::int8, bits};
+  result.integers = Tensor::empty(lifted(value.shape(), rank), result.grid.dtype);
+  quantize(value, {&scale, 1}, type, march.rounding, result.integers);
+  return result;
 }
 
 void expect_broadcast(const IntegerProgram& program, const Instruction& step) {

@@ -25,7 +25,16 @@ Shape operation_shape(const IntegerProgram& program, const Instruction& step);
 const Value& input(const IntegerProgram& program, const Instruction& step, size_t i);
 int64_t reach(const IntegerProgram& program, const Instruction& step, size_t i);
 
-/// Whether a node is an operation of two activations that broadcast, of as many axes.
+/// An operand that is a parameter or numbers, as integers [1,...] of so many axes and bits: on the scale whose largest
+/// integer its largest magnitude is.
+struct ConstantOperand {
+  Grid grid;
+  Tensor integers;
+};
+ConstantOperand quantize_constant(const Tensor& value, int rank, int bits, const Arithmetic& march);
+
+/// Whether a node is an operation of two activations that broadcast, of as many axes, or of one and a parameter or
+/// numbers that are the same for all images.
 Answer takes_two(const Graph& graph, const Node& node);
 /// What is true of its instruction.
 void expect_broadcast(const IntegerProgram& program, const Instruction& step);

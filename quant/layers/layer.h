@@ -33,7 +33,7 @@ inline Answer refused(std::string reason, bool float_helps = true) { return {fal
 struct Lowering {
   const Graph& graph;
   const Node& node;
-  std::span<const Grid> x;  ///< of what the node reads, without its parameters and numbers
+  std::span<const Grid> x;  ///< of what the layer reads as integers
   const Arithmetic& march;
   const QuantizedWeights* weights = nullptr;  ///< of a convolution or linear layer
 
@@ -75,6 +75,9 @@ class Layer {
 
   /// Whether the output is on the grid of the first input; else it has a quantiser of its own.
   virtual bool passes() const { return false; }
+  /// Whether operands that are parameters or numbers are read as integers, on grids of their own; else the layer sees
+  /// to them.
+  virtual bool reads_constants() const { return false; }
   /// Whether what passes is held to the output's bounds, which may be narrower than the input's.
   virtual bool limits() const { return false; }
   /// Whether the output may have negative values, where `inputs`: those that it reads may.

@@ -10,6 +10,7 @@ namespace {
 class Mul final : public Layer {
  public:
   std::string_view name() const override { return "mul"; }
+  bool reads_constants() const override { return true; }
 
   Answer takes(const Graph& graph, const Node& node) const override {
     return node.op->name() == "mul" ? takes_two(graph, node) : not_mine();
