@@ -48,7 +48,7 @@ Work integers(const Layer& layer, DType dtype) {
   step.op = layer.op;
   step.rescale.assign(layer.rescalings,
                       quant::March::bayes.datapath->sum(0.7 / 16, 0.4 / 16, dtype == DType::int8 ? 8 : 16, grid));
-  if (layer.layer == "table") step.table = quant::make_table(*layer.op, grid, grid, quant::Rounding::half_to_even);
+  if (layer.layer == "table") step.table = quant::make_table(quant::table_function(*layer.op), grid, grid, quant::Rounding::half_to_even);
   const Shape shape = call_float(layer, inputs(layer, DType::float32)).shape();
   return [=, x = inputs(layer, dtype)] { quant::run_layer({step, x, shape, grid, quant::March::bayes}); };
 }

@@ -4,34 +4,54 @@
 #include <map>
 #include <typeinfo>
 
+#include "ops/abs.h"
 #include "ops/arithmetic.h"
 #include "ops/avg_pool2d.h"
 #include "ops/batch_norm.h"
+#include "ops/clamp.h"
+#include "ops/compare.h"
 #include "ops/concat.h"
 #include "ops/conv2d.h"
 #include "ops/conv_transpose2d.h"
 #include "ops/dropout.h"
+#include "ops/elu.h"
+#include "ops/exp.h"
 #include "ops/flatten.h"
+#include "ops/gather.h"
+#include "ops/gelu.h"
+#include "ops/group_norm.h"
 #include "ops/hardsigmoid.h"
 #include "ops/hardswish.h"
+#include "ops/layer_norm.h"
 #include "ops/leaky_relu.h"
 #include "ops/linear.h"
+#include "ops/log.h"
 #include "ops/log_softmax.h"
 #include "ops/matmul.h"
 #include "ops/max_pool2d.h"
+#include "ops/mish.h"
 #include "ops/pad.h"
+#include "ops/permute.h"
 #include "ops/pixel_shuffle.h"
+#include "ops/pow.h"
 #include "ops/prelu.h"
+#include "ops/reciprocal.h"
 #include "ops/reduce.h"
 #include "ops/relu.h"
 #include "ops/relu6.h"
 #include "ops/reshape.h"
 #include "ops/resize.h"
+#include "ops/rsqrt.h"
 #include "ops/sigmoid.h"
 #include "ops/silu.h"
 #include "ops/slice.h"
 #include "ops/softmax.h"
+#include "ops/softplus.h"
+#include "ops/softsign.h"
+#include "ops/sqrt.h"
 #include "ops/tanh.h"
+#include "ops/variance.h"
+#include "ops/where.h"
 #include "registered_op.h"
 #include "serialize.h"
 
@@ -47,39 +67,62 @@ struct Makers {
 
   Makers() {
     const auto add = [&](auto op) { all.emplace(op.name(), detail::remake(op)); };
+    add(ops::Abs{});
     add(ops::Add{});
-    add(ops::Sub{});
-    add(ops::Mul{});
-    add(ops::Div{});
     add(ops::AvgPool2d{{.kernel = 1}});
     add(ops::BatchNorm{});
+    add(ops::Clamp{});
+    add(ops::Compare{});
     add(ops::Concat{});
     add(ops::Conv2d{});
     add(ops::ConvTranspose2d{});
+    add(ops::Div{});
     add(ops::Dropout{{}});
+    add(ops::Elu{});
+    add(ops::Exp{});
     add(ops::Flatten{});
+    add(ops::Gather{});
+    add(ops::Gelu{});
+    add(ops::GroupNorm{});
     add(ops::Hardsigmoid{});
     add(ops::Hardswish{});
+    add(ops::LayerNorm{});
     add(ops::LeakyRelu{{}});
     add(ops::Linear{});
     add(ops::LogSoftmax{});
+    add(ops::Log{});
     add(ops::Matmul{});
-    add(ops::Max{});
     add(ops::MaxPool2d{{.kernel = 1}});
+    add(ops::Maximum{});
+    add(ops::Max{});
     add(ops::Mean{});
+    add(ops::Minimum{});
+    add(ops::Min{});
+    add(ops::Mish{});
+    add(ops::Mul{});
     add(ops::Pad{});
+    add(ops::Permute{});
     add(ops::PixelShuffle{{}});
+    add(ops::Pow{});
     add(ops::Prelu{});
-    add(ops::Relu{});
+    add(ops::Reciprocal{});
     add(ops::Relu6{});
+    add(ops::Relu{});
     add(ops::Reshape{});
     add(ops::Resize{{.scale = 1}});
+    add(ops::Rsqrt{});
     add(ops::Sigmoid{});
     add(ops::Silu{});
     add(ops::Slice{{}});
     add(ops::Softmax{});
+    add(ops::Softplus{});
+    add(ops::Softsign{});
+    add(ops::Sqrt{});
+    add(ops::Sub{});
     add(ops::Sum{});
     add(ops::Tanh{});
+    add(ops::Variance{});
+    add(ops::Where{});
   }
 };
 

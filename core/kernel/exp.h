@@ -37,6 +37,18 @@ inline float exp(float x) {
          power_of_two(static_cast<uint32_t>(power) - static_cast<uint32_t>(half));
 }
 
+/// e^x - 1 within 2 units; what e^x has of it next to 0 (the same polynomial).
+inline float expm1(float x) {
+  constexpr float kNear = 0.34f;  // below it, e^x is made of no power of two
+  float p = 1.9875691500e-4f;
+  p = p * x + 1.3981999507e-3f;
+  p = p * x + 8.3334519073e-3f;
+  p = p * x + 4.1665795894e-2f;
+  p = p * x + 1.6666665459e-1f;
+  p = p * x + 5.0000001201e-1f;
+  return __builtin_fabsf(x) < kNear ? p * (x * x) + x : exp(x) - 1;
+}
+
 /// 1 / (1 + e^-x) within 2.5 units; neither overflows nor cancels on either side of 0.
 inline float logistic(float x) {
   const float e = exp(-__builtin_fabsf(x));

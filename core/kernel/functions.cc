@@ -2,6 +2,7 @@
 
 #include "exp.h"
 #include "independent.h"
+#include "log.h"
 
 namespace sinter::kernel {
 
@@ -22,63 +23,188 @@ inline void map(const float* x, const float* dy, int64_t count, float* dx, const
 float at_least(float low, float x) { return x < low ? low : x; }  // NaN stays
 float at_most(float high, float x) { return x > high ? high : x; }
 
-constexpr Function kRelu{
-    [](const float* x, int64_t count, float, float* y) { map(x, count, y, [](float v) { return at_least(0, v); }); },
-    [](const float* y, const float* dy, int64_t count, float, float* dx) {
-      map(y, dy, count, dx, [](float v, float g) { return v > 0 ? g : 0.0f; });
-    }};
+struct Parameters {
+  float a, b;
+};
 
-constexpr Function kRelu6{[](const float* x, int64_t count, float, float* y) {
-                            map(x, count, y, [](float v) { return at_most(6, at_least(0, v)); });
-                          },
-                          [](const float* y, const float* dy, int64_t count, float, float* dx) {
-                            map(y, dy, count, dx, [](float v, float g) { return ((v > 0) & (v < 6)) ? g : 0.0f; });
-                          }};
+// Of an F with `value` of x and `gradient` of what is kept and dy.
+template <class F>
+constexpr Function kFunction{[](const float* x, int64_t count, float a, float b, float* y) {
+                               map(x, count, y, [a, b](float v) { return F::value(v, {a, b}); });
+                             },
+                             [](const float* kept, const float* dy, int64_t count, float a, float b, float* dx) {
+                               map(kept, dy, count, dx, [a, b](float v, float g) { return F::gradient(v, g, {a, b}); });
+                             },
+                             F::kKeepsResult};
 
-constexpr Function kLeakyRelu{[](const float* x, int64_t count, float slope, float* y) {
-                                map(x, count, y, [slope](float v) { return v * (v > 0 ? 1.0f : slope); });
-                              },
-                              // The result is above 0 where the input is.
-                              [](const float* y, const float* dy, int64_t count, float slope, float* dx) {
-                                map(y, dy, count, dx, [slope](float v, float g) { return g * (v > 0 ? 1.0f : slope); });
-                              }};
+struct OfResult {
+  static constexpr bool kKeepsResult = true;
+};
+struct OfInput {
+  static constexpr bool kKeepsResult = false;
+};
 
-constexpr Function kSigmoid{[](const float* x, int64_t count, float, float* y) { map(x, count, y, logistic); },
-                            [](const float* y, const float* dy, int64_t count, float, float* dx) {
-                              map(y, dy, count, dx, [](float v, float g) { return g * v * (1 - v); });
-                            }};
+struct Relu : OfResult {
+  static float value(float v, Parameters) { return at_least(0, v); }
+  static float gradient(float y, float g, Parameters) { return y > 0 ? g : 0.0f; }
+};
 
-constexpr Function kTanh{[](const float* x, int64_t count, float, float* y) { map(x, count, y, tanh); },
-                         [](const float* y, const float* dy, int64_t count, float, float* dx) {
-                           map(y, dy, count, dx, [](float v, float g) { return g * (1 - v * v); });
-                         }};
+struct Relu6 : OfResult {
+  static float value(float v, Parameters) { return at_most(6, at_least(0, v)); }
+  static float gradient(float y, float g, Parameters) { return ((y > 0) & (y < 6)) ? g : 0.0f; }
+};
 
-constexpr Function kHardsigmoid{[](const float* x, int64_t count, float, float* y) {
-                                  map(x, count, y, [](float v) { return at_most(6, at_least(0, v + 3)) / 6; });
-                                },
-                                [](const float* y, const float* dy, int64_t count, float, float* dx) {
-                                  map(y, dy, count, dx,
-                                      [](float v, float g) { return ((v > 0) & (v < 1)) ? g / 6 : 0.0f; });
-                                }};
+struct LeakyRelu : OfResult {
+  static float value(float v, Parameters p) { return v * (v > 0 ? 1.0f : p.a); }
+  // The result is above 0 where the input is.
+  static float gradient(float y, float g, Parameters p) { return g * (y > 0 ? 1.0f : p.a); }
+};
 
-constexpr Function kSilu{
-    [](const float* x, int64_t count, float, float* y) { map(x, count, y, [](float v) { return v * logistic(v); }); },
-    [](const float* x, const float* dy, int64_t count, float, float* dx) {
-      map(x, dy, count, dx, [](float v, float g) {
-        const float s = logistic(v);
-        return g * s * (1 + v * (1 - s));
-      });
-    }};
+struct Sigmoid : OfResult {
+  static float value(float v, Parameters) { return logistic(v); }
+  static float gradient(float y, float g, Parameters) { return g * y * (1 - y); }
+};
 
-constexpr Function kHardswish{[](const float* x, int64_t count, float, float* y) {
-                                map(x, count, y, [](float v) { return v * (at_most(6, at_least(0, v + 3)) / 6); });
-                              },
-                              [](const float* x, const float* dy, int64_t count, float, float* dx) {
-                                map(x, dy, count, dx, [](float v, float g) {
-                                  const float high_offset = v < 3 ? 0.5f : 0.0f;
-                                  return g * (at_most(3, at_least(-3, v)) / 3 + (v < -3 ? 1.0f : high_offset));
-                                });
-                              }};
+struct Tanh : OfResult {
+  static float value(float v, Parameters) { return tanh(v); }
+  static float gradient(float y, float g, Parameters) { return g * (1 - y * y); }
+};
+
+struct Hardsigmoid : OfResult {
+  static float value(float v, Parameters p) { return at_most(1, at_least(0, (v + p.b) / p.a)); }
+  static float gradient(float y, float g, Parameters p) { return ((y > 0) & (y < 1)) ? g / p.a : 0.0f; }
+};
+
+struct Silu : OfInput {
+  static float value(float v, Parameters) { return v * logistic(v); }
+  static float gradient(float v, float g, Parameters) {
+    const float s = logistic(v);
+    return g * s * (1 + v * (1 - s));
+  }
+};
+
+struct Hardswish : OfInput {
+  static float value(float v, Parameters) { return v * (at_most(6, at_least(0, v + 3)) / 6); }
+  static float gradient(float v, float g, Parameters) {
+    const float high_offset = v < 3 ? 0.5f : 0.0f;
+    return g * (at_most(3, at_least(-3, v)) / 3 + (v < -3 ? 1.0f : high_offset));
+  }
+};
+
+struct Mish : OfInput {
+  // tanh(log(1 + e^x)) = n / (n + 2) with n = e^x (e^x + 2)
+  static float hold(float v) {
+    const float e = exp(v > 20 ? 20.0f : v), n = e * (e + 2);
+    return n / (n + 2);
+  }
+  static float value(float v, Parameters) { return v * hold(v); }
+  static float gradient(float v, float g, Parameters) {
+    const float t = hold(v);
+    return g * (t + v * logistic(v) * (1 - t * t));
+  }
+};
+
+struct Softsign : OfInput {
+  static float value(float v, Parameters) { return v / (1 + __builtin_fabsf(v)); }
+  static float gradient(float v, float g, Parameters) {
+    const float d = 1 + __builtin_fabsf(v);
+    return g / (d * d);
+  }
+};
+
+struct Elu : OfInput {
+  static float value(float v, Parameters p) { return v > 0 ? v : p.a * expm1(at_most(0, v)); }
+  static float gradient(float v, float g, Parameters p) { return g * (v > 0 ? 1.0f : p.a * exp(v)); }
+};
+
+struct Softplus : OfInput {
+  static float value(float v, Parameters p) {
+    const float z = v * p.a;
+    return z > p.b ? v : (at_least(0, z) + log1p(exp(-__builtin_fabsf(z)))) / p.a;
+  }
+  static float gradient(float v, float g, Parameters p) {
+    const float z = v * p.a;
+    return z > p.b ? g : g * logistic(z);
+  }
+};
+
+struct Gelu : OfInput {
+  static float value(float v, Parameters) { return v * normal_below(v).probability; }
+  static float gradient(float v, float g, Parameters) {
+    const Normal n = normal_below(v);
+    return g * (n.probability + at_most(100, at_least(-100, v)) * n.density);
+  }
+};
+
+struct GeluTanh : OfInput {
+  static constexpr float kScale = 0.7978845608f, kCube = 0.044715f;  // sqrt(2 / pi)
+  // (1 + tanh(z)) / 2 = logistic(2 z)
+  static float share(float v) { return logistic(2 * kScale * (v + kCube * v * v * v)); }
+  static float value(float v, Parameters) { return v * share(v); }
+  static float gradient(float v, float g, Parameters) {
+    const float w = at_most(100, at_least(-100, v)), s = share(w);
+    return g * (s + w * s * (1 - s) * (2 * kScale * (1 + 3 * kCube * w * w)));
+  }
+};
+
+struct Clamp : OfInput {
+  static float value(float v, Parameters p) { return at_most(p.b, at_least(p.a, v)); }
+  static float gradient(float v, float g, Parameters p) { return ((v >= p.a) & (v <= p.b)) ? g : 0.0f; }
+};
+
+struct Exp : OfResult {
+  static float value(float v, Parameters) { return exp(v); }
+  static float gradient(float y, float g, Parameters) { return g * y; }
+};
+
+struct Log : OfInput {
+  static float value(float v, Parameters) { return log(v); }
+  static float gradient(float v, float g, Parameters) { return g / v; }
+};
+
+struct Sqrt : OfResult {
+  static float value(float v, Parameters) { return __builtin_sqrtf(v); }
+  static float gradient(float y, float g, Parameters) { return g / (2 * y); }
+};
+
+struct Rsqrt : OfResult {
+  static float value(float v, Parameters) { return 1 / __builtin_sqrtf(v); }
+  static float gradient(float y, float g, Parameters) { return -0.5f * g * (y * y * y); }
+};
+
+struct Abs : OfInput {
+  static float value(float v, Parameters) { return __builtin_fabsf(v); }
+  static float gradient(float v, float g, Parameters) { return g * ((v > 0 ? 1.0f : 0.0f) - (v < 0 ? 1.0f : 0.0f)); }
+};
+
+struct Reciprocal : OfResult {
+  static float value(float v, Parameters) { return 1 / v; }
+  static float gradient(float y, float g, Parameters) { return -g * (y * y); }
+};
+
+// y = f(x) for x^exponent; the common ones without logarithm.
+template <class Map>
+inline void power(float exponent, const Map& each) {
+  if (exponent == 2) return each([](float v) { return v * v; });
+  if (exponent == 3) return each([](float v) { return v * v * v; });
+  if (exponent == 1) return each([](float v) { return v; });
+  if (exponent == 0) return each([](float) { return 1.0f; });
+  if (exponent == -1) return each([](float v) { return 1 / v; });
+  if (exponent == 0.5f) return each([](float v) { return __builtin_sqrtf(v); });
+  if (exponent == -0.5f) return each([](float v) { return 1 / __builtin_sqrtf(v); });
+  const Power p(static_cast<double>(exponent));
+  each([p](float v) { return p(v); });
+}
+
+constexpr Function kPow{
+    [](const float* x, int64_t count, float a, float, float* y) {
+      power(a, [&](const auto& f) { map(x, count, y, f); });
+    },
+    [](const float* x, const float* dy, int64_t count, float a, float, float* dx) {
+      if (a == 0) return map(dy, count, dx, [](float) { return 0.0f; });
+      power(a - 1, [&](const auto& f) { map(x, dy, count, dx, [&f, a](float v, float g) { return g * (a * f(v)); }); });
+    },
+    false};
 
 void prelu(const float* x, const float* w, int64_t count, float* y) {
   map(x, w, count, y, [](float v, float slope) { return v * (v > 0 ? 1.0f : slope); });
@@ -127,8 +253,34 @@ double exponentials(const float* x, int64_t count, float shift, float* y) {
 
 }  // namespace
 
-const Functions SINTER_KERNELS(functions) = {kRelu,        kRelu6,  kLeakyRelu,   kSigmoid, kTanh,
-                                             kHardsigmoid, kSilu,   kHardswish,   prelu,    prelu_backward,
-                                             prelu_weight, dropout, exponentials, sum,      dot};
+const Functions SINTER_KERNELS(functions) = {.relu = kFunction<Relu>,
+                                             .relu6 = kFunction<Relu6>,
+                                             .leaky_relu = kFunction<LeakyRelu>,
+                                             .sigmoid = kFunction<Sigmoid>,
+                                             .tanh = kFunction<Tanh>,
+                                             .hardsigmoid = kFunction<Hardsigmoid>,
+                                             .silu = kFunction<Silu>,
+                                             .hardswish = kFunction<Hardswish>,
+                                             .mish = kFunction<Mish>,
+                                             .softsign = kFunction<Softsign>,
+                                             .elu = kFunction<Elu>,
+                                             .softplus = kFunction<Softplus>,
+                                             .gelu = kFunction<Gelu>,
+                                             .gelu_tanh = kFunction<GeluTanh>,
+                                             .clamp = kFunction<Clamp>,
+                                             .exp = kFunction<Exp>,
+                                             .log = kFunction<Log>,
+                                             .sqrt = kFunction<Sqrt>,
+                                             .rsqrt = kFunction<Rsqrt>,
+                                             .abs = kFunction<Abs>,
+                                             .reciprocal = kFunction<Reciprocal>,
+                                             .pow = kPow,
+                                             .prelu = prelu,
+                                             .prelu_backward = prelu_backward,
+                                             .prelu_weight = prelu_weight,
+                                             .dropout = dropout,
+                                             .exponentials = exponentials,
+                                             .sum = sum,
+                                             .dot = dot};
 
 }  // namespace sinter::kernel

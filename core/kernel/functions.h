@@ -8,18 +8,26 @@
 
 namespace sinter::kernel {
 
-/// `a` is the function's parameter, where it has one.
+/// `a` and `b` are the function's parameters, where it has some.
 struct Function {
   /// y = f(x); y may be x.
-  void (*forward)(const float* x, int64_t count, float a, float* y);
-  /// dx = dy f'(x), from f(x) or, where `Functions` says so, from x; dx may be dy.
-  void (*backward)(const float* kept, const float* dy, int64_t count, float a, float* dx);
+  void (*forward)(const float* x, int64_t count, float a, float b, float* y);
+  /// dx = dy f'(x), from what is kept; dx may be dy.
+  void (*backward)(const float* kept, const float* dy, int64_t count, float a, float b, float* dx);
+  bool keeps_result;  ///< f(x), else x
 };
 
 struct Functions {
   Function relu, relu6, leaky_relu;  // a: the slope below 0, at least 0
-  Function sigmoid, tanh, hardsigmoid;
-  Function silu, hardswish;  // backward takes x
+  Function sigmoid, tanh;
+  Function hardsigmoid;  // (x + b) / a within 0..1
+  Function silu, hardswish, mish, softsign;
+  Function elu;       // a: the limit below 0, negated
+  Function softplus;  // a: the beta, b: the threshold
+  Function gelu, gelu_tanh;
+  Function clamp;  // within a..b
+  Function exp, log, sqrt, rsqrt, abs, reciprocal;
+  Function pow;  // a: the exponent
   /// x, below 0 times w, for a w beside each x.
   void (*prelu)(const float* x, const float* w, int64_t count, float* y);
   /// dx = dy, below 0 times w; dx may be dy.

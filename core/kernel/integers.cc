@@ -36,6 +36,26 @@ void accumulate(const T* x, int64_t count, int32_t* y) {
 }
 
 template <class T>
+void widen(const T* x, int64_t count, int32_t* y) {
+  SINTER_INDEPENDENT
+  for (int64_t i = 0; i < count; ++i) y[i] = x[i];
+}
+
+template <class T>
+void product(const T* a, const T* b, int64_t count, int32_t* y) {
+  SINTER_INDEPENDENT
+  for (int64_t i = 0; i < count; ++i) y[i] = a[i] * b[i];
+}
+
+template <class T>
+void split(const T* x, int64_t count, int32_t* y, T* below) {
+  SINTER_INDEPENDENT
+  for (int64_t i = 0; i < count; ++i) y[i] = x[i] > 0 ? x[i] : 0;
+  SINTER_INDEPENDENT
+  for (int64_t i = 0; i < count; ++i) below[i] = x[i] < 0 ? x[i] : T{0};
+}
+
+template <class T>
 void clamp(const T* x, int64_t count, T low, T high, T* y) {
   SINTER_INDEPENDENT
   for (int64_t i = 0; i < count; ++i) {
@@ -129,7 +149,8 @@ void look_up(const int8_t* table, const int8_t* x, int64_t count, int8_t* y) {
 }
 
 template <class T>
-constexpr IntegersOf<T> kIntegers{largest<T>, accumulate<T>, clamp<T>, blend_columns<T>, blend_rows<T>};
+constexpr IntegersOf<T> kIntegers{largest<T>, accumulate<T>, widen<T>,         product<T>,
+                                  split<T>,   clamp<T>,      blend_columns<T>, blend_rows<T>};
 
 }  // namespace
 

@@ -20,6 +20,10 @@ struct IntegersOf {
   void (*largest)(const T* x, int64_t step, int64_t channels, int64_t outputs, T* y);
   /// y += x
   void (*accumulate)(const T* x, int64_t count, int32_t* y);
+  /// y = x; y = a b; y = x above 0 and below = x below 0, else 0
+  void (*widen)(const T* x, int64_t count, int32_t* y);
+  void (*product)(const T* a, const T* b, int64_t count, int32_t* y);
+  void (*split)(const T* x, int64_t count, int32_t* y, T* below);
   /// y = x within low..high
   void (*clamp)(const T* x, int64_t count, T low, T high, T* y);
   /// y[o][c] = x[low[o]][c] left[o] + x[high[o]][c] right[o], both [..][channels], within 32 bits.

@@ -46,12 +46,26 @@ inline void store(int16_t* p, __mmask16 lanes, __m512i v) {
   _mm256_mask_storeu_epi16(p, lanes, _mm512_cvtepi32_epi16(v));
 }
 
-template <class Skip>
+// Numbers per channel, or, kUniform, the first one's.
+template <bool kUniform>
+__m512d load_low(const double* p, int64_t c, __mmask16 lanes) {
+  return kUniform ? _mm512_set1_pd(*p) : _mm512_maskz_loadu_pd(static_cast<__mmask8>(lanes), p + c);
+}
+template <bool kUniform>
+__m512d load_high(const double* p, int64_t c, __mmask16 lanes) {
+  return kUniform ? _mm512_set1_pd(*p) : _mm512_maskz_loadu_pd(static_cast<__mmask8>(lanes >> 8), p + c + 8);
+}
+template <bool kUniform>
+__m512i load(const int32_t* p, int64_t c, __mmask16 lanes) {
+  return kUniform ? _mm512_set1_epi32(*p) : _mm512_maskz_loadu_epi32(lanes, p + c);
+}
+
+template <class Skip, bool kUniform>
 struct Sums {
   __m512i acc, skip = _mm512_setzero_si512();
 
   Sums(const int32_t* a, const int32_t* bias, const Skip* s, int64_t c, __mmask16 lanes)
-      : acc(_mm512_add_epi32(_mm512_maskz_loadu_epi32(lanes, a + c), _mm512_maskz_loadu_epi32(lanes, bias + c))) {
+      : acc(_mm512_add_epi32(_mm512_maskz_loadu_epi32(lanes, a + c), load<kUniform>(bias, c, lanes))) {
     if constexpr (kAdds<Skip>) skip = widened(s + c, lanes);
   }
   __m256i acc_low() const { return _mm512_castsi512_si256(acc); }
@@ -60,14 +74,7 @@ struct Sums {
   __m256i skip_high() const { return _mm512_extracti64x4_epi64(skip, 1); }
 };
 
-inline __m512d load_low(const double* p, int64_t c, __mmask16 lanes) {
-  return _mm512_maskz_loadu_pd(static_cast<__mmask8>(lanes), p + c);
-}
-inline __m512d load_high(const double* p, int64_t c, __mmask16 lanes) {
-  return _mm512_maskz_loadu_pd(static_cast<__mmask8>(lanes >> 8), p + c + 8);
-}
-
-template <class Skip, class Y>
+template <class Skip, class Y, bool kUniform>
 void double_rows(const DoubleRescale& a, int64_t count) {
   const int64_t channels = a.channels;
   const __m512d low = _mm512_set1_pd(a.low), high = _mm512_set1_pd(a.high);
@@ -82,15 +89,16 @@ void double_rows(const DoubleRescale& a, int64_t count) {
   };
   for (int64_t row = 0; row < count; ++row) {
     each_sixteen(channels, [&](int64_t c, __mmask16 lanes) {
-      const Sums<Skip> s(acc, bias, skip, c, lanes);
+      const Sums<Skip, kUniform> s(acc, bias, skip, c, lanes);
       __m512d low_skip = _mm512_setzero_pd(), high_skip = low_skip;
       if constexpr (kAdds<Skip>) {
-        low_skip = load_low(skip_scale, c, lanes);
-        high_skip = load_high(skip_scale, c, lanes);
+        low_skip = load_low<kUniform>(skip_scale, c, lanes);
+        high_skip = load_high<kUniform>(skip_scale, c, lanes);
       }
-      const __m256i first = limited(eight<kAdds<Skip>>(s.acc_low(), load_low(scale, c, lanes), s.skip_low(), low_skip));
+      const __m256i first =
+          limited(eight<kAdds<Skip>>(s.acc_low(), load_low<kUniform>(scale, c, lanes), s.skip_low(), low_skip));
       const __m256i second =
-          limited(eight<kAdds<Skip>>(s.acc_high(), load_high(scale, c, lanes), s.skip_high(), high_skip));
+          limited(eight<kAdds<Skip>>(s.acc_high(), load_high<kUniform>(scale, c, lanes), s.skip_high(), high_skip));
       const __m512i both = _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1);
       store(y + c, lanes, both);
     });
@@ -114,9 +122,9 @@ void mask_rows(const MaskArguments& a, int64_t count) {
   };
   for (int64_t row = 0; row < count; ++row) {
     each_sixteen(channels, [&](int64_t c, __mmask16 lanes) {
-      const Sums<Skip> s(acc, bias, skip, c, lanes);
-      const __m512d low = eight<kAdds<Skip>>(s.acc_low(), load_low(unit, c, lanes), s.skip_low(), skip_unit);
-      const __m512d high = eight<kAdds<Skip>>(s.acc_high(), load_high(unit, c, lanes), s.skip_high(), skip_unit);
+      const Sums<Skip, false> s(acc, bias, skip, c, lanes);
+      const __m512d low = eight<kAdds<Skip>>(s.acc_low(), load_low<false>(unit, c, lanes), s.skip_low(), skip_unit);
+      const __m512d high = eight<kAdds<Skip>>(s.acc_high(), load_high<false>(unit, c, lanes), s.skip_high(), skip_unit);
       mask[c / 8] = static_cast<uint8_t>(passes(low) & lanes);
       if ((lanes >> 8) != 0) mask[c / 8 + 1] = static_cast<uint8_t>(passes(high) & lanes >> 8);
     });
@@ -126,7 +134,7 @@ void mask_rows(const MaskArguments& a, int64_t count) {
   }
 }
 
-template <class Skip, class Y, bool kFirst, bool kStaged>
+template <class Skip, class Y, bool kFirst, bool kStaged, bool kUniform>
 void integer_rows(const IntegerRescale& a, int64_t count) {
   const int64_t channels = a.channels;
   const __m512i low = _mm512_set1_epi32(a.low), high = _mm512_set1_epi32(a.high);
@@ -138,17 +146,16 @@ void integer_rows(const IntegerRescale& a, int64_t count) {
   Y* y = static_cast<Y*>(a.y.data);
   for (int64_t row = 0; row < count; ++row) {
     each_sixteen(channels, [&](int64_t c, __mmask16 lanes) {
-      const Sums<Skip> s(acc, bias, skip, c, lanes);
+      const Sums<Skip, kUniform> s(acc, bias, skip, c, lanes);
       __m512i v = s.acc;
-      if constexpr (kFirst) v = _mm512_mullo_epi32(v, _mm512_maskz_loadu_epi32(lanes, first + c));
-      if constexpr (kAdds<Skip>)
-        v = _mm512_add_epi32(v, _mm512_mullo_epi32(s.skip, _mm512_maskz_loadu_epi32(lanes, second + c)));
-      const __m512i shift = _mm512_maskz_loadu_epi32(lanes, post + c);
+      if constexpr (kFirst) v = _mm512_mullo_epi32(v, load<kUniform>(first, c, lanes));
+      if constexpr (kAdds<Skip>) v = _mm512_add_epi32(v, _mm512_mullo_epi32(s.skip, load<kUniform>(second, c, lanes)));
+      const __m512i shift = load<kUniform>(post, c, lanes);
       if constexpr (kStaged) {
-        v = _mm512_srav_epi32(v, _mm512_maskz_loadu_epi32(lanes, pre + c));
+        v = _mm512_srav_epi32(v, load<kUniform>(pre, c, lanes));
         v = _mm512_min_epi32(_mm512_max_epi32(v, least), most);
         // A product of 16 bits each; that of the upper halves is 0.
-        v = _mm512_madd_epi16(_mm512_and_si512(v, _mm512_set1_epi32(0xffff)), _mm512_maskz_loadu_epi32(lanes, m + c));
+        v = _mm512_madd_epi16(_mm512_and_si512(v, _mm512_set1_epi32(0xffff)), load<kUniform>(m, c, lanes));
         v = _mm512_add_epi32(v, _mm512_srli_epi32(_mm512_sllv_epi32(one, shift), 1));
         v = _mm512_srav_epi32(v, shift);
       } else {  // in two steps, as the sum may be all that 32 bits hold
@@ -167,7 +174,7 @@ void integer_rows(const IntegerRescale& a, int64_t count) {
 
 #else
 
-template <class Skip, class Y, bool kFirst, bool kStaged>
+template <class Skip, class Y, bool kFirst, bool kStaged, bool kUniform>
 void integer_rows(const IntegerRescale& a, int64_t count) {
   const int64_t channels = a.channels;
   const int32_t low = a.low, high = a.high, one = a.rounds ? 1 : 0;
@@ -182,20 +189,21 @@ void integer_rows(const IntegerRescale& a, int64_t count) {
     const Skip* __restrict skip = kAdds<Skip> ? static_cast<const Skip*>(a.skip.data) + row * channels : nullptr;
     Y* __restrict y = static_cast<Y*>(a.y.data) + row * channels;
     for (int64_t c = 0; c < channels; ++c) {
-      int32_t v = acc[c] + bias[c];
-      if constexpr (kFirst) v *= first[c];
-      if constexpr (kAdds<Skip>) v += skip[c] * second[c];
+      const int64_t n = kUniform ? 0 : c;
+      int32_t v = acc[c] + bias[n];
+      if constexpr (kFirst) v *= first[n];
+      if constexpr (kAdds<Skip>) v += skip[c] * second[n];
       if constexpr (kStaged) {
-        v >>= pre[c];
+        v >>= pre[n];
         v = v < -32768 ? -32768 : v;
         v = v > 32767 ? 32767 : v;
-        v *= m[c];
+        v *= m[n];
       }
       if constexpr (kStaged) {
-        v = (v + static_cast<int32_t>((static_cast<uint32_t>(one) << post[c]) >> 1)) >> post[c];
+        v = (v + static_cast<int32_t>((static_cast<uint32_t>(one) << post[n]) >> 1)) >> post[n];
       } else {  // in two steps, as the sum may be all that 32 bits hold
-        const int32_t last = post[c] > 0 ? one : 0;
-        v = ((v >> (post[c] - last)) + last) >> last;
+        const int32_t last = post[n] > 0 ? one : 0;
+        v = ((v >> (post[n] - last)) + last) >> last;
       }
       v = v < low ? low : v;
       v = v > high ? high : v;
@@ -207,7 +215,7 @@ void integer_rows(const IntegerRescale& a, int64_t count) {
 // |v| < 2^51: adding and taking away 1.5 * 2^52 rounds half to even.
 inline double half_to_even(double v) { return (v + 0x1.8p52) - 0x1.8p52; }
 
-template <class Skip, class Y>
+template <class Skip, class Y, bool kUniform>
 void double_rows(const DoubleRescale& a, int64_t count) {
   const int64_t channels = a.channels;
   const double low = a.low, high = a.high;
@@ -219,8 +227,9 @@ void double_rows(const DoubleRescale& a, int64_t count) {
     const Skip* __restrict skip = kAdds<Skip> ? static_cast<const Skip*>(a.skip.data) + row * channels : nullptr;
     Y* __restrict y = static_cast<Y*>(a.y.data) + row * channels;
     for (int64_t c = 0; c < channels; ++c) {
-      double v = static_cast<double>(acc[c] + bias[c]) * scale[c];
-      if constexpr (kAdds<Skip>) v += static_cast<double>(skip[c]) * skip_scale[c];
+      const int64_t n = kUniform ? 0 : c;
+      double v = static_cast<double>(acc[c] + bias[n]) * scale[n];
+      if constexpr (kAdds<Skip>) v += static_cast<double>(skip[c]) * skip_scale[n];
       v = v < low ? low : v;
       v = v > high ? high : v;
       y[c] = static_cast<Y>(static_cast<int32_t>(half_to_even(v)));
@@ -291,15 +300,22 @@ void with_types(const Narrow& skip, const NarrowOut& y, const F& f) {
 
 void integers(const IntegerRescale& a, int64_t count) {
   with_types(a.skip, a.y, [&]<class Skip, class Y>(Skip, Y) {
-    if (a.first != nullptr)
-      (a.staged ? integer_rows<Skip, Y, true, true> : integer_rows<Skip, Y, true, false>)(a, count);
-    else
-      (a.staged ? integer_rows<Skip, Y, false, true> : integer_rows<Skip, Y, false, false>)(a, count);
+    const auto by = [&]<bool kUniform>(std::bool_constant<kUniform>) {
+      if (a.first != nullptr)
+        (a.staged ? integer_rows<Skip, Y, true, true, kUniform> : integer_rows<Skip, Y, true, false, kUniform>)(a,
+                                                                                                                count);
+      else
+        (a.staged ? integer_rows<Skip, Y, false, true, kUniform>
+                  : integer_rows<Skip, Y, false, false, kUniform>)(a, count);
+    };
+    a.uniform ? by(std::true_type()) : by(std::false_type());
   });
 }
 
 void doubles(const DoubleRescale& a, int64_t count) {
-  with_types(a.skip, a.y, [&]<class Skip, class Y>(Skip, Y) { double_rows<Skip, Y>(a, count); });
+  with_types(a.skip, a.y, [&]<class Skip, class Y>(Skip, Y) {
+    (a.uniform ? double_rows<Skip, Y, true> : double_rows<Skip, Y, false>)(a, count);
+  });
 }
 
 void mask(const MaskArguments& a, int64_t count) {

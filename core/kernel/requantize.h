@@ -26,6 +26,7 @@ struct DoubleRescale {
   const int32_t* bias = nullptr;  // acc + bias fits 32 bits
   const double *scale = nullptr, *skip_scale = nullptr;
   int64_t channels = 0;
+  bool uniform = false;  // every channel has the first one's numbers
   double low = 0, high = 0;
   NarrowOut y;
 };
@@ -40,6 +41,7 @@ struct IntegerRescale {
   const int32_t *second = nullptr, *pre = nullptr, *m = nullptr, *post = nullptr;
   bool staged = false, rounds = true;
   int64_t channels = 0;
+  bool uniform = false;  // every channel has the first one's numbers
   int32_t low = 0, high = 0;
   NarrowOut y;
 };

@@ -74,6 +74,46 @@ void Div::backward(const Context& context, Outputs dy, Gradients& dx) const {
     dx.set(1, gradient(context, 1, divided, context.kept(0), [](float g, float y) { return -g * y; }));
 }
 
+namespace {
+
+// `share` of the gradient that an operand gets beside the other one.
+template <class F>
+void share_gradient(const Context& context, const Tensor& dy, Gradients& dx, const F& share) {
+  for (size_t i = 0; i < 2; ++i) {
+    if (!dx.wanted(i)) continue;
+    Tensor shares = Tensor::empty(dy.shape());
+    broadcast_map(context.kept(i), context.kept(1 - i), shares, share);
+    map(dy, shares, shares, [](float g, float s) { return s != 0 ? g * s : 0.0f; });
+    dx.set(i, sum_to(shares, context.input(i).shape));
+  }
+}
+
+}  // namespace
+
+void Minimum::forward(Inputs x, Outputs y, Context& context) const {
+  context.keep(x[0]);
+  context.keep(x[1]);
+  broadcast_map(x[0], x[1], y[0], [](float a, float b) { return a < b || a != a ? a : b; });
+}
+
+void Minimum::backward(const Context& context, Outputs dy, Gradients& dx) const {
+  share_gradient(context, dy[0], dx, [](float own, float other) {
+    return own == other ? 0.5f : own > other ? 0.0f : 1.0f;
+  });
+}
+
+void Maximum::forward(Inputs x, Outputs y, Context& context) const {
+  context.keep(x[0]);
+  context.keep(x[1]);
+  broadcast_map(x[0], x[1], y[0], [](float a, float b) { return a > b || a != a ? a : b; });
+}
+
+void Maximum::backward(const Context& context, Outputs dy, Gradients& dx) const {
+  share_gradient(context, dy[0], dx, [](float own, float other) {
+    return own == other ? 0.5f : own < other ? 0.0f : 1.0f;
+  });
+}
+
 }  // namespace ops
 
 namespace {
@@ -93,5 +133,17 @@ Tensor operator-(double a, const Tensor& b) { return scalar(a) - b; }
 Tensor operator*(double a, const Tensor& b) { return scalar(a) * b; }
 Tensor operator/(double a, const Tensor& b) { return scalar(a) / b; }
 Tensor operator-(const Tensor& a) { return a * -1.0; }
+Tensor minimum(const Tensor& a, const Tensor& b) { return call(ops::Minimum{}, a, b); }
+Tensor maximum(const Tensor& a, const Tensor& b) { return call(ops::Maximum{}, a, b); }
+Tensor minimum(const Tensor& a, double b) { return minimum(a, scalar(b)); }
+Tensor maximum(const Tensor& a, double b) { return maximum(a, scalar(b)); }
+Tensor& operator+=(Tensor& a, Tensor b) { return a = std::move(a) + b; }
+Tensor& operator-=(Tensor& a, Tensor b) { return a = std::move(a) - b; }
+Tensor& operator*=(Tensor& a, Tensor b) { return a = a * b; }
+Tensor& operator/=(Tensor& a, Tensor b) { return a = std::move(a) / b; }
+Tensor& operator+=(Tensor& a, double b) { return a += scalar(b); }
+Tensor& operator-=(Tensor& a, double b) { return a -= scalar(b); }
+Tensor& operator*=(Tensor& a, double b) { return a *= scalar(b); }
+Tensor& operator/=(Tensor& a, double b) { return a /= scalar(b); }
 
 }  // namespace sinter

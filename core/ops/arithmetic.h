@@ -37,6 +37,21 @@ struct Div final : Arithmetic {
   void backward(const Context& context, Outputs dy, Gradients& dx) const override;
 };
 
+/// NaN where one is NaN. Of two that are equal each gets half of the gradient, as in PyTorch.
+struct Minimum final : Arithmetic {
+  std::string_view name() const override { return "minimum"; }
+  void forward(Inputs x, Outputs y, Context& context) const override;
+  void backward(const Context& context, Outputs dy, Gradients& dx) const override;
+  Aliasing aliasing() const override { return Aliasing::none; }  // backward needs both inputs
+};
+
+struct Maximum final : Arithmetic {
+  std::string_view name() const override { return "maximum"; }
+  void forward(Inputs x, Outputs y, Context& context) const override;
+  void backward(const Context& context, Outputs dy, Gradients& dx) const override;
+  Aliasing aliasing() const override { return Aliasing::none; }
+};
+
 }  // namespace ops
 
 /// Elementwise, with broadcasting; see ops::Arithmetic. Numbers are tensors without axes. A temporary on the left lends
@@ -54,5 +69,18 @@ Tensor operator-(double a, const Tensor& b);
 Tensor operator*(double a, const Tensor& b);
 Tensor operator/(double a, const Tensor& b);
 Tensor operator-(const Tensor& a);
+Tensor minimum(const Tensor& a, const Tensor& b);
+Tensor maximum(const Tensor& a, const Tensor& b);
+Tensor minimum(const Tensor& a, double b);
+Tensor maximum(const Tensor& a, double b);
+/// `a = a + b`: other handles to the elements that a had keep them.
+Tensor& operator+=(Tensor& a, Tensor b);
+Tensor& operator-=(Tensor& a, Tensor b);
+Tensor& operator*=(Tensor& a, Tensor b);
+Tensor& operator/=(Tensor& a, Tensor b);
+Tensor& operator+=(Tensor& a, double b);
+Tensor& operator-=(Tensor& a, double b);
+Tensor& operator*=(Tensor& a, double b);
+Tensor& operator/=(Tensor& a, double b);
 
 }  // namespace sinter

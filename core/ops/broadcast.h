@@ -46,14 +46,19 @@ void broadcast_map(const Tensor& a, const Shape& shape_a, const Tensor& b, const
       const float* pa = in_a + offset_a + (steps_a ? start : 0);
       const float* pb = in_b + offset_b + (steps_b ? start : 0);
       float* py = out + at;
-      if (steps_a && steps_b)
+      const float first_a = *pa, first_b = *pb;  // y may be where they are
+      if (steps_a && steps_b) {
+        SINTER_INDEPENDENT
         for (int64_t i = 0; i < count; ++i) py[i] = f(pa[i], pb[i]);
-      else if (steps_a)
-        for (int64_t i = 0; i < count; ++i) py[i] = f(pa[i], *pb);
-      else if (steps_b)
-        for (int64_t i = 0; i < count; ++i) py[i] = f(*pa, pb[i]);
-      else
-        std::fill(py, py + count, f(*pa, *pb));
+      } else if (steps_a) {
+        SINTER_INDEPENDENT
+        for (int64_t i = 0; i < count; ++i) py[i] = f(pa[i], first_b);
+      } else if (steps_b) {
+        SINTER_INDEPENDENT
+        for (int64_t i = 0; i < count; ++i) py[i] = f(first_a, pb[i]);
+      } else {
+        std::fill(py, py + count, f(first_a, first_b));
+      }
       at += count;
       start = 0;
       for (int axis = last - 1; axis >= 0; --axis) {

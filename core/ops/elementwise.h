@@ -5,6 +5,7 @@
 #include <span>
 
 #include "../kernel/functions.h"
+#include "../kernel/independent.h"
 #include "../op.h"
 #include "../parallel.h"
 
@@ -21,6 +22,7 @@ void map(const Tensor& x, Tensor& y, const F& f) {
   const float* in = x.data<float>();
   float* out = y.mutable_data<float>();
   parallel_for(x.elements(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
+    SINTER_INDEPENDENT
     for (int64_t i = begin; i < end; ++i) out[i] = f(in[i]);
   });
 }
@@ -32,13 +34,14 @@ void map(const Tensor& a, const Tensor& b, Tensor& y, const F& f) {
   const float* in_b = b.data<float>();
   float* out = y.mutable_data<float>();
   parallel_for(a.elements(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
+    SINTER_INDEPENDENT
     for (int64_t i = begin; i < end; ++i) out[i] = f(in_a[i], in_b[i]);
   });
 }
 
-/// y = f(x) by a kernel, whose parameter is `a`; y may be x.
-void apply(const kernel::Function& f, const Tensor& x, Tensor& y, float a = 0);
+/// y = f(x) by a kernel, whose parameters are `a` and `b`; y may be x.
+void apply(const kernel::Function& f, const Tensor& x, Tensor& y, float a = 0, float b = 0);
 /// dy f'(x) from what the kernel's backward takes, in dy's memory where nobody else reads that.
-Tensor derivative(const kernel::Function& f, const Tensor& kept, const Tensor& dy, float a = 0);
+Tensor derivative(const kernel::Function& f, const Tensor& kept, const Tensor& dy, float a = 0, float b = 0);
 
 }  // namespace sinter::ops

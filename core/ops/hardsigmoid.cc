@@ -1,23 +1,33 @@
 #include "hardsigmoid.h"
 
-#include "elementwise.h"
+#include <algorithm>
 
-namespace sinter::ops {
+#include <cmath>
 
-Specs Hardsigmoid::infer(std::span<const Spec> x) const {
-  expect_float("hardsigmoid", x, 1);
-  return {x[0]};
+#include "../kernel/functions.h"
+
+namespace sinter {
+
+namespace ops {
+
+Hardsigmoid::Hardsigmoid(const HardsigmoidAttributes& a) : UnaryOp(a) {
+  check(std::isfinite(a.slope) && a.slope > 0, name(), ": slope is ", a.slope, ", expected above 0");
+  check(std::isfinite(a.offset), name(), ": offset is ", a.offset, ", expected a finite number");
 }
 
-void Hardsigmoid::forward(Inputs x, Outputs y, Context& context) const {
-  apply(kernel::functions().hardsigmoid, x[0], y[0]);
-  context.keep(y[0]);
+UnaryKernel Hardsigmoid::kernel() const {
+  return {kernel::functions().hardsigmoid, 1 / attributes.slope, attributes.offset / attributes.slope};
 }
 
-void Hardsigmoid::backward(const Context& context, Outputs dy, Gradients& dx) const {
-  dx.set(0, derivative(kernel::functions().hardsigmoid, context.kept(0), dy[0]));
+double Hardsigmoid::at(double x) const {
+  const double width = 1 / attributes.slope;
+  return std::min(std::max(x + attributes.offset / attributes.slope, 0.0), width) / width;
 }
 
-}  // namespace sinter::ops
+}  // namespace ops
 
-sinter::Tensor sinter::hardsigmoid(Tensor x) { return call(ops::Hardsigmoid{}, std::move(x)); }
+Tensor hardsigmoid(Tensor x, const HardsigmoidAttributes& attributes) {
+  return call(ops::Hardsigmoid{attributes}, std::move(x));
+}
+
+}  // namespace sinter

@@ -1,23 +1,15 @@
 #include "hardswish.h"
 
-#include "elementwise.h"
+#include <algorithm>
 
-namespace sinter::ops {
+#include "../kernel/functions.h"
 
-Specs Hardswish::infer(std::span<const Spec> x) const {
-  expect_float("hardswish", x, 1);
-  return {x[0]};
-}
+namespace sinter {
 
-void Hardswish::forward(Inputs x, Outputs y, Context& context) const {
-  apply(kernel::functions().hardswish, x[0], y[0]);
-  context.keep(x[0]);
-}
+ops::UnaryKernel ops::Hardswish::kernel() const { return {kernel::functions().hardswish}; }
 
-void Hardswish::backward(const Context& context, Outputs dy, Gradients& dx) const {
-  dx.set(0, derivative(kernel::functions().hardswish, context.kept(0), dy[0]));
-}
+double ops::Hardswish::at(double x) const { return x * std::min(std::max(x + 3, 0.0), 6.0) / 6; }
 
-}  // namespace sinter::ops
+Tensor hardswish(const Tensor& x) { return call(ops::Hardswish{}, x); }
 
-sinter::Tensor sinter::hardswish(const Tensor& x) { return call(ops::Hardswish{}, x); }
+}  // namespace sinter

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "../op.h"
+#include "unary.h"
 
 namespace sinter {
 
@@ -12,14 +12,12 @@ SINTER_FIELDS(LeakyReluAttributes, negative_slope)
 namespace ops {
 
 /// x where x > 0, else negative_slope x (the gradient at 0, too). Any shape, float32.
-struct LeakyRelu final : OpWith<LeakyReluAttributes> {
+struct LeakyRelu final : UnaryWith<LeakyReluAttributes> {
   /// Throws Error for a slope below 0.
   LeakyRelu(const LeakyReluAttributes& attributes);
   std::string_view name() const override { return "leaky_relu"; }
-  Specs infer(std::span<const Spec> x) const override;
-  void forward(Inputs x, Outputs y, Context& context) const override;
-  void backward(const Context& context, Outputs dy, Gradients& dx) const override;
-  Aliasing aliasing() const override { return Aliasing::reuse; }
+  UnaryKernel kernel() const override;
+  double at(double x) const override;
 };
 
 }  // namespace ops

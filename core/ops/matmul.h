@@ -4,11 +4,17 @@
 
 namespace sinter {
 
+struct MatmulAttributes {
+  bool transpose_a = false, transpose_b = false;  ///< the operand's last two axes are the other way round
+};
+SINTER_FIELDS(MatmulAttributes, transpose_a, transpose_b)
+
 namespace ops {
 
-/// The product of matrices on the last two axes: a [...,M,K] and b [K,N], or b [...,K,N] with the same leading axes,
-/// float32; y [...,M,N].
-struct Matmul final : Op {
+/// The product of matrices on the last two axes: a [...,M,K] and b [...,K,N], float32, whose leading axes broadcast as
+/// NumPy's do; y [...,M,N]. A transposed a is [...,K,M], a transposed b [...,N,K].
+struct Matmul final : OpWith<MatmulAttributes> {
+  using OpWith::OpWith;
   std::string_view name() const override { return "matmul"; }
   Specs infer(std::span<const Spec> x) const override;
   void forward(Inputs x, Outputs y, Context& context) const override;
@@ -20,5 +26,7 @@ struct Matmul final : Op {
 
 /// See ops::Matmul.
 Tensor matmul(const Tensor& a, const Tensor& b);
+/// `matmul(q, k, {.transpose_b = true})`
+Tensor matmul(const Tensor& a, const Tensor& b, const MatmulAttributes& attributes);
 
 }  // namespace sinter

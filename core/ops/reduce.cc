@@ -70,32 +70,64 @@ void Mean::backward(const Context& context, Outputs dy, Gradients& dx) const {
   expand(name(), attributes, dy[0], static_cast<float>(1 / count), dx.create(0));
 }
 
+namespace {
+
+void expect_some(std::string_view op, const Shape& x, const Shape& y) {
+  check(x.elements() > 0 || y.elements() == 0, op, ": input is ", x, ", expected at least one element to choose from");
+}
+
+// Equal ones share the gradient.
+void backward_of_chosen(std::string_view op, const ReduceAttributes& a, const Context& context, const Tensor& dy,
+                        Gradients& dx) {
+  const Tensor x = context.kept(0), y = context.kept(1);
+  const AxisMask mask = mask_of(op, a, x.rank());
+  const Shape kept = reduced_shape(x.shape(), mask, true);
+  Tensor hit = Tensor::empty(x.shape()), count = Tensor::empty(y.shape());
+  broadcast_map(x, x.shape(), y, kept, hit, [](float v, float chosen) { return v == chosen ? 1.0f : 0.0f; });
+  reduce(
+      hit, mask, 0.0, [](double s, double v) { return s + v; }, count);
+  map(dy, count, count, [](float g, float n) { return g / n; });
+  broadcast_map(hit, hit.shape(), count, kept, dx.create(0), [](float h, float g) { return h > 0 ? g : 0.0f; });
+}
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+}  // namespace
+
 Specs Max::infer(std::span<const Spec> x) const {
   Specs y = Reduce::infer(x);
-  check(x[0].shape.elements() > 0 || y[0].shape.elements() == 0, "max: input is ", x[0].shape,
-        ", expected at least one element to choose from");
+  expect_some(name(), x[0].shape, y[0].shape);
   return y;
 }
 
 void Max::forward(Inputs x, Outputs y, Context& context) const {
-  constexpr float kLowest = -std::numeric_limits<float>::infinity();
   reduce(
-      x[0], mask_of(name(), attributes, x[0].rank()), kLowest, [](float a, float b) { return b > a || b != b ? b : a; },
-      y[0]);
+      x[0], mask_of(name(), attributes, x[0].rank()), -kInfinity,
+      [](float a, float b) { return b > a || b != b ? b : a; }, y[0]);
   context.keep(x[0]);
   context.keep(y[0]);
 }
 
 void Max::backward(const Context& context, Outputs dy, Gradients& dx) const {
-  const Tensor x = context.kept(0), y = context.kept(1);
-  const AxisMask mask = mask_of(name(), attributes, x.rank());
-  const Shape kept = reduced_shape(x.shape(), mask, true);
-  Tensor hit = Tensor::empty(x.shape()), count = Tensor::empty(y.shape());
-  broadcast_map(x, x.shape(), y, kept, hit, [](float v, float largest) { return v == largest ? 1.0f : 0.0f; });
+  backward_of_chosen(name(), attributes, context, dy[0], dx);
+}
+
+Specs Min::infer(std::span<const Spec> x) const {
+  Specs y = Reduce::infer(x);
+  expect_some(name(), x[0].shape, y[0].shape);
+  return y;
+}
+
+void Min::forward(Inputs x, Outputs y, Context& context) const {
   reduce(
-      hit, mask, 0.0, [](double s, double v) { return s + v; }, count);
-  map(dy[0], count, count, [](float g, float n) { return g / n; });
-  broadcast_map(hit, hit.shape(), count, kept, dx.create(0), [](float h, float g) { return h > 0 ? g : 0.0f; });
+      x[0], mask_of(name(), attributes, x[0].rank()), kInfinity,
+      [](float a, float b) { return b < a || b != b ? b : a; }, y[0]);
+  context.keep(x[0]);
+  context.keep(y[0]);
+}
+
+void Min::backward(const Context& context, Outputs dy, Gradients& dx) const {
+  backward_of_chosen(name(), attributes, context, dy[0], dx);
 }
 
 }  // namespace ops
@@ -105,5 +137,6 @@ Tensor mean(const Tensor& x, std::vector<int64_t> axes, bool keep) {
   return call(ops::Mean{{std::move(axes), keep}}, x);
 }
 Tensor max(const Tensor& x, std::vector<int64_t> axes, bool keep) { return call(ops::Max{{std::move(axes), keep}}, x); }
+Tensor min(const Tensor& x, std::vector<int64_t> axes, bool keep) { return call(ops::Min{{std::move(axes), keep}}, x); }
 
 }  // namespace sinter

@@ -41,11 +41,21 @@ struct Max final : Reduce {
   void backward(const Context& context, Outputs dy, Gradients& dx) const override;
 };
 
+/// As Max.
+struct Min final : Reduce {
+  using Reduce::Reduce;
+  std::string_view name() const override { return "min"; }
+  Specs infer(std::span<const Spec> x) const override;
+  void forward(Inputs x, Outputs y, Context& context) const override;
+  void backward(const Context& context, Outputs dy, Gradients& dx) const override;
+};
+
 }  // namespace ops
 
-/// Sum, mean and largest value over some axes (none given: over all); with `keep` they stay as axes of size 1.
+/// Sum, mean, largest and least value over some axes (none given: over all); with `keep` they stay as axes of size 1.
 Tensor sum(const Tensor& x, std::vector<int64_t> axes = {}, bool keep = false);
 Tensor mean(const Tensor& x, std::vector<int64_t> axes = {}, bool keep = false);
 Tensor max(const Tensor& x, std::vector<int64_t> axes = {}, bool keep = false);
+Tensor min(const Tensor& x, std::vector<int64_t> axes = {}, bool keep = false);
 
 }  // namespace sinter

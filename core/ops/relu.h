@@ -1,16 +1,14 @@
 #pragma once
 
-#include "../op.h"
+#include "unary.h"
 
 namespace sinter::ops {
 
 /// max(x, 0); NaN stays NaN. Any shape, float32.
-struct Relu final : Op {
+struct Relu final : Unary {
   std::string_view name() const override { return "relu"; }
-  Specs infer(std::span<const Spec> x) const override;
-  void forward(Inputs x, Outputs y, Context& context) const override;
-  void backward(const Context& context, Outputs dy, Gradients& dx) const override;
-  Aliasing aliasing() const override { return Aliasing::reuse; }
+  UnaryKernel kernel() const override;
+  double at(double x) const override;
 };
 
 }  // namespace sinter::ops

@@ -1,23 +1,13 @@
 #include "relu6.h"
 
-#include "elementwise.h"
+#include "../kernel/functions.h"
 
-namespace sinter::ops {
+namespace sinter {
 
-Specs Relu6::infer(std::span<const Spec> x) const {
-  expect_float("relu6", x, 1);
-  return {x[0]};
-}
+ops::UnaryKernel ops::Relu6::kernel() const { return {kernel::functions().relu6}; }
 
-void Relu6::forward(Inputs x, Outputs y, Context& context) const {
-  apply(kernel::functions().relu6, x[0], y[0]);
-  context.keep(y[0]);  // the mask can be read from the output
-}
+double ops::Relu6::at(double x) const { return x < 0 ? 0 : x > 6 ? 6 : x; }
 
-void Relu6::backward(const Context& context, Outputs dy, Gradients& dx) const {
-  dx.set(0, derivative(kernel::functions().relu6, context.kept(0), dy[0]));
-}
+Tensor relu6(Tensor x) { return call(ops::Relu6{}, std::move(x)); }
 
-}  // namespace sinter::ops
-
-sinter::Tensor sinter::relu6(Tensor x) { return call(ops::Relu6{}, std::move(x)); }
+}  // namespace sinter

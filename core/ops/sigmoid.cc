@@ -1,23 +1,15 @@
 #include "sigmoid.h"
 
-#include "elementwise.h"
+#include <cmath>
 
-namespace sinter::ops {
+#include "../kernel/functions.h"
 
-Specs Sigmoid::infer(std::span<const Spec> x) const {
-  expect_float("sigmoid", x, 1);
-  return {x[0]};
-}
+namespace sinter {
 
-void Sigmoid::forward(Inputs x, Outputs y, Context& context) const {
-  apply(kernel::functions().sigmoid, x[0], y[0]);
-  context.keep(y[0]);
-}
+ops::UnaryKernel ops::Sigmoid::kernel() const { return {kernel::functions().sigmoid}; }
 
-void Sigmoid::backward(const Context& context, Outputs dy, Gradients& dx) const {
-  dx.set(0, derivative(kernel::functions().sigmoid, context.kept(0), dy[0]));
-}
+double ops::Sigmoid::at(double x) const { return 1 / (1 + std::exp(-x)); }
 
-}  // namespace sinter::ops
+Tensor sigmoid(Tensor x) { return call(ops::Sigmoid{}, std::move(x)); }
 
-sinter::Tensor sinter::sigmoid(Tensor x) { return call(ops::Sigmoid{}, std::move(x)); }
+}  // namespace sinter

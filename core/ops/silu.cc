@@ -1,23 +1,15 @@
 #include "silu.h"
 
-#include "elementwise.h"
+#include <cmath>
 
-namespace sinter::ops {
+#include "../kernel/functions.h"
 
-Specs Silu::infer(std::span<const Spec> x) const {
-  expect_float("silu", x, 1);
-  return {x[0]};
-}
+namespace sinter {
 
-void Silu::forward(Inputs x, Outputs y, Context& context) const {
-  apply(kernel::functions().silu, x[0], y[0]);
-  context.keep(x[0]);
-}
+ops::UnaryKernel ops::Silu::kernel() const { return {kernel::functions().silu}; }
 
-void Silu::backward(const Context& context, Outputs dy, Gradients& dx) const {
-  dx.set(0, derivative(kernel::functions().silu, context.kept(0), dy[0]));
-}
+double ops::Silu::at(double x) const { return x / (1 + std::exp(-x)); }
 
-}  // namespace sinter::ops
+Tensor silu(const Tensor& x) { return call(ops::Silu{}, x); }
 
-sinter::Tensor sinter::silu(const Tensor& x) { return call(ops::Silu{}, x); }
+}  // namespace sinter

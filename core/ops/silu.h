@@ -1,15 +1,14 @@
 #pragma once
 
-#include "../op.h"
+#include "unary.h"
 
 namespace sinter::ops {
 
 /// x / (1 + e^-x), also called swish. Any shape, float32.
-struct Silu final : Op {
+struct Silu final : Unary {
   std::string_view name() const override { return "silu"; }
-  Specs infer(std::span<const Spec> x) const override;
-  void forward(Inputs x, Outputs y, Context& context) const override;
-  void backward(const Context& context, Outputs dy, Gradients& dx) const override;
+  UnaryKernel kernel() const override;
+  double at(double x) const override;
 };
 
 }  // namespace sinter::ops

@@ -1,23 +1,15 @@
 #include "tanh.h"
 
-#include "elementwise.h"
+#include <cmath>
 
-namespace sinter::ops {
+#include "../kernel/functions.h"
 
-Specs Tanh::infer(std::span<const Spec> x) const {
-  expect_float("tanh", x, 1);
-  return {x[0]};
-}
+namespace sinter {
 
-void Tanh::forward(Inputs x, Outputs y, Context& context) const {
-  apply(kernel::functions().tanh, x[0], y[0]);
-  context.keep(y[0]);
-}
+ops::UnaryKernel ops::Tanh::kernel() const { return {kernel::functions().tanh}; }
 
-void Tanh::backward(const Context& context, Outputs dy, Gradients& dx) const {
-  dx.set(0, derivative(kernel::functions().tanh, context.kept(0), dy[0]));
-}
+double ops::Tanh::at(double x) const { return std::tanh(x); }
 
-}  // namespace sinter::ops
+Tensor tanh(Tensor x) { return call(ops::Tanh{}, std::move(x)); }
 
-sinter::Tensor sinter::tanh(Tensor x) { return call(ops::Tanh{}, std::move(x)); }
+}  // namespace sinter

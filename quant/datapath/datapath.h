@@ -30,7 +30,8 @@ std::string to_string(const Rescaling& by);
 class Rescaler {
  public:
   virtual ~Rescaler() = default;
-  /// `count` rows of values, each of the first `length` channels (0: of all). b, the residual's integers (int8 or
+  /// `count` rows of values, each of the first `length` channels (0: of all), or, where there is one rescaling for all
+  /// channels, of any length. b, the residual's integers (int8 or
   /// int16), may be null.
   struct Rows {
     int64_t count = 0, length = 0;

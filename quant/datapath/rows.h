@@ -16,8 +16,8 @@ void rescale_rows(const Rescalings& r, const Rescaler::Rows& rows, const One& on
     using Y = std::remove_reference_t<decltype(*y)>;
     for (int64_t row = 0; row < rows.count; ++row)
       for (int64_t c = 0; c < channels; ++c) {
-        const int64_t i = row * channels + c;
-        y[i] = static_cast<Y>(one(int64_t{rows.acc[i]} + r.bias[c], b == nullptr ? 0 : int64_t{b[i]}, r.by[c], r.y));
+        const int64_t i = row * channels + c, n = r.by.size() == 1 ? 0 : c;
+        y[i] = static_cast<Y>(one(int64_t{rows.acc[i]} + r.bias[n], b == nullptr ? 0 : int64_t{b[i]}, r.by[n], r.y));
       }
   };
   const auto with_b = [&](const auto* b) {
@@ -55,6 +55,7 @@ Kernel kernel_arguments(const Rescalings& r, const Rescaler::Rows& rows) {
   k.skip = {rows.b, rows.b_type == DType::int16};
   k.bias = r.bias.data();
   k.channels = rows.length > 0 ? rows.length : static_cast<int64_t>(r.bias.size());
+  k.uniform = r.by.size() == 1;
   k.low = r.y.low;
   k.high = r.y.high;
   k.y = {rows.y, rows.y_type == DType::int16};

@@ -38,7 +38,8 @@ Requantizer::Requantizer(const Datapath& datapath, Rescalings rescalings)
     : bias_(rescalings.bias), rescaler_(datapath.rescaler(std::move(rescalings))) {}
 
 void Requantizer::rows(int64_t count, const int32_t* acc, const int8_t* skip, int8_t* y) const {
-  rescaler_->run({.count = count, .acc = acc, .b = skip, .y = y});
+  const bool one = bias_.size() == 1;  // a row
+  rescaler_->run({.count = one ? 1 : count, .length = one ? count : 0, .acc = acc, .b = skip, .y = y});
 }
 
 void Requantizer::all(const Tensor& acc, const Tensor& skip, Tensor& y, const GradientMask* by, Tensor* mask) const {
@@ -64,7 +65,8 @@ void Requantizer::all(const Tensor& acc, const Tensor& skip, Tensor& y, const Gr
                [&](int64_t begin, int64_t end) {
                  for (int64_t row = begin * block; row < std::min(end * block, rows); row += block) {
                    const int64_t count = std::min(block, rows - row), at = row * channels;
-                   rescaler_->run({.count = count,
+                   rescaler_->run({.count = channels == 1 ? 1 : count,
+                                   .length = channels == 1 ? count : 0,
                                    .acc = sums + at,
                                    .b = added.at(at),
                                    .b_type = added.type,

@@ -33,7 +33,7 @@ class Add final : public Layer {
     const Tensor a = expanded(r.x[0], r.shape), b = expanded(r.x[1], r.shape);
     with_integers(a, [&](const auto* in) {
       rescale(r, r.step.rescale, b, y,
-              [in](int64_t at, int64_t count, int32_t* sums) { std::copy_n(in + at, count, sums); });
+              [in](int64_t at, int64_t count, int32_t* sums) { kernel::integers_of(in).widen(in + at, count, sums); });
     });
   }
 

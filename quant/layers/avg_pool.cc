@@ -45,12 +45,9 @@ void pool(const Running& r, const X* in, Tensor& y) {
   const Shape& x = r.x[0].shape();
   const Plan plan(a, x, r.shape);
   const int64_t rows = y.size(1), columns = y.size(2), channels = y.size(3);
-  const auto length = static_cast<size_t>(columns * channels);
   const IntegersAt<void> out = integers_at(y);
-  std::vector<std::unique_ptr<const Rescaler>> rescalers;  // of a row of outputs, for each count of values
-  for (const Rescaling& by : r.step.rescale)
-    rescalers.push_back(
-        r.march.datapath->rescaler({std::vector<int32_t>(length, 0), std::vector<Rescaling>(length, by), r.y.bounds}));
+  std::vector<std::unique_ptr<const Rescaler>> rescalers;  // for each count of values
+  for (const Rescaling& by : r.step.rescale) rescalers.push_back(r.march.datapath->rescaler({{0}, {by}, r.y.bounds}));
   // The index of a window's rescaling.
   const auto which = [&](int64_t row, int64_t column) {
     return std::lower_bound(plan.counts.begin(), plan.counts.end(), plan.count(row, column)) - plan.counts.begin();

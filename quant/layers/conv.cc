@@ -6,6 +6,7 @@
 
 #include "../../core/error.h"
 #include "../../core/ops/view.h"
+#include "../../core/repeated.h"
 #include "../fused_conv.h"
 #include "../integer/conv.h"
 #include "../integer/requantize.h"

@@ -23,10 +23,13 @@ class Mul final : public Layer {
 
   void run(const Running& r, Tensor& y) const override {
     const Tensor a = expanded(r.x[0], r.shape), b = expanded(r.x[1], r.shape);
-    with_integers(a, [&](const auto* p) {
-      with_integers(b, [&](const auto* q) {
+    with_integers(a, [&]<class P>(const P* p) {
+      with_integers(b, [&]<class Q>(const Q* q) {
         rescale(r, r.step.rescale, Tensor(), y, [p, q](int64_t at, int64_t count, int32_t* sums) {
-          for (int64_t i = 0; i < count; ++i) sums[i] = p[at + i] * q[at + i];
+          if constexpr (std::is_same_v<P, Q>)
+            kernel::integers_of(p).product(p + at, q + at, count, sums);
+          else
+            for (int64_t i = 0; i < count; ++i) sums[i] = p[at + i] * q[at + i];
         });
       });
     });

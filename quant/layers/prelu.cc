@@ -35,11 +35,8 @@ class Prelu final : public Layer {
     Tensor below = Tensor::empty(r.x[0].shape(), r.x[0].dtype());
     with_integers(r.x[0], [&]<class X>(const X* in) {
       X* negative = below.mutable_data<X>();
-      parallel_for(below.elements(), kGrain, [&](int64_t begin, int64_t end) {
-        std::transform(in + begin, in + end, negative + begin, [](X q) { return q < 0 ? q : X{0}; });
-      });
-      rescale(r, r.step.rescale, below, y, [in](int64_t at, int64_t count, int32_t* sums) {
-        for (int64_t i = 0; i < count; ++i) sums[i] = in[at + i] > 0 ? in[at + i] : 0;
+      rescale(r, r.step.rescale, below, y, [in, negative](int64_t at, int64_t count, int32_t* sums) {
+        kernel::integers_of(in).split(in + at, count, sums, negative + at);
       });
     });
   }

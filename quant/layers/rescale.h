@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
+#include "../../core/kernel/integers.h"
 #include "../../core/parallel.h"
-#include "../../core/repeated.h"
 #include "../integer/values.h"
 #include "layer.h"
 
@@ -23,20 +23,20 @@ void with_integers(const Tensor& x, const F& f) {
 /// fill(begin, count, sums) writes and of `skip` (or none).
 template <class Fill>
 void rescale(const Running& r, const std::vector<Rescaling>& by, const Tensor& skip, Tensor& y, const Fill& fill) {
-  const Repeated<Rescaling> row(by.data(), static_cast<int64_t>(by.size()));
-  const auto rescaler =
-      r.march.datapath->rescaler({std::vector<int32_t>(static_cast<size_t>(row.size()), 0),
-                                  std::vector<Rescaling>(row.data(), row.data() + row.size()), r.y.bounds});
+  // One for all, or whole rows of channels.
+  const auto channels = static_cast<int64_t>(by.size());
+  const auto rescaler = r.march.datapath->rescaler({std::vector<int32_t>(by.size(), 0), by, r.y.bounds});
   const IntegersAt<const void> added = integers_at(skip);
   const IntegersAt<void> out = integers_at(y);
-  const int64_t elements = y.elements(), each = row.size();
+  constexpr int64_t kPiece = 1 << 11;
+  const int64_t elements = y.elements(), each = channels * std::max<int64_t>(1, kPiece / channels);
   parallel_for((elements + each - 1) / each, std::max<int64_t>(1, kGrain / each), [&](int64_t begin, int64_t end) {
     std::vector<int32_t> sums(static_cast<size_t>(each));
     for (int64_t at = begin * each; at < std::min(end * each, elements); at += each) {
       const int64_t count = std::min(each, elements - at);
       fill(at, count, sums.data());
-      rescaler->run({.count = 1,
-                     .length = count,
+      rescaler->run({.count = channels == 1 ? 1 : count / channels,
+                     .length = channels == 1 ? count : channels,
                      .acc = sums.data(),
                      .b = added.at(at),
                      .b_type = added.type,

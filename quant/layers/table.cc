@@ -1,79 +1,107 @@
 #include "table.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "../../core/error.h"
 #include "../../core/kernel/integers.h"
-#include "../../core/ops/leaky_relu.h"
+#include "../../core/ops/unary.h"
 #include "../contract_inline.h"
 #include "checks.h"
 #include "rescale.h"
 
 namespace sinter::quant {
 
-bool has_table(std::string_view op) {
-  constexpr std::array<std::string_view, 6> kOperations{"sigmoid",     "silu",      "tanh",
-                                                        "hardsigmoid", "hardswish", "leaky_relu"};
-  return std::find(kOperations.begin(), kOperations.end(), op) != kOperations.end();
-}
-
-double table_function(const Op& op, double x) {
+TableFunction table_function(const Op& op, std::span<const Tensor> constants) {
   const std::string_view name = op.name();
-  const double hinge = std::min(std::max(x + 3, 0.0), 6.0);
-  if (name == "sigmoid") return 1 / (1 + std::exp(-x));
-  if (name == "silu") return x / (1 + std::exp(-x));
-  if (name == "tanh") return std::tanh(x);
-  if (name == "hardsigmoid") return hinge / 6;
-  if (name == "hardswish") return x * hinge / 6;
-  if (const auto* leaky = dynamic_cast<const ops::LeakyRelu*>(&op))
-    return x < 0 ? x * leaky->attributes.negative_slope : x;
-  fail(name, ": has no table");
+  if (const auto* function = dynamic_cast<const ops::Pointwise*>(&op)) {
+    if (name == "relu" || name == "relu6") return {};
+    return [function](double x) { return function->at(x); };
+  }
+  if (constants.size() != 2 || constants[0].defined() == constants[1].defined()) return {};
+  const bool first = constants[0].defined();
+  const Tensor& number = constants[first ? 0 : 1];
+  if (number.dtype() != DType::float32 || number.elements() != 1) return {};
+  const double c = *number.data<float>();
+  const auto with = [c, first](auto f) -> TableFunction {
+    return [c, first, f](double x) { return first ? f(c, x) : f(x, c); };
+  };
+  if (name == "add") return with([](double a, double b) { return a + b; });
+  if (name == "sub") return with([](double a, double b) { return a - b; });
+  if (name == "mul") return with([](double a, double b) { return a * b; });
+  if (name == "div") return with([](double a, double b) { return a / b; });
+  if (name == "minimum") return with([](double a, double b) { return std::min(a, b); });
+  if (name == "maximum") return with([](double a, double b) { return std::max(a, b); });
+  return {};
 }
 
 namespace {
 
 template <class T>
-void fill(const Op& op, int32_t first, const Grid& x, const Grid& y, Rounding rounding, Tensor& table) {
+void fill(const TableFunction& f, int32_t first, const Grid& x, const Grid& y, Rounding rounding, Tensor& table) {
   T* out = table.mutable_data<T>();
   const double x_scale = x.scale, y_scale = y.scale, low = y.bounds.low, high = y.bounds.high;
   parallel_for(table.elements(), 1 << 10, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      const double v = table_function(op, static_cast<double>(first + i) * x_scale) / y_scale;
-      out[i] = static_cast<T>(inlined::round_as(rounding, std::clamp(v, low, high)));
+      const double v = f(static_cast<double>(first + i) * x_scale) / y_scale;
+      out[i] = std::isnan(v) ? T{0} : static_cast<T>(inlined::round_as(rounding, std::clamp(v, low, high)));
     }
   });
 }
 
 }  // namespace
 
-Tensor make_table(const Op& op, const Grid& x, const Grid& y, Rounding rounding) {
+Tensor make_table(const TableFunction& f, const Grid& x, const Grid& y, Rounding rounding) {
   const bool wide = x.dtype == DType::int16;
   Tensor table = Tensor::empty({wide ? 1 << 16 : 1 << 8}, y.dtype);
   const int32_t first = wide ? -(1 << 15) : -(1 << 7);
-  y.dtype == DType::int16 ? fill<int16_t>(op, first, x, y, rounding, table)
-                          : fill<int8_t>(op, first, x, y, rounding, table);
+  y.dtype == DType::int16 ? fill<int16_t>(f, first, x, y, rounding, table)
+                          : fill<int8_t>(f, first, x, y, rounding, table);
   return table;
 }
 
 namespace {
+
+// The operands of a node that are numbers, undefined where they are activations; none where all of them are.
+std::vector<Tensor> numbers_of(const Graph& graph, const Node& node) {
+  std::vector<Tensor> all;
+  bool any = false;
+  for (const Operand& operand : node.inputs) {
+    const bool number = operand.kind == Operand::Kind::constant;
+    all.push_back(number ? graph.constants[static_cast<size_t>(operand.index)].clone() : Tensor());
+    any = any || number;
+  }
+  return any ? all : std::vector<Tensor>();
+}
+
+bool is_one_of(std::string_view name, std::initializer_list<std::string_view> names) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
 
 /// A function of one value: an entry for each integer that it may be.
 class Table final : public Layer {
  public:
   std::string_view name() const override { return "table"; }
 
-  Answer takes(const Graph&, const Node& node) const override {
-    return has_table(node.op->name()) ? yes() : not_mine();
+  Answer takes(const Graph& graph, const Node& node) const override {
+    if (std::none_of(node.inputs.begin(), node.inputs.end(), [](const Operand& o) { return o.is_activation(); }) ||
+        std::any_of(node.inputs.begin(), node.inputs.end(),
+                    [](const Operand& o) { return o.kind == Operand::Kind::parameter; }))
+      return not_mine();
+    return table_function(*node.op, numbers_of(graph, node)) ? yes() : not_mine();
   }
 
   bool may_be_negative(const Graph&, const Node& node, bool inputs) const override {
-    return inputs && node.op->name() != "sigmoid" && node.op->name() != "hardsigmoid";  // none is negative for x >= 0
+    const std::string_view op = node.op->name();
+    if (is_one_of(op, {"sigmoid", "hardsigmoid", "exp", "abs", "sqrt", "rsqrt", "softplus"})) return false;
+    const bool keeps_sign = is_one_of(
+        op, {"tanh", "silu", "hardswish", "leaky_relu", "gelu", "mish", "elu", "softsign", "reciprocal", "pow"});
+    return inputs || !keeps_sign;
   }
 
   void lower(const Lowering& from, Instruction& step, Grid& y) const override {
-    step.table = make_table(*step.op, from.x[0], y, from.march.rounding);
+    step.constants = numbers_of(from.graph, from.node);
+    step.table = make_table(table_function(*step.op, step.constants), from.x[0], y, from.march.rounding);
   }
 
   void run(const Running& r, Tensor& y) const override {
@@ -97,7 +125,7 @@ class Table final : public Layer {
   }
 
   void check(const IntegerProgram& program, const Instruction& step) const override {
-    sinter::check(step.op != nullptr && has_table(step.op->name()), "has the operation '",
+    sinter::check(step.op != nullptr && table_function(*step.op, step.constants), "has the operation '",
                   step.op == nullptr ? "" : step.op->name(), "'");
     expect_inputs(step, 1, 1);
     const Value &x = input(program, step, 0), &y = program.values[static_cast<size_t>(step.output)];
@@ -111,7 +139,7 @@ class Table final : public Layer {
     });
   }
 
-  std::vector<std::string_view> parts() const override { return {"table"}; }
+  std::vector<std::string_view> parts() const override { return {"table", "constants"}; }
 };
 
 }  // namespace

@@ -115,7 +115,7 @@ TEST_CASE("the witness takes every table that is right, whatever the scales and 
             step.inputs = {0};
             step.output = 1;
             step.op = function.second;
-            step.table = quant::make_table(*function.second, p.values[0].grid(), p.values[1].grid(), rounding);
+            step.table = quant::make_table(quant::table_function(*function.second), p.values[0].grid(), p.values[1].grid(), rounding);
             CAPTURE(function.first);
             CAPTURE(x_scale);
             CAPTURE(y_scale);

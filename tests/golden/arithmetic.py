@@ -5,7 +5,8 @@ import common
 from common import values
 
 golden = common.Area(__file__)
-operations = {"add": torch.add, "sub": torch.sub, "mul": torch.mul, "div": torch.div}
+operations = {"add": torch.add, "sub": torch.sub, "mul": torch.mul, "div": torch.div,
+              "minimum": torch.minimum, "maximum": torch.maximum}
 
 
 def all_four(name, a, b):
@@ -30,4 +31,7 @@ for operation, function in operations.items():
     golden.op(operation + " special values", function,
               {"a": torch.tensor([1, -1, 0, float("inf"), -float("inf"), float("nan")]),
                "b": torch.tensor([[0], [float("inf")], [2]])}, gradients=False)
+for operation in ("minimum", "maximum"):
+    golden.op(operation + " equal and special values", operations[operation],
+              {"a": torch.tensor([1, 2, 2, float("nan"), 3, -float("inf")]), "b": torch.tensor([2, 2, 1, 0, float("nan"), 1])})
 golden.write()

@@ -13,7 +13,8 @@ def dims(x, axes):
 
 operations = {"sum": lambda x, axes, keep: x.sum(dims(x, axes), keep),
               "mean": lambda x, axes, keep: x.mean(dims(x, axes), keep),
-              "max": lambda x, axes, keep: x.amax(dims(x, axes), keep)}
+              "max": lambda x, axes, keep: x.amax(dims(x, axes), keep),
+              "min": lambda x, axes, keep: x.amin(dims(x, axes), keep)}
 
 
 def case(name, axes, keep, inputs, gradients=True):

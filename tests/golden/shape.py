@@ -62,4 +62,12 @@ def shuffle(name, shape, upscale):
 shuffle("by two", (2, 2, 3, 8), 2)
 shuffle("by three to one channel", (1, 2, 2, 9), 3)
 shuffle("by one", (1, 2, 3, 2), 1)
+for shape, axes in (((2, 3, 4), [0, 2, 1]), ((2, 3, 4), [2, 0, 1]), ((2, 3, 2, 5), [0, 3, 1, 2]), ((2, 3, 2, 5), [0, 2, 1, 3]),
+                    ((17, 35), [1, 0]), ((2, 1, 3, 2, 2), [4, 0, 3, 1, 2]), ((3, 2), [0, -1])):
+    golden.op("permute %s to %s" % (shape, axes), lambda x: x.permute(axes), lambda: {"x": values(*shape)}, {"axes": axes})
+for shape, axis, size in (((2, 5), 1, 3), ((4, 3, 2), 0, 6), ((2, 3, 4), -2, 2)):
+    of_index = list(shape)
+    of_index[axis] = size
+    golden.op("gather from %s along %d" % (shape, axis), lambda x, i: x.gather(axis, i),
+              lambda: {"x": values(*shape), "z": torch.randint(0, shape[axis], of_index)}, {"axis": axis})
 golden.write()

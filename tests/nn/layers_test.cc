@@ -21,6 +21,8 @@
 #include "../../nn/layers/flatten.h"
 #include "../../nn/layers/hardsigmoid.h"
 #include "../../nn/layers/hardswish.h"
+#include "../../nn/layers/identity.h"
+#include "../../nn/layers/layer_norm.h"
 #include "../../nn/layers/leaky_relu.h"
 #include "../../nn/layers/linear.h"
 #include "../../nn/layers/max_pool2d.h"
@@ -187,6 +189,17 @@ TEST_CASE("layers without parameters are the operations of their names") {
   const AvgPoolAttributes average{
       .kernel = 3, .stride = {1, 2}, .padding = 1, .ceil_mode = true, .count_include_pad = false};
   CHECK_SAME(nn::AvgPool2d{average}(x), avg_pool2d(x, average));
+}
+
+TEST_CASE("a layer normalisation learns a weight and a bias for each channel; an identity is its input") {
+  const nn::LayerNorm layer(3);
+  const Tensor x = test::normal({2, 4, 3}, 1, 5);
+  CHECK(layer.parameters().size() == 2);
+  CHECK_SAME(layer(x), layer_norm(x, layer.weight, layer.bias));
+  CHECK(layer.title() == "LayerNorm(3)");
+  CHECK_ERROR(nn::LayerNorm(0), "LayerNorm: it has 0 channels, expected at least 1");
+  CHECK_SAME(nn::Identity{}(x), x);
+  CHECK(nn::Identity{}.title() == "Identity");
 }
 
 TEST_CASE("layers say in one line what they do") {

@@ -13,7 +13,11 @@ std::vector<int64_t> table_of(const Site& site) {
   const Value &x = site.x(), &y = site.y();
   const bool half_up = site.half_up();
   const std::string_view op = step.op->name();
-  const auto slope = Attributes(step).get<double>("negative_slope", 0);
+  const Attributes a(step);
+  const auto number = [&](const char* name) { return a.get<double>(name, 0); };
+  // The operand that is a number, and whether it is the first.
+  const bool first = !step.constants.empty() && step.constants[0].defined();
+  const double c = step.constants.empty() ? 0 : static_cast<double>(*step.constants[first ? 0 : 1].data<float>());
   const int64_t half = x.dtype == DType::int16 ? 1 << 15 : 1 << 7;
   std::vector<int64_t> table;
   for (int64_t q = -half; q < half; ++q) {
@@ -21,24 +25,59 @@ std::vector<int64_t> table_of(const Site& site) {
     // a tie, as where a sigmoid of nearly 1 is 1 in double, either neighbour is right. The others are products and
     // quotients, the same everywhere.
     const double v = static_cast<double>(q) * static_cast<double>(x.scale);
-    const long double e = std::exp(-static_cast<long double>(v));
-    const double hinge = v < -3 ? 0 : v > 3 ? 6 : v + 3;
+    const auto w = static_cast<long double>(v);
+    const long double e = std::exp(-w);
+    const double left = first ? c : v, right = first ? v : c;
+    bool smooth = true;
     long double f = 0;
     if (op == "sigmoid") f = 1 / (1 + e);
-    if (op == "silu") f = v / (1 + e);
-    if (op == "tanh") f = std::tanh(static_cast<long double>(v));
-    if (op == "hardsigmoid") f = hinge / 6;
-    if (op == "hardswish") f = v * hinge / 6;
-    if (op == "leaky_relu") f = v < 0 ? v * slope : v;
-    const bool smooth = op == "sigmoid" || op == "silu" || op == "tanh";
+    if (op == "silu") f = w / (1 + e);
+    if (op == "tanh") f = std::tanh(w);
+    if (op == "exp") f = std::exp(w);
+    if (op == "log") f = std::log(w);
+    if (op == "sqrt") f = std::sqrt(w);
+    if (op == "rsqrt") f = 1 / std::sqrt(w);
+    if (op == "pow") f = std::pow(w, static_cast<long double>(number("exponent")));
+    if (op == "elu") f = w > 0 ? w : number("alpha") * (std::exp(w) - 1);
+    if (op == "softplus") {
+      const double beta = number("beta");
+      f = v * beta > number("threshold") ? w : std::log1p(std::exp(w * beta)) / beta;
+    }
+    if (op == "mish") f = w * std::tanh(std::log1p(std::exp(w)));
+    if (op == "gelu" && a.get<std::string>("approximate", "none") == "tanh")
+      f = w * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0L)) * (w + 0.044715 * w * w * w))) / 2;
+    else if (op == "gelu")
+      f = w * std::erfc(-w / std::sqrt(2.0L)) / 2;
+    const auto exactly = [&](const char* name, double value) {
+      if (op != name) return;
+      f = value;
+      smooth = false;
+    };
+    const double slope = number("slope"), width = 1 / slope, hinge = v < -3 ? 0 : v > 3 ? 6 : v + 3;
+    exactly("hardsigmoid", std::fmin(std::fmax(v + number("offset") / slope, 0.0), width) / width);
+    exactly("hardswish", v * hinge / 6);
+    exactly("leaky_relu", v < 0 ? v * number("negative_slope") : v);
+    exactly("abs", std::fabs(v));
+    exactly("reciprocal", 1 / v);
+    exactly("softsign", v / (1 + std::fabs(v)));
+    exactly("clamp", std::fmin(std::fmax(v, number("min")), number("max")));
+    exactly("add", left + right);
+    exactly("sub", left - right);
+    exactly("mul", left * right);
+    exactly("div", left / right);
+    exactly("minimum", std::fmin(left, right));
+    exactly("maximum", std::fmax(left, right));
+    // The terms of a difference that cancels are as exact as they were.
+    const bool cancels = op == "elu" || op == "gelu" || op == "mish";
     const long double real = smooth ? f / y.scale : static_cast<double>(f) / static_cast<double>(y.scale);
     const auto entry = [&](long double value) {
-      return rounded(std::clamp<long double>(value, y.low, y.high), half_up);
+      return std::isnan(value) ? 0 : rounded(std::clamp<long double>(value, y.low, y.high), half_up);
     };
-    const long double doubt = smooth ? std::fabs(real) * 0x1p-50L : 0;  // eight units in the last place of a double
+    // Eight units in the last place of a double.
+    const long double doubt = smooth ? (std::fabs(real) + (cancels ? std::fabs(w) / y.scale : 0)) * 0x1p-50L : 0;
     const auto at = static_cast<size_t>(q + half);
     const int64_t found = y.dtype == DType::int16 ? step.table.values<int16_t>()[at] : step.table.values<int8_t>()[at];
-    table.push_back(found >= entry(real - doubt) && found <= entry(real + doubt) ? found : entry(real));
+    table.push_back(doubt < 1 && found >= entry(real - doubt) && found <= entry(real + doubt) ? found : entry(real));
   }
   return table;
 }

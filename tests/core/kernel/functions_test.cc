@@ -51,11 +51,11 @@ double worst(const std::vector<float>& x, const std::vector<float>& y, double (*
   return largest;
 }
 
-using Forward = void (*)(const float*, int64_t, float, float*);
+using Forward = void (*)(const float*, int64_t, float, float, float*);
 
-std::vector<float> run(Forward f, const std::vector<float>& x, float a = 0) {
+std::vector<float> run(Forward f, const std::vector<float>& x, float a = 0, float b = 0) {
   std::vector<float> y(x.size());
-  f(x.data(), static_cast<int64_t>(x.size()), a, y.data());
+  f(x.data(), static_cast<int64_t>(x.size()), a, b, y.data());
   return y;
 }
 
@@ -77,9 +77,12 @@ std::vector<float> exponentials(const Functions& k, const std::vector<float>& x,
   return y;
 }
 
-constexpr Function Functions::*kAll[] = {&Functions::relu,    &Functions::relu6,    &Functions::leaky_relu,
-                                         &Functions::sigmoid, &Functions::tanh,     &Functions::hardsigmoid,
-                                         &Functions::silu,    &Functions::hardswish};
+constexpr Function Functions::*kAll[] = {
+    &Functions::relu,        &Functions::relu6,    &Functions::leaky_relu, &Functions::sigmoid,   &Functions::tanh,
+    &Functions::hardsigmoid, &Functions::silu,     &Functions::hardswish,  &Functions::mish,      &Functions::softsign,
+    &Functions::elu,         &Functions::softplus, &Functions::gelu,       &Functions::gelu_tanh, &Functions::clamp,
+    &Functions::exp,         &Functions::log,      &Functions::sqrt,       &Functions::rsqrt,     &Functions::abs,
+    &Functions::reciprocal,  &Functions::pow};
 
 }  // namespace
 
@@ -94,9 +97,22 @@ TEST_CASE("functions of one float are right to the last places at every exponent
     CHECK(worst(normal, run(k->silu.forward, normal), [](double v) { return v / (1 + std::exp(-v)); }) < 3);
     const auto hinge = [](double v) { return v != v ? v : std::min(std::max(v + 3, 0.0), 6.0) / 6; };
     CHECK(worst({-kInfinity, -3, 0, 3, kInfinity, NAN},
-                run(k->hardsigmoid.forward, {-kInfinity, -3, 0, 3, kInfinity, NAN}), hinge) == 0);
+                run(k->hardsigmoid.forward, {-kInfinity, -3, 0, 3, kInfinity, NAN}, 6, 3), hinge) == 0);
+    CHECK(worst(x, run(k->exp.forward, x), [](double v) { return std::exp(v); }) < 1);
+    CHECK(worst(x, run(k->log.forward, x), [](double v) { return std::log(v); }) < 1.5);
+    CHECK(worst(x, run(k->elu.forward, x, 1), [](double v) { return v > 0 ? v : std::expm1(v); }) < 2);
+    CHECK(worst(normal, run(k->gelu.forward, normal), [](double v) { return v * std::erfc(-v / std::sqrt(2)) / 2; }) <
+          64);
+    static double exponent;
+    for (const float e : {0.5f, 2.0f, 3.0f, -1.0f, 1.0f, 0.0f, -0.5f, -2.0f, 0.75f, -1.5f, 5.0f, -7.0f, 2.2f, 30.25f}) {
+      exponent = static_cast<double>(e);
+      CAPTURE(exponent);
+      auto finite = x;
+      if (exponent == 0.5 || exponent == -0.5) std::erase_if(finite, [](float v) { return std::isinf(v) || v == 0; });
+      CHECK(worst(finite, run(k->pow.forward, finite, e), [](double v) { return std::pow(v, exponent); }) < 2.5);
+    }
     for (const auto f : kAll) {
-      const auto y = run((k->*f).forward, {NAN, 1});
+      const auto y = run((k->*f).forward, {NAN, 1}, 2, 3);
       CHECK(std::isnan(y[0]));
       CHECK(!std::isnan(y[1]));
     }
@@ -118,22 +134,22 @@ TEST_CASE("far from 0 the logistic function is 0 or 1, and below the least norma
 TEST_CASE("a value has the same bits wherever it lies, on every instruction set, in place too") {
   const auto x = all_exponents();
   const auto count = static_cast<int64_t>(x.size());
-  const float slope = 0.1f;
+  const float slope = 0.1f, b = 2;
   for (const auto f : kAll) {
-    const auto expected = run((kernel::functions_baseline.*f).forward, x, slope);
+    const auto expected = run((kernel::functions_baseline.*f).forward, x, slope, b);
     std::vector<float> gradient(x.size());
-    (kernel::functions_baseline.*f).backward(expected.data(), x.data(), count, slope, gradient.data());
+    (kernel::functions_baseline.*f).backward(expected.data(), x.data(), count, slope, b, gradient.data());
     for (const auto* k : tables()) {
       for (const int64_t first : {0, 1, 7, 13}) {
         std::vector<float> y(x.begin() + first, x.end()), kept(expected.begin() + first, expected.end()), g = y;
-        (k->*f).forward(y.data(), count - first, slope, y.data());
-        (k->*f).backward(kept.data(), g.data(), count - first, slope, g.data());
+        (k->*f).forward(y.data(), count - first, slope, b, y.data());
+        (k->*f).backward(kept.data(), g.data(), count - first, slope, b, g.data());
         CHECK(different(y, {expected.begin() + first, expected.end()}) == 0);
         CHECK(different(g, {gradient.begin() + first, gradient.end()}) == 0);
       }
       for (int64_t i = 0; i < count; i += 997) {
         float y = 0;
-        (k->*f).forward(&x[static_cast<size_t>(i)], 1, slope, &y);
+        (k->*f).forward(&x[static_cast<size_t>(i)], 1, slope, b, &y);
         CHECK(same_bits(y, expected[static_cast<size_t>(i)]));
       }
     }

@@ -63,6 +63,12 @@ void check_windows() {
         of<T>(*k).largest(x.data(), step, channels, outputs, most.data());
         k->sums(wide.data(), step, channels, outputs, sums.data());
         of<T>(*k).accumulate(x.data(), step * outputs, all.data());
+        const auto other = values<T>(step * outputs, 8);
+        std::vector<int32_t> widened(x.size()), product(x.size()), above(x.size());
+        std::vector<T> below(x.size());
+        of<T>(*k).widen(x.data(), step * outputs, widened.data());
+        of<T>(*k).product(x.data(), other.data(), step * outputs, product.data());
+        of<T>(*k).split(x.data(), step * outputs, above.data(), below.data());
         of<T>(*k).clamp(x.data(), step * outputs, -5, 100, limited.data());
         int64_t wrong = 0;
         for (int64_t o = 0; o < outputs; ++o)
@@ -73,6 +79,8 @@ void check_windows() {
           }
         for (size_t i = 0; i < x.size(); ++i) {
           wrong += all[i] != 2 * wide[i];
+          wrong += widened[i] != wide[i] || product[i] != wide[i] * int32_t{other[i]};
+          wrong += above[i] != std::max(wide[i], 0) || below[i] != std::min<T>(x[i], 0);
           wrong += limited[i] != std::clamp<T>(x[i], -5, 100);
         }
         CHECK(wrong == 0);

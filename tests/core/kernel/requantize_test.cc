@@ -36,7 +36,8 @@ struct Problem {
   std::vector<int8_t> bytes;
   std::vector<int16_t> words;
   std::vector<double> scale, skip_scale, unit;
-  std::vector<int8_t> narrow = std::vector<int8_t>();
+  bool uniform = false;
+  std::vector<int8_t> narrow;
   std::vector<int16_t> wide;
   std::vector<uint8_t> mask;
 
@@ -92,13 +93,22 @@ struct Problem {
 
   std::vector<int> doubles(const RequantizeKernels& k) {
     auto a = arguments<kernel::DoubleRescale>();
+    a.uniform = uniform;
     a.scale = scale.data();
     a.skip_scale = skip_scale.data();
     return values(a, k.doubles);
   }
 
+  // The first channel's numbers for all.
+  void make_uniform() {
+    uniform = true;
+    for (auto* numbers : {&bias, &first, &second, &pre, &m, &post}) numbers->assign(numbers->size(), numbers->front());
+    for (auto* numbers : {&scale, &skip_scale}) numbers->assign(numbers->size(), numbers->front());
+  }
+
   std::vector<int> integers(const RequantizeKernels& k, bool staged, bool rounds, bool plain) {
     auto a = arguments<kernel::IntegerRescale>();
+    a.uniform = uniform;
     if (!plain) a.first = first.data();
     a.second = second.data();
     a.pre = pre.data();
@@ -166,13 +176,16 @@ template <class F>
 void each_problem(const F& f) {
   for (const int64_t channels : {1, 3, 7, 8, 16, 21, 64, 67})
     for (const Skip skip : {Skip::none, Skip::bytes, Skip::words})
-      for (const bool wide : {false, true}) {
-        const Variant variant{skip, wide};
-        CAPTURE(channels);
-        CAPTURE(to_string(variant));
-        Problem problem(channels, variant);
-        f(problem);
-      }
+      for (const bool wide : {false, true})
+        for (const bool uniform : {false, true}) {
+          const Variant variant{skip, wide};
+          CAPTURE(channels);
+          CAPTURE(to_string(variant));
+          CAPTURE(uniform);
+          Problem problem(channels, variant);
+          if (uniform) problem.make_uniform();
+          f(problem);
+        }
 }
 
 std::vector<const RequantizeKernels*> tables() {

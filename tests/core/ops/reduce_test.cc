@@ -13,7 +13,7 @@ struct Operation {
   std::string name;
   Reduction f;
 };
-const std::vector<Operation> kOperations{{"sum", sum}, {"mean", mean}, {"max", max}};
+const std::vector<Operation> kOperations{{"sum", sum}, {"mean", mean}, {"max", max}, {"min", min}};
 
 auto over(Reduction f, const std::vector<int64_t>& axes, bool keep = false) {
   return [f, axes, keep](const Tensor& x) { return f(x, axes, keep); };
