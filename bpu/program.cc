@@ -225,7 +225,7 @@ int64_t parameter_bytes(const Program& program) {
 }
 
 std::string to_string(const Program& program) {
-  std::string out = text("program for ", program.march, ", ", program.instructions.size(), " instructions, ",
+  std::string out = text("program for ", brief(program.march), ", ", program.instructions.size(), " instructions, ",
                          parameter_bytes(program), " bytes of parameters\n");
   for (const int input : program.inputs)
     out += text(program.values[input].name, " = input ", program.values[input].shape, " scale ",

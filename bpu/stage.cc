@@ -11,7 +11,8 @@ std::unique_ptr<quant::Stage> program_stage(const Simulator& simulator) {
   const auto alone = [&simulator](const std::map<std::string, Tensor>& real, const Simulator::Inspector& inspector) {
     simulator.inspect_alone(real, inspector);
   };
-  return quant::program_stage(text("program for ", simulator.program().march), simulator.program(), {all, alone});
+  return quant::program_stage(text("program for ", brief(simulator.program().march)), simulator.program(),
+                              {all, alone});
 }
 
 }  // namespace sinter::bpu

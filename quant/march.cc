@@ -98,11 +98,21 @@ std::string describe(const March& march) {
       ")");
 }
 
+namespace {
+std::string chosen_scales(const Arithmetic& arithmetic) {
+  if (arithmetic.power_of_two == PowerOfTwo::none) return "";
+  return text(", powers of two as scales of ", arithmetic.power_of_two == PowerOfTwo::all ? "all" : "activations");
+}
+}  // namespace
+
 std::string describe(const Arithmetic& arithmetic) {
-  std::string out = text(describe(static_cast<const March&>(arithmetic)), ", rounding ", arithmetic.rounding);
-  if (arithmetic.power_of_two != PowerOfTwo::none)
-    out += text(", powers of two as scales of ", arithmetic.power_of_two == PowerOfTwo::all ? "all" : "activations");
-  return out;
+  return text(describe(static_cast<const March&>(arithmetic)), ", rounding ", arithmetic.rounding,
+              chosen_scales(arithmetic));
+}
+
+std::string brief(const Arithmetic& arithmetic) {
+  return text(arithmetic.name, arithmetic.rounding == Rounding{} ? "" : text(", rounding ", arithmetic.rounding),
+              chosen_scales(arithmetic));
 }
 
 namespace {

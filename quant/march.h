@@ -63,6 +63,8 @@ struct Arithmetic : March {
 };
 /// All of it, as checkpoints carry it: two are equal where these are.
 std::string describe(const Arithmetic& arithmetic);
+/// For titles: the march's name, and what was chosen that is not the default.
+std::string brief(const Arithmetic& arithmetic);
 
 /// By name: "half_to_even", "bpu_round"; "none", "activations", "all". Throw Error listing these.
 Rounding rounding_named(const std::string& name);

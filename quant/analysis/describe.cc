@@ -149,7 +149,7 @@ std::vector<std::string> cells(const TensorDescription& row) {
 }  // namespace
 
 ModelDescription description_of(const PreparedModel& model) {
-  return {text("prepared for ", model.march(), ", in FakeQuantState::", model.state()), Description(model).run(),
+  return {text("prepared for ", brief(model.march()), ", in FakeQuantState::", model.state()), Description(model).run(),
           warnings(model), notes(model)};
 }
 

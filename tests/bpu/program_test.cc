@@ -12,7 +12,9 @@
 #include "../../core/file.h"
 #include "../../core/op_registry.h"
 #include "../../core/registered_op.h"
+#include "../../core/serialize.h"
 #include "../../quant/fused_conv.h"
+#include "../quant/prepared.h"
 #include "nets.h"
 
 using namespace sinter;
@@ -98,6 +100,25 @@ bpu::Program on_cpu(std::shared_ptr<const Op> op) {
   return p;
 }
 
+// A file without these sections: what an earlier version wrote.
+Archive without(const Archive& from, const std::string& prefix) {
+  Archive to(from.kind(), from.version());
+  for (const std::string& name : from.names()) {
+    if (name.starts_with(prefix)) continue;
+    const auto copied = [&](const auto& read) {
+      try {
+        to.set(name, read());
+        return true;
+      } catch (const Error&) {
+        return false;  // of another type
+      }
+    };
+    CHECK((copied([&] { return from.tensor(name); }) || copied([&] { return from.text(name); }) ||
+           copied([&] { return from.integer(name); }) || copied([&] { return from.real(name); })));
+  }
+  return to;
+}
+
 bpu::Program program() { return bpu::compile(test::every_layer()); }
 
 }  // namespace
@@ -122,6 +143,63 @@ TEST_CASE("a program is read back as it was written, and equal programs are equa
   }
   bpu::save(program(), other.path);
   CHECK(read_file(file.path) == read_file(other.path));
+}
+
+TEST_CASE("a program carries its rounding and its powers of two, and computes by them") {
+  const File file;
+  const Tensor x = test::images({3, 8, 8, 3}, 3, 1.2);
+  for (const char* march : {"bernoulli", "bernoulli2", "bayes", "bayes_e", "nash"})
+    for (const char* rounding : {"half_to_even", "bpu_round"})
+      for (const char* power_of_two : {"none", "activations", "all"}) {
+        CAPTURE(std::string(march));
+        CAPTURE(std::string(rounding));
+        CAPTURE(std::string(power_of_two));
+        quant::PreparedModel model =
+            test::calibrated({.march = march, .rounding = rounding, .power_of_two = power_of_two});
+        set_fake_quantize(model, quant::FakeQuantState::validation);
+        bpu::save(bpu::compile(model), file.path);
+        const bpu::Program p = bpu::load_program(file.path);
+        CHECK(p.march == model.march());
+        CHECK(to_string(p.march.rounding) == rounding);
+        CHECK(to_string(p.march.power_of_two) == power_of_two);
+        CHECK_SAME(bpu::Simulator(p)(x), test::run(model, x));
+        for (const bpu::Value& value : p.values)
+          if (value.is_integer() && power_of_two != std::string("none"))
+            CHECK(std::exp2(std::round(std::log2(value.scale))) == value.scale);
+      }
+  CHECK(to_string(bpu::load_program(file.path))
+            .find("program for nash, rounding bpu_round, powers of two as scales of "
+                  "all, ") == 0);
+}
+
+TEST_CASE("a file of the old contract, or of an arithmetic that is unknown, is refused") {
+  const File file;
+  bpu::save(program(), file.path);
+  const Archive good = Archive::read(file.path, "program");
+  const auto refused = [&](const Archive& archive, const std::string& message) {
+    archive.write(file.path);
+    CHECK_ERROR(bpu::load_program(file.path), file.path + ": " + message);
+  };
+  without(good, "nothing").write(file.path);
+  CHECK_NOTHROW(bpu::load_program(file.path));
+  // It had no datapath, but a rounding, multipliers and shifts of its own.
+  Archive old = without(good, "march/datapath");
+  for (const char* number : {"march/rounding", "march/multiplier_bits", "march/max_shift"}) old.set(number, 15);
+  refused(
+      old,
+      "it was compiled by a version whose integers were other ones than the chips' (powers of two on bernoulli2, one "
+      "multiplier everywhere); compile the model again");
+  const auto with = [&](const char* name, const auto& value) {
+    Archive changed = good;
+    changed.set(name, value);
+    return changed;
+  };
+  refused(with("march/datapath", std::string("three_stage")), "datapath 'three_stage' is unknown, expected one of: ");
+  refused(with("rounding", std::string("half_up")),
+          "rounding 'half_up' is unknown, expected one of: half_to_even, bpu_round");
+  refused(with("power_of_two", std::string("weights")),
+          "power_of_two 'weights' is unknown, expected one of: none, activations, all");
+  refused(with("march/datapath/attribute/i/max_pre", 40), "datapath two_stage: max_pre is 40, expected 0 to 31");
 }
 
 TEST_CASE("a damaged, cut or foreign file is refused") {

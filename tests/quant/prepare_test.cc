@@ -1,5 +1,6 @@
 #include "../../quant/prepare.h"
 
+#include <cmath>
 #include <limits>
 
 #include "../../bpu/compile.h"
@@ -9,6 +10,7 @@
 #include "../../core/ops/concat.h"
 #include "../../core/ops/reshape.h"
 #include "../../core/ops/slice.h"
+#include "../../core/serialize.h"
 #include "../../nn/checkpoint.h"
 #include "../../nn/fit.h"
 #include "../../quant/analysis/warnings.h"
@@ -282,8 +284,12 @@ TEST_CASE("a file of another march, qconfig or network is refused and changes no
     check_same_state(model, before);
   };
   refused(prepared({.march = March::bernoulli}), "the march is bayes (");
-  refused(prepared({.rounding = "bpu_round"}), "rounding half_to_even in the file and bayes (");
-  refused(prepared({.power_of_two = "all"}), "rounding half_to_even, powers of two as scales of all here");
+  const std::string bayes = describe(March::bayes);
+  refused(prepared({.rounding = "bpu_round"}),
+          "the march is " + bayes + ", rounding half_to_even in the file and " + bayes + ", rounding bpu_round here");
+  refused(prepared({.power_of_two = "all"}), "the march is " + bayes + ", rounding half_to_even in the file and " +
+                                                 bayes +
+                                                 ", rounding half_to_even, powers of two as scales of all here");
   refused(
       prepared({.qconfig = get_default_qconfig({.activation_observer = "percentile"})}),
       "the qconfig is activation fake_quant min_max{} int8 averaging 0.01, weight fake_quant min_max{} int8 averaging "
@@ -350,6 +356,62 @@ TEST_CASE("every observer but kl observes weights") {
     const Tensor y = run(model, x);
     CHECK_CLOSE(y, run(float_model, x), 0.1, 0.1);
     CHECK_SAME(run(model, x), y);  // weights have no memory
+  }
+}
+
+TEST_CASE("files know roundings and powers of two; those of the old contract are refused") {
+  const test::TemporaryDirectory directory;
+  const std::string path = directory / "model";
+  const PrepareOptions options{.march = "nash", .rounding = "bpu_round", .power_of_two = "activations"};
+  PreparedModel model = calibrated(options), same = prepared(options);
+  nn::save(model, path);
+  nn::load(same, path);
+  const Tensor x = images({3, 8, 8, 3}, 4);
+  for (PreparedModel* m : {&model, &same}) set_fake_quantize(*m, FakeQuantState::validation);
+  CHECK_SAME(run(same, x), run(model, x));
+  PreparedModel other = prepared({.march = "nash", .power_of_two = "activations"});
+  CHECK_ERROR(nn::load(other, path),
+              ", rounding bpu_round, powers of two as scales of activations in the file and nash");
+
+  Archive archive = Archive::read(path, "checkpoint");
+  const std::string section = [&] {
+    for (const std::string& name : archive.names())
+      if (name.ends_with("march")) return name;
+    return std::string();
+  }();
+  archive.set(section, std::string("nash (scales float32; multipliers of 15 bits, shifts to 46; rounding half to even; "
+                                   "int16 activations, kernels on them to 256)"));
+  archive.write(path);
+  CHECK_ERROR(
+      nn::load(same, path),
+      "the file is of a version whose integers were other ones than the chips' (one multiplier everywhere, powers "
+      "of two on bernoulli2); load the float network's file, and calibrate again");
+  CHECK_SAME(run(same, x), run(model, x));
+}
+
+TEST_CASE("a rounding and powers of two are chosen by name, whatever the march") {
+  CHECK_ERROR(prepared({.rounding = "half_up"}),
+              "rounding 'half_up' is unknown, expected one of: half_to_even, bpu_round");
+  CHECK_ERROR(prepared({.power_of_two = "weights"}),
+              "power_of_two 'weights' is unknown, expected one of: none, activations, all");
+  for (const char* march : {"bernoulli", "bernoulli2", "bayes", "bayes_e", "nash"}) {
+    const PreparedModel model = prepared({.march = march, .rounding = "bpu_round", .power_of_two = "activations"});
+    CHECK(model.march() == Arithmetic(March::named(march), Rounding::half_up, PowerOfTwo::activations));
+    CHECK(model.title().find(", rounding bpu_round, powers of two as scales of activations, ") != std::string::npos);
+  }
+  CHECK(prepared().march() == Arithmetic(March::bayes, Rounding::half_to_even, PowerOfTwo::none));
+  // The scales of weights are powers of two where all are.
+  for (const char* power_of_two : {"none", "activations", "all"}) {
+    CAPTURE(std::string(power_of_two));
+    PreparedModel model = calibrated({.power_of_two = power_of_two});
+    const auto power = [](float scale) { return std::exp2(std::round(std::log2(scale))) == scale; };
+    for (const ActivationQuantizer* quantizer : model.quantizers())
+      CHECK(power(quantizer->scale(model.march())) == (power_of_two != std::string("none")));
+    const bpu::Program program = bpu::compile(model);
+    for (const Instruction& step : program.instructions)
+      if (step.weight.defined())
+        for (const float scale : step.weight_scales.values<float>())
+          CHECK(power(scale) == (power_of_two == std::string("all")));
   }
 }
 

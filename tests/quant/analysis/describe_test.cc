@@ -98,6 +98,17 @@ note: head: of high precision, int32 accumulators as float32
 )");
 }
 
+TEST_CASE("a rounding and powers of two that were chosen are in the title") {
+  const auto title = [](const PrepareOptions& options) {
+    return description_of(prepare_qat(Tiny{}, kExample, options)).title;
+  };
+  CHECK(title({}) == "prepared for bayes, in FakeQuantState::qat");
+  CHECK(title({.rounding = "bpu_round", .power_of_two = "all"}) ==
+        "prepared for bayes, rounding bpu_round, powers of two as scales of all, in FakeQuantState::qat");
+  CHECK(title({.march = "nash", .power_of_two = "activations"}) ==
+        "prepared for nash, powers of two as scales of activations, in FakeQuantState::qat");
+}
+
 TEST_CASE("every row is as the integer program has it") {
   const QConfig plain = get_default_qconfig();
   for (const March& march : {March::bayes, March::bernoulli})
