@@ -170,12 +170,42 @@ void add_splitting(const Layer& layer) {
          .make = [layer, reach = reach] { return integer_layer(layer, reach, false); }});
 }
 
+// Accumulators to int8, by numbers of each channel: what every layer ends with. `single` is computed in doubles.
+Work requantization(const Shape& shape, const quant::March& march, bool adds) {
+  const int64_t channels = shape[shape.rank() - 1];
+  const quant::Grid skip{0.5f}, y{1};
+  std::vector<quant::Rescaling> by;
+  for (int64_t c = 0; c < channels; ++c) {
+    const double unit = (1.0 + static_cast<double>(c) / static_cast<double>(channels)) / 4096;
+    by.push_back(adds ? march.datapath->residual(unit, skip, y) : march.datapath->accumulator(unit, y));
+  }
+  Tensor acc = Tensor::empty(shape, DType::int32);
+  for (int64_t i = 0; i < acc.elements(); ++i)
+    acc.mutable_data<int32_t>()[i] = static_cast<int32_t>(i * 7919 % (1 << 20)) - (1 << 19);
+  return [acc, residual = adds ? integers(shape, -128, 127) : Tensor(), y_integers = Tensor::empty(shape, DType::int8),
+          r = quant::Requantizer(*march.datapath, {std::vector<int32_t>(by.size(), 100), by, {}})]() mutable {
+    r.all(acc, residual, y_integers);
+  };
+}
+
+void add_requantizations() {
+  for (const Shape& shape : {Shape{32, 32, 32, 16}, Shape{32, 8, 8, 64}, Shape{32, 16, 16, 144}, Shape{32, 4, 4, 512}})
+    for (const bool adds : {false, true})
+      for (const auto* march : {&quant::March::nash, &quant::March::bayes, &quant::March::bernoulli2})
+        add({.section = "requantisation",
+             .row = text(shape, adds ? " with a residual" : ""),
+             .column = text(march->datapath->name(), " (", march->name, ")"),
+             .baseline = march == &quant::March::nash,
+             .make = [=] { return requantization(shape, *march, adds); }});
+}
+
 }  // namespace
 
 void add_all() {
   for (const Layer& layer : layers()) add_convolutions(layer);
   add_operations();
   for (const Layer& layer : layers()) add_integers(layer);
+  add_requantizations();
   for (const int64_t channels : {192, 256, 512})
     add_splitting({text("3x3 ", channels, "->", channels, " at 8"),
                    {32, 8, 8, channels},

@@ -571,7 +571,9 @@ TEST_CASE("reductions, permutations, products of matrices and functions have the
     nn::BatchNorm2d norm{6};
     SINTER_CHILDREN(query, key, value, out, norm)
     Tensor forward(const Tensor& x) const override {
-      const Tensor tokens = reshape(relu(norm(x)) * 0.75, {-1, 16, 6});
+      // The factors of the normalisation once more, as a parameter that is multiplied and added.
+      const Tensor at = norm.weight;
+      const Tensor tokens = (reshape(relu(norm(x)) * 0.75, {-1, 16, 6}) * at - at) + Tensor::full({1, 16, 6}, 0.125);
       const auto heads = [](const Tensor& t) { return permute(reshape(t, {-1, 16, 2, 4}), {0, 2, 1, 3}); };
       const Tensor scores = matmul(heads(query(tokens)), heads(key(tokens)), {.transpose_b = true});
       const Tensor weights = sigmoid(scores - max(scores, {-1}, true));

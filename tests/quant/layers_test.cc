@@ -59,7 +59,7 @@ struct Plain {
   int64_t reach() const { return std::max(-low, high); }
   int64_t at(int64_t n, int64_t h, int64_t w, int64_t c) const {
     const auto in = [&](int64_t i, int axis) { return shape[axis] == 1 ? 0 : i; };  // broadcast
-    return q[static_cast<size_t>(((n * shape[1] + in(h, 1)) * shape[2] + in(w, 2)) * shape[3] + in(c, 3))];
+    return q[static_cast<size_t>(((in(n, 0) * shape[1] + in(h, 1)) * shape[2] + in(w, 2)) * shape[3] + in(c, 3))];
   }
 };
 
@@ -78,7 +78,7 @@ struct Case {
   std::vector<Plain> x;
   Plain y;
   test::plain::Path path;
-  bool subtracts;
+  bool power_of_two;
 
   template <class F>
   std::vector<int64_t> each(const F& f) const {
@@ -137,7 +137,7 @@ void check_layer(const std::function<Tensor(const Tensors&)>& f, const std::vect
     const Tensor validated = model.inspect(x, [&](const std::string& name, const Tensor& q) { seen[name] = q; })[0];
     REQUIRE(seen.size() == x.size() + 1);
 
-    Case c{{}, {}, test::plain::Path(o.march->name), o.march->subtracts};
+    Case c{{}, {}, test::plain::Path(o.march->name), o.march->power_of_two_scales};
     for (size_t i = 0; i < x.size(); ++i)
       c.x.push_back(plain(seen[model.input_name(i)], model.input_quantizer(i), *o.march));
     const Node& node = model.graph().nodes.back();
@@ -244,6 +244,43 @@ TEST_CASE("a product is exact before it is rounded, also where it broadcasts") {
                   return c.rescaled(c.x[0].at(at...) * c.x[0].at(at...),
                                     c.path.accumulator(c.x[0].scale * c.x[0].scale, c.y.scale, c.y.bits));
                 });
+              });
+}
+
+TEST_CASE("a sum, difference or product with numbers reads them as integers of their own scale") {
+  const Tensor numbers = Tensor::from({4}, {0.5f, -2, 1.25f, 0.01f});
+  // 127 is the largest magnitude, or 32767 beside 16 bits.
+  const auto constant = [&](const Case& c) {
+    Plain p{{1, 1, 1, 4}, {}, 1, -128, 127};
+    p.bits = c.x[0].bits == 16 ? 16 : 8;
+    p.high = p.bits == 16 ? 32767 : 127;
+    p.low = -p.high - 1;
+    p.scale = static_cast<double>(2.0f / static_cast<float>(p.high));
+    if (c.power_of_two) p.scale = std::exp2(std::ceil(std::log2(p.scale)));
+    for (const float v : numbers.values<float>())
+      p.q.push_back(std::llround(std::nearbyint(v * (1.0f / static_cast<float>(p.scale)))));
+    return p;
+  };
+  for (const bool minus : {false, true})
+    for (const bool first : {false, true}) {
+      CAPTURE(minus);
+      CAPTURE(first);
+      check_layer(
+          [&](const Tensors& x) {
+            return first ? (minus ? numbers - x[0] : numbers + x[0]) : (minus ? x[0] - numbers : x[0] + numbers);
+          },
+          {kImage},
+          [&](const Case& c) {
+            const Plain k = constant(c), &a = first ? k : c.x[0], &b = first ? c.x[0] : k;
+            const auto by = c.sum_of(a, b, minus);
+            return c.each([&](auto... at) { return c.sum(a.at(at...), b.at(at...), by); });
+          });
+    }
+  check_layer([&](const Tensors& x) { return x[0] * numbers; }, {kImage},
+              [&](const Case& c) {
+                const Plain k = constant(c);
+                const auto by = c.path.accumulator(c.x[0].scale * k.scale, c.y.scale, c.y.bits);
+                return c.each([&](auto... at) { return c.rescaled(c.x[0].at(at...) * k.at(at...), by); });
               });
 }
 
