@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "../core/autograd.h"
+#include "../core/within.h"
 #include "fused_conv.h"
 #include "layers/checks.h"
 #include "layers/list.h"
@@ -150,7 +151,8 @@ class Lowerer {
       }
     const Tensor& value = operand.kind == Operand::Kind::parameter ? graph_.parameters[operand.index].value.tensor()
                                                                    : graph_.constants[operand.index];
-    const ConstantOperand made = quantize_constant(value, rank, bits, program_.march);
+    const ConstantOperand made = within(node.name + ": its constant operand",
+                                        [&] { return quantize_constant(value, rank, bits, program_.march); });
     Instruction step;
     step.layer = kConstant;
     step.constants = {made.integers};

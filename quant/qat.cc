@@ -4,6 +4,7 @@
 
 #include "../core/op_work.h"
 #include "../core/ops/batch_norm.h"
+#include "../core/within.h"
 #include "layers/checks.h"
 #include "layers/list.h"
 #include "ops/conv.h"
@@ -152,8 +153,10 @@ class Qat {
     const std::vector<Grid> activations = grids;
     if (layer_of(graph_, node)->reads_constants() && integers.size() < operands.size()) {
       const size_t place = node.inputs[0].is_activation() ? 1 : 0;
-      const ConstantOperand made =
-          quantize_constant(operands[place].detach(), integers[0].rank(), std::max(8, grids[0].bits), model_.march());
+      const ConstantOperand made = within(node.name + ": its constant operand", [&] {
+        return quantize_constant(operands[place].detach(), integers[0].rank(), std::max(8, grids[0].bits),
+                                 model_.march());
+      });
       integers.insert(integers.begin() + static_cast<std::ptrdiff_t>(place), made.integers);
       grids.insert(grids.begin() + static_cast<std::ptrdiff_t>(place), made.grid);
     }

@@ -127,6 +127,8 @@ class Table final : public Layer {
   void check(const IntegerProgram& program, const Instruction& step) const override {
     sinter::check(step.op != nullptr && table_function(*step.op, step.constants), "has the operation '",
                   step.op == nullptr ? "" : step.op->name(), "'");
+    sinter::check(step.constants.empty() || step.constants.size() == 2, "has ", step.constants.size(),
+                  " constants, expected the operands of its operation");
     expect_inputs(step, 1, 1);
     const Value &x = input(program, step, 0), &y = program.values[static_cast<size_t>(step.output)];
     const int64_t entries = x.dtype == DType::int16 ? 1 << 16 : 1 << 8;

@@ -472,6 +472,7 @@ TEST_CASE("layers that no compiler made are refused with what is wrong") {
   refused([](auto& p) { maker(p, "silu").table = Tensor(); }, "(table) has no table of 256 int8");
   refused([](auto& p) { maker(p, "silu").table = Tensor::zeros({255}, DType::int8); }, "has no table of 256 int8");
   refused([](auto& p) { maker(p, "silu").table = Tensor::zeros({256}, DType::int16); }, "has no table of 256 int8");
+  refused([](auto& p) { maker(p, "silu").constants = {Tensor()}; }, "(table) has 1 constants, expected the operands");
   refused([](auto& p) { value(p, "silu").high = 3; }, "in its table, outside of -128..3");
   refused([](auto& p) { maker(p, "silu").op = std::make_shared<ops::Relu>(); }, "(table) has the operation 'relu'");
   // Rescalings.
