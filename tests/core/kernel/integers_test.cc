@@ -13,8 +13,6 @@ using kernel::Rounded;
 
 namespace {
 
-constexpr int64_t kCounts[] = {0, 1, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 255, 256, 257, 1000};
-
 std::vector<const IntegerKernels*> tables() {
   auto all = RUNNABLE_TABLES(IntegerKernels, kernel::integer_kernels);
   all.push_back(&kernel::integer_kernels_baseline);
