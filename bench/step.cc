@@ -52,7 +52,7 @@ const std::map<std::string, Operation> kOperations{
     {"sigmoid", {unary(sigmoid), {kImages}}},
     {"tanh", {unary(tanh), {kImages}}},
     {"silu", {unary(silu), {kImages}}},
-    {"hardsigmoid", {unary(hardsigmoid), {kImages}}},
+    {"hardsigmoid", {[](const auto& x) { return hardsigmoid(x[0]); }, {kImages}}},
     {"hardswish", {unary(hardswish), {kImages}}},
     {"dropout", {[](const auto& x) { return dropout(x[0], {.p = 0.5}); }, {kImages}}},
     {"concat", {[](const auto& x) { return concat(x, -1); }, {kPlane, kPlane, kPlane, kPlane}}},
