@@ -189,7 +189,9 @@ Work requantization(const Shape& shape, const quant::March& march, bool adds) {
 }
 
 void add_requantizations() {
-  for (const Shape& shape : {Shape{32, 32, 32, 16}, Shape{32, 8, 8, 64}, Shape{32, 16, 16, 144}, Shape{32, 4, 4, 512}})
+  // The first ones stay in the nearest cache, as the slices of a layer do.
+  for (const Shape& shape : {Shape{64, 64}, Shape{8, 512}, Shape{32, 32, 32, 16}, Shape{32, 8, 8, 64},
+                             Shape{32, 16, 16, 144}, Shape{32, 4, 4, 512}})
     for (const bool adds : {false, true})
       for (const auto* march : {&quant::March::nash, &quant::March::bayes, &quant::March::bernoulli2})
         add({.section = "requantisation",
