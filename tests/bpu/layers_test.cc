@@ -4,6 +4,7 @@
 
 #include "../../bpu/compare.h"
 #include "../../bpu/compile.h"
+#include "../../bpu/witness/expected.h"
 #include "../../core/file.h"
 #include "../../core/ops/arithmetic.h"
 #include "../../core/ops/gelu.h"
@@ -557,6 +558,13 @@ TEST_CASE("the witness refuses layers whose integers are not what the scales ask
           last.m += last.m > 0 ? -1 : 1;
         },
         text("\n  ", name, name == std::string("up") ? ", channel 7: " : ", rescaling "));
+  // Without check_program, which comes first: the witness misses rescalings by itself.
+  for (const char* name : {"attention.mul", "attention.mean", "act", "up", "sub", "concat", "avg_pool2d", "add#2"}) {
+    bpu::Program p = good;
+    maker(p, name).rescale.clear();
+    const std::string wrong = bpu::witness::wrong_integers(p, maker(p, name));
+    CHECK(wrong.starts_with(text("\n  ", name, ": it has 0 rescalings, expected ")));
+  }
   refused([](auto& p) { maker(p, "act").rescale[0].second = -maker(p, "act").rescale[0].second; },
           "\n  act, rescaling 0: ");
   refused([](auto& p) { --maker(p, "sub").rescale[0].second; }, "\n  sub, rescaling 0: ");

@@ -73,7 +73,7 @@ class Conv final : public Twin {
     const Instruction& step = site.step;
     const Plain sums =
         Attributes(step).get("transposed", false) ? scattered(step, *in[0], shape) : convolved(step, *in[0], shape);
-    if (step.rescale.empty()) {
+    if (site.y().dtype == DType::int32) {
       for (const int64_t acc : sums.values)
         check(acc >= INT32_MIN && acc <= INT32_MAX, "reference: ", site.y().name, ": an accumulator is ", acc,
               ", which 32 bits do not hold");

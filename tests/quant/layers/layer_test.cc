@@ -4,6 +4,7 @@
 #include "../../../bpu/compile.h"
 #include "../../../bpu/reference.h"
 #include "../../../bpu/simulator.h"
+#include "../../../core/ops/unary.h"
 #include "../../../core/registered_op.h"
 #include "../../../nn/layers/conv2d.h"
 #include "../../../quant/prepare.h"
@@ -58,10 +59,23 @@ class AlternateLayer final : public Layer {
   }
 };
 
+// A function of a user's own: the layer `table` takes it.
+struct Cubed final : Op, ops::Pointwise {
+  std::string_view name() const override { return "cubed"; }
+  double at(double x) const override { return x * x * x; }
+  Specs infer(std::span<const Spec> x) const override { return {x[0]}; }
+  void forward(Inputs x, Outputs y, Context&) const override {
+    for (int64_t i = 0; i < x[0].elements(); ++i)
+      y[0].mutable_data<float>()[i] = static_cast<float>(at(x[0].data<float>()[i]));
+  }
+};
+const RegisteredOp<Cubed> registered_function;
+
+template <class O>
 struct Net : nn::Module {
   nn::Conv2d first{{.in = 3, .out = 4, .kernel = 1}}, last{{.in = 4, .out = 2, .kernel = 1}};
   SINTER_CHILDREN(first, last)
-  Tensor forward(const Tensor& x) const override { return last(call(Alternate{}, relu(first(x)))); }
+  Tensor forward(const Tensor& x) const override { return last(call(O{}, relu(first(x)))); }
 };
 
 }  // namespace
@@ -74,7 +88,7 @@ TEST_CASE("layers are found by name") {
 
 TEST_CASE("a layer of a user's own is prepared, trained, compiled, saved and loaded like the others") {
   const Tensor x = test::images({3, 4, 4, 3}, 1);
-  const Net net = test::randomized(Net{});
+  const auto net = test::randomized(Net<Alternate>{});
   CHECK_ERROR(prepare_qat(net, x), "alternate: no integer form of alternate is known here; set it to float");
   static const RegisteredLayer<AlternateLayer> registered;
   PreparedModel model = prepare_qat(net, x);
@@ -90,4 +104,17 @@ TEST_CASE("a layer of a user's own is prepared, trained, compiled, saved and loa
   const bpu::Program program = bpu::load_program(directory / "program");
   CHECK_SAME(bpu::Simulator(program)(x), validated);
   CHECK_ERROR(bpu::Reference{bpu::Program(program)}, "reference: it has no twin of the layer 'alternate'");
+}
+
+TEST_CASE("a function of a user's own is a table, which the simulator runs and the reference does not know") {
+  const Tensor x = test::images({3, 4, 4, 3}, 1);
+  PreparedModel model = prepare_qat(test::randomized(Net<Cubed>{}), x);
+  set_fake_quantize(model, FakeQuantState::calibration);
+  model(x);
+  set_fake_quantize(model, FakeQuantState::validation);
+  const bpu::Program program = bpu::compile(model);
+  CHECK_SAME(bpu::Simulator(program)(x), model(x));
+  CHECK_ERROR(bpu::Reference{bpu::Program(program)},
+              "reference: its twin of the layer 'table' does not know the "
+              "operation 'cubed'; compare with the simulator alone");
 }
