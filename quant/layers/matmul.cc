@@ -44,28 +44,40 @@ class Matmul final : public Layer {
     step.rescale.push_back(from.rescaling([&](const Datapath& d) { return d.accumulator(unit, y); }, depth * reach));
   }
 
-  // In float, piece by piece of what it holds exactly.
   void run(const Running& r, Tensor& y) const override {
     const auto& a = attributes_of<ops::Matmul>(r.step);
     const int64_t depth = depth_of(a, r.x[0].shape());
-    const int64_t reach = reach_of(r.x[0]) * reach_of(r.x[1]), piece = std::max<int64_t>(1, (1 << 24) / reach);
-    const Tensor left = to_real(r.x[0]), right = to_real(r.x[1]);
-    Tensor acc = Tensor::zeros(r.shape, DType::int32);
-    auto* sums = acc.mutable_data<int32_t>();
+    struct Product {
+      Tensor values;
+      int shift;
+    };
+    std::vector<Product> products;  // their sum, each times 2^shift, is the result
     const NoGrad no_grad;
-    for (int64_t begin = 0; begin < depth; begin += piece) {
-      const auto part = [&](const Tensor& x, int64_t axis) {
-        if (piece >= depth) return x;
-        return slice(x, {.axis = axis, .begin = begin, .end = std::min(begin + piece, depth)});
-      };
-      const Tensor product = matmul(part(left, a.transpose_a ? -2 : -1), part(right, a.transpose_b ? -1 : -2), a);
-      const float* values = product.data<float>();
-      parallel_for(acc.elements(), kGrain, [&](int64_t first, int64_t last) {
-        for (int64_t i = first; i < last; ++i) sums[i] += static_cast<int32_t>(values[i]);
-      });
-    }
-    rescale(r, r.step.rescale, Tensor(), y,
-            [sums](int64_t at, int64_t count, int32_t* out) { std::copy_n(sums + at, count, out); });
+    const std::vector<Part> lefts = parts_of(r.x[0]), rights = parts_of(r.x[1]);
+    for (const Part& left : lefts)
+      for (const Part& right : rights) {
+        const int64_t piece = (1 << 24) / (left.reach * right.reach);  // which float sums exactly
+        for (int64_t begin = 0; begin < depth; begin += piece) {
+          const auto some = [&](const Tensor& x, int64_t axis) {
+            if (piece >= depth) return x;
+            return slice(x, {.axis = axis, .begin = begin, .end = std::min(begin + piece, depth)});
+          };
+          products.push_back(
+              {matmul(some(left.values, a.transpose_a ? -2 : -1), some(right.values, a.transpose_b ? -1 : -2), a),
+               left.shift + right.shift});
+        }
+      }
+    rescale(r, r.step.rescale, Tensor(), y, [&](int64_t at, int64_t count, int32_t* sums) {
+      std::fill_n(sums, count, 0);
+      for (const Product& product : products) {
+        const float* values = product.values.data<float>() + at;
+        const int shift = product.shift;       // not read anew for every sum that is written
+        for (int64_t i = 0; i < count; ++i) {  // modulo 2^32, which holds the whole
+          const auto value = static_cast<uint32_t>(static_cast<int32_t>(values[i]));
+          sums[i] = static_cast<int32_t>(static_cast<uint32_t>(sums[i]) + (value << shift));
+        }
+      }
+    });
   }
 
   void check(const IntegerProgram& program, const Instruction& step) const override {
@@ -86,8 +98,27 @@ class Matmul final : public Layer {
   }
 
  private:
-  static int64_t reach_of(const Tensor& x) { return x.dtype() == DType::int16 ? 1 << 15 : 1 << 7; }
-  static Tensor to_real(const Tensor& x) { return x.to(DType::float32); }
+  // float32 of magnitudes up to `reach`, times 2^shift.
+  struct Part {
+    Tensor values;
+    int64_t reach;
+    int shift;
+  };
+
+  // int8 as it is, int16 by bytes, as 256 high + low.
+  static std::vector<Part> parts_of(const Tensor& x) {
+    if (x.dtype() == DType::int8) return {{x.to(DType::float32), 128, 0}};
+    Tensor high = Tensor::empty(x.shape()), low = Tensor::empty(x.shape());
+    const auto* in = x.data<int16_t>();
+    float *upper = high.mutable_data<float>(), *lower = low.mutable_data<float>();
+    parallel_for(x.elements(), kGrain, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        upper[i] = static_cast<float>(in[i] >> 8);
+        lower[i] = static_cast<float>(in[i] & 255);
+      }
+    });
+    return {{high, 128, 8}, {low, 255, 0}};
+  }
 };
 
 }  // namespace
