@@ -44,6 +44,18 @@ void accumulate(const T* x, int64_t count, int32_t* y) {
 }
 
 template <class T>
+void real(const T* x, float scale, int64_t count, float* y) {
+  SINTER_INDEPENDENT
+  for (int64_t i = 0; i < count; ++i) y[i] = static_cast<float>(x[i]) * scale;
+}
+
+template <class T>
+void accumulate_products(const T* x, const int8_t* weight, int64_t count, int32_t* y) {
+  SINTER_INDEPENDENT
+  for (int64_t i = 0; i < count; ++i) y[i] += x[i] * weight[i];
+}
+
+template <class T>
 void widen(const T* x, int64_t count, int32_t* y) {
   SINTER_INDEPENDENT
   for (int64_t i = 0; i < count; ++i) y[i] = x[i];
@@ -165,8 +177,9 @@ void look_up(const int8_t* table, const int8_t* x, int64_t count, int8_t* y) {
 }
 
 template <class T>
-constexpr IntegersOf<T> kIntegers{largest<T>, least<T>, accumulate<T>,    widen<T>,      product<T>,
-                                  split<T>,   clamp<T>, blend_columns<T>, blend_rows<T>, gather<T>};
+constexpr IntegersOf<T> kIntegers{largest<T>,    least<T>,   accumulate<T>, real<T>,  accumulate_products<T>,
+                                  widen<T>,      product<T>, split<T>,      clamp<T>, blend_columns<T>,
+                                  blend_rows<T>, gather<T>};
 
 }  // namespace
 

@@ -18,6 +18,10 @@ struct IntegersOf {
   void (*least)(const T* x, int64_t step, int64_t channels, int64_t outputs, T* y);
   /// y += x
   void (*accumulate)(const T* x, int64_t count, int32_t* y);
+  /// y = x scale
+  void (*real)(const T* x, float scale, int64_t count, float* y);
+  /// y += x weight
+  void (*accumulate_products)(const T* x, const int8_t* weight, int64_t count, int32_t* y);
   /// y = x; y = a b; y = x above 0 and below = x below 0, else 0
   void (*widen)(const T* x, int64_t count, int32_t* y);
   void (*product)(const T* a, const T* b, int64_t count, int32_t* y);

@@ -62,6 +62,11 @@ void check_windows() {
         k->sums(wide.data(), step, channels, outputs, sums.data());
         of<T>(*k).accumulate(x.data(), step * outputs, all.data());
         const auto other = values<T>(step * outputs, 8);
+        const auto weights = values<int8_t>(step * outputs, 10);
+        auto products = all;
+        std::vector<float> real(x.size());
+        of<T>(*k).real(x.data(), 0.3f, step * outputs, real.data());
+        of<T>(*k).accumulate_products(x.data(), weights.data(), step * outputs, products.data());
         std::vector<int32_t> widened(x.size()), product(x.size()), above(x.size());
         std::vector<T> below(x.size());
         of<T>(*k).widen(x.data(), step * outputs, widened.data());
@@ -77,7 +82,8 @@ void check_windows() {
             wrong += sums[at] != from[at] + wide[in];
           }
         for (size_t i = 0; i < x.size(); ++i) {
-          wrong += all[i] != 2 * wide[i];
+          wrong += all[i] != 2 * wide[i] || products[i] != all[i] + wide[i] * weights[i];
+          wrong += real[i] != static_cast<float>(x[i]) * 0.3f;
           wrong += widened[i] != wide[i] || product[i] != wide[i] * int32_t{other[i]};
           wrong += above[i] != std::max(wide[i], 0) || below[i] != std::min<T>(x[i], 0);
           wrong += limited[i] != std::clamp<T>(x[i], -5, 100);
