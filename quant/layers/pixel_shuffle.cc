@@ -24,9 +24,9 @@ class PixelShuffle final : public Layer {
     const int64_t rows = x.size(0) * x.size(1), width = x.size(2), channels = y.size(3), row = width * x.size(3);
     Tensor taken = Tensor::empty(x.shape(), x.dtype());
     copy_strided({{rows, u * u, width * channels}, {row, 1, u * u}, {row, width * channels, 1}}, x, taken);
-    copy_strided({{rows * u, width, u, channels},
-                  {row / u, channels, width * channels, 1},
-                  {row / u, u * channels, channels, 1}},
+    copy_strided({{rows * u, u, width, channels},
+                  {row / u, width * channels, channels, 1},
+                  {row / u, channels, u * channels, 1}},
                  taken, y);
   }
 
