@@ -2,8 +2,11 @@
 // take longer.
 
 #include "../core/ops/concat.h"
+#include "../core/ops/matmul.h"
 #include "../core/ops/pad.h"
+#include "../core/ops/permute.h"
 #include "../core/ops/pixel_shuffle.h"
+#include "../core/ops/reduce.h"
 #include "../core/ops/slice.h"
 #include "../quant/layers/list.h"
 #include "../quant/layers/table.h"
@@ -69,7 +72,7 @@ std::shared_ptr<const Op> op(Attributes... attributes) {
 }
 
 std::vector<Layer> layers() {
-  const Shape image{8, 56, 56, 32}, small{8, 28, 28, 32}, few{16, 56, 56, 8};
+  const Shape image{8, 56, 56, 32}, small{8, 28, 28, 32}, few{16, 56, 56, 8}, few_values{1, 7, 7, 32};
   const auto max_pool = [](const MaxPoolAttributes& a) { return op<ops::MaxPool2d>(a); };
   const auto avg_pool = [](const AvgPoolAttributes& a) { return op<ops::AvgPool2d>(a); };
   const auto resize = [](const ResizeAttributes& a) { return op<ops::Resize>(a); };
@@ -82,14 +85,9 @@ std::vector<Layer> layers() {
       {"avg_pool 3x3", "avg_pool", avg_pool({.kernel = 3, .stride = 1, .padding = 1}), {image}, 1},
       {"avg_pool 3x3, 8 channels", "avg_pool", avg_pool({.kernel = 3, .stride = 1, .padding = 1}), {few}, 1},
       {"avg_pool 2x2", "avg_pool", avg_pool({.kernel = 2}), {image}, 1},
-      {"mean",
-       "mean",
-       nullptr,
-       {image},
-       1,
-       [](const auto& x) {
-         return mean(x[0], {1, 2});
-       }},
+      {"mean", "mean", op<ops::Mean>(ReduceAttributes{{1, 2}}), {image}, 1},
+      {"mean of channels", "mean", op<ops::Mean>(ReduceAttributes{{3}}), {image}, 1},
+      {"max", "max", op<ops::Max>(ReduceAttributes{{1, 2}}), {image}},
       {"resize nearest x2", "resize", resize({.scale = 2}), {small}},
       {"resize bilinear x2", "resize", resize({.scale = 2, .mode = "bilinear"}), {small}},
       {"resize bilinear x2, 8 channels", "resize", resize({.scale = 2, .mode = "bilinear"}), {{16, 28, 28, 8}}},
@@ -113,6 +111,15 @@ std::vector<Layer> layers() {
        {image},
        32,
        [w = Tensor::full({32}, 0.25)](const auto& x) { return prelu(x[0], w); }},
+      {"permute to NCHW", "permute", op<ops::Permute>(PermuteAttributes{{0, 3, 1, 2}}), {image}},
+      {"permute of tokens", "permute", op<ops::Permute>(PermuteAttributes{{0, 2, 1, 3}}), {{8, 196, 4, 32}}},
+      {"matmul", "matmul", op<ops::Matmul>(), {{8, 4, 196, 32}, {8, 4, 32, 196}}, 1},
+      {"add, small", "add", op<ops::Add>(), {few_values, few_values}, 1},
+      {"max_pool 2x2, small", "max_pool", max_pool({.kernel = 2}), {few_values}},
+      {"avg_pool 2x2, small", "avg_pool", avg_pool({.kernel = 2}), {few_values}, 1},
+      {"pad, small", "pad", op<ops::Pad>(PadAttributes{{0, 1, 1, 0}, {0, 1, 1, 0}}), {few_values}},
+      {"resize bilinear x2, small", "resize", resize({.scale = 2, .mode = "bilinear"}), {few_values}},
+      {"sigmoid, small", "table", op<ops::Sigmoid>(), {few_values}},
       {"relu6", "clamp", op<ops::Relu6>(), {image}},
   };
 }

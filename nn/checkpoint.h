@@ -12,7 +12,9 @@
 
 namespace sinter::nn {
 
-/// Writes a model's parameters and buffers, and what its modules add, to a file: as they are, finite or not.
+/// Writes a model's parameters and buffers, and what its modules add, to a file: as they are, finite or not. A layer
+/// that SINTER_CHILDREN does not list is not in it, nor read by `load`: only a run tells, and the first one, alone or
+/// by `fit`, `evaluate`, `trace` or `prepare_qat`, ends with an Error that names its shape.
 void save(const Module& model, const std::string& path);
 
 /// Reads them back, also from a checkpoint of `fit`; what is frozen stays so. Throws Error, saying what differs, for a

@@ -30,10 +30,12 @@ Shape image(const FusedConvAttributes& a, const Shape& shape) {
   return {shape.elements() / std::max<int64_t>(shape[-1], 1), 1, 1, shape[-1]};
 }
 
-bool is_spread(const FusedConvAttributes& a) { return a.transposed && !as_columns(a) && !(a.stride == Pair{1}); }
+bool is_spread(const FusedConvAttributes& a, const Shape& weight) {
+  return a.transposed && !as_columns(a, weight) && !(a.stride == Pair{1});
+}
 
-Shape spread_shape(const FusedConvAttributes& a, const Shape& x) {
-  if (!is_spread(a)) return x;
+Shape spread_shape(const FusedConvAttributes& a, const Shape& x, const Shape& weight) {
+  if (!is_spread(a, weight)) return x;
   return {x[0], (x[1] - 1) * a.stride.h + 1 + a.output_padding.h, (x[2] - 1) * a.stride.w + 1 + a.output_padding.w,
           x[3]};
 }
@@ -45,7 +47,9 @@ onednn::Convolution transposed_geometry(const FusedConvAttributes& a, const Shap
 
 }  // namespace
 
-bool as_columns(const FusedConvAttributes& a) { return a.transposed && a.groups == 1; }
+bool as_columns(const FusedConvAttributes& a, const Shape& weight) {
+  return a.transposed && (a.groups == 1 || (a.groups == weight[0] && weight[3] == 1));
+}
 
 Tensor rotated(const Tensor& weight) {
   Tensor result = Tensor::empty(weight.shape(), weight.dtype());
@@ -59,9 +63,9 @@ Tensor rotated(const Tensor& weight) {
   return result;
 }
 
-Tensor spread(const FusedConvAttributes& a, const Tensor& x) {
-  if (!is_spread(a)) return x;
-  Tensor result = Tensor::zeros(spread_shape(a, x.shape()), x.dtype());
+Tensor spread(const FusedConvAttributes& a, const Tensor& x, const Shape& weight) {
+  if (!is_spread(a, weight)) return x;
+  Tensor result = Tensor::zeros(spread_shape(a, x.shape(), weight), x.dtype());
   StridedCopy by{{x.shape().begin(), x.shape().end()}, strides_of(x.shape()), strides_of(result.shape())};
   by.to_strides[1] *= a.stride.h;
   by.to_strides[2] *= a.stride.w;
@@ -70,13 +74,13 @@ Tensor spread(const FusedConvAttributes& a, const Tensor& x) {
 }
 
 onednn::Convolution geometry(const FusedConvAttributes& a, const Shape& x, const Shape& weight, const Shape& y) {
-  if (as_columns(a)) return transposed_geometry(a, x, weight, y);
+  if (as_columns(a, weight)) return transposed_geometry(a, x, weight, y);
   ConvAttributes plain = conv_attributes(a);
   if (a.transposed) {
     plain.stride = 1;
     plain.padding = outer_padding(a, weight);
   }
-  return ops::geometry(plain, image(a, spread_shape(a, x)), image(a, weight), image(a, y));
+  return ops::geometry(plain, image(a, spread_shape(a, x, weight)), image(a, weight), image(a, y));
 }
 
 Tensor data_gradient(const FusedConvAttributes& a, const Tensor& dv, const Tensor& weight, const Shape& x, bool keep) {

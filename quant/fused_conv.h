@@ -91,11 +91,12 @@ Tensor data_gradient(const FusedConvAttributes& a, const Tensor& dv, const Tenso
                      bool keep = true);
 void weight_gradient(const FusedConvAttributes& a, const Tensor& x, const Tensor& dv, Tensor& dweight, Tensor& dbias);
 
-/// Whether the integers of a transposed convolution are computed as columns (integer/conv.h).
-bool as_columns(const FusedConvAttributes& a);
-/// What an integer convolution reads: x itself, or, for a transposed one of several groups, x [N,H,W,C] (int8 or int16)
-/// with its values `stride` apart, zeros between them and `output_padding` zeros behind.
-Tensor spread(const FusedConvAttributes& a, const Tensor& x);
+/// Whether the integers of a transposed convolution with weights [O,KH,KW,I] are computed as columns: of one group, or
+/// of as many as channels (integer/conv.h).
+bool as_columns(const FusedConvAttributes& a, const Shape& weight);
+/// What an integer convolution reads: x itself, or, for another transposed one, x [N,H,W,C] (int8 or int16) with its
+/// values `stride` apart, zeros between them and `output_padding` zeros behind.
+Tensor spread(const FusedConvAttributes& a, const Tensor& x, const Shape& weight);
 /// The geometry of a fused convolution over spread(x), or, where it is computed as columns, of the one whose gradient
 /// it is; a linear layer is a 1x1 convolution of 1x1 images.
 onednn::Convolution geometry(const FusedConvAttributes& a, const Shape& x, const Shape& weight, const Shape& y);

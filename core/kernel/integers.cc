@@ -22,6 +22,14 @@ void largest(const T* x, int64_t step, int64_t channels, int64_t outputs, T* y) 
   });
 }
 
+template <class T>
+void least(const T* x, int64_t step, int64_t channels, int64_t outputs, T* y) {
+  each_output(x, step, channels, outputs, y, [](const T* from, T* to, int64_t count) {
+    SINTER_INDEPENDENT
+    for (int64_t i = 0; i < count; ++i) to[i] = from[i] < to[i] ? from[i] : to[i];
+  });
+}
+
 void sums(const int32_t* x, int64_t step, int64_t channels, int64_t outputs, int32_t* y) {
   each_output(x, step, channels, outputs, y, [](const int32_t* from, int32_t* to, int64_t count) {
     SINTER_INDEPENDENT
@@ -33,6 +41,18 @@ template <class T>
 void accumulate(const T* x, int64_t count, int32_t* y) {
   SINTER_INDEPENDENT
   for (int64_t i = 0; i < count; ++i) y[i] += x[i];
+}
+
+template <class T>
+void real(const T* x, float scale, int64_t count, float* y) {
+  SINTER_INDEPENDENT
+  for (int64_t i = 0; i < count; ++i) y[i] = static_cast<float>(x[i]) * scale;
+}
+
+template <class T>
+void accumulate_products(const T* x, const int8_t* weight, int64_t count, int32_t* y) {
+  SINTER_INDEPENDENT
+  for (int64_t i = 0; i < count; ++i) y[i] += x[i] * weight[i];
 }
 
 template <class T>
@@ -64,46 +84,6 @@ void clamp(const T* x, int64_t count, T low, T high, T* y) {
   }
 }
 
-// Adding and taking away 1.5 times the power of two from which on there are only integers rounds half to even.
-inline float to_even(float v) { return (v + 0x1.8p23f) - 0x1.8p23f; }
-inline double to_even(double v) { return (v + 0x1.8p52) - 0x1.8p52; }
-
-template <Rounded::To kTo, class Real>
-inline int32_t rounded(Real v, Real low, Real high) {
-  v = v < low ? low : v;
-  v = v > high ? high : v;
-  Real r = to_even(v);
-  if constexpr (kTo == Rounded::To::half_up) r = v - r >= Real(0.5) ? r + 1 : r;
-  if constexpr (kTo == Rounded::To::down) r = r > v ? r - 1 : r;
-  return static_cast<int32_t>(r);
-}
-
-// y[i] = f(i), rounded.
-template <Rounded::To kTo, class Real, class T, class F>
-inline void round_all(int64_t count, const Rounded& r, T* y, const F& f) {
-  // In two steps, as vectors of as many bytes would be more of doubles than there are registers.
-  constexpr int64_t kChunk = 256;
-  const auto low = static_cast<Real>(r.low), high = static_cast<Real>(r.high);
-  int32_t integers[kChunk];
-  for (int64_t begin = 0; begin < count; begin += kChunk) {
-    const int64_t n = count - begin < kChunk ? count - begin : kChunk;
-    for (int64_t i = 0; i < n; ++i) integers[i] = rounded<kTo, Real>(f(begin + i), low, high);
-    for (int64_t i = 0; i < n; ++i) y[begin + i] = static_cast<T>(integers[i]);
-  }
-}
-
-template <class Real, class T, class F>
-inline void round_all(int64_t count, const Rounded& r, T* y, const F& f) {
-  switch (r.to) {
-    case Rounded::To::even:
-      return round_all<Rounded::To::even, Real>(count, r, y, f);
-    case Rounded::To::half_up:
-      return round_all<Rounded::To::half_up, Real>(count, r, y, f);
-    case Rounded::To::down:
-      return round_all<Rounded::To::down, Real>(count, r, y, f);
-  }
-}
-
 template <class T>
 void blend_columns(const T* x, const int64_t* low, const int64_t* high, const int32_t* left, const int32_t* right,
                    int64_t channels, int64_t outputs, int32_t* y) {
@@ -116,16 +96,73 @@ void blend_columns(const T* x, const int64_t* low, const int64_t* high, const in
   }
 }
 
-template <class Real, class T>
-void blend_rows_as(const int32_t* a, const int32_t* b, double up, double down, int64_t count, const Rounded& r, T* y) {
-  const auto p = static_cast<Real>(up), q = static_cast<Real>(down);
-  round_all<Real>(count, r, y, [=](int64_t i) { return static_cast<Real>(a[i]) * p + static_cast<Real>(b[i]) * q; });
+// w and whether anything is below it of a sum that is w 2^bits and that.
+struct Shifted {
+  int32_t floor;
+  uint32_t rest;
+};
+
+// a up + b down, up + down = 2^bits, without its lowest bits: in two parts, as 32 bits do not hold the whole.
+template <class T>
+inline Shifted blended(int32_t a, int32_t b, int32_t up, int32_t down, int bits) {
+  const int32_t below = (int32_t{1} << bits) - 1;
+  if constexpr (sizeof(T) == 1) {  // whose differences fit
+    const int32_t difference = b - a;
+    const uint32_t low = static_cast<uint32_t>(difference & below) * static_cast<uint32_t>(down);
+    return {a + (difference >> bits) * down + static_cast<int32_t>(low >> bits), low & static_cast<uint32_t>(below)};
+  } else {
+    const uint32_t low = static_cast<uint32_t>(a & below) * static_cast<uint32_t>(up) +
+                         static_cast<uint32_t>(b & below) * static_cast<uint32_t>(down);
+    return {(a >> bits) * up + (b >> bits) * down + static_cast<int32_t>(low >> bits),
+            low & static_cast<uint32_t>(below)};
+  }
+}
+
+template <ShiftTo kTo, class T>
+void blend_rows_to(const int32_t* a, const int32_t* b, int32_t down, int bits, int64_t count, T* y) {
+  const int32_t half = int32_t{1} << (bits - 1), up = 2 * half - down;
+  SINTER_INDEPENDENT
+  for (int64_t i = 0; i < count; ++i) {
+    const Shifted v = blended<T>(a[i], b[i], up, down, bits);
+    int32_t more = kTo == ShiftTo::half_up ? half : 0;
+    if constexpr (kTo == ShiftTo::even) more = half - 1 + (((v.floor >> bits) & 1) | (v.rest != 0 ? 1 : 0));
+    y[i] = static_cast<T>((v.floor + more) >> bits);
+  }
 }
 
 template <class T>
-void blend_rows(const int32_t* a, const int32_t* b, double up, double down, bool in_float, int64_t count,
-                const Rounded& r, T* y) {
-  (in_float ? blend_rows_as<float, T> : blend_rows_as<double, T>)(a, b, up, down, count, r, y);
+void blend_rows(const int32_t* a, const int32_t* b, int32_t down, int bits, ShiftTo to, int64_t count, T* y) {
+  switch (to) {
+    case ShiftTo::even:
+      return blend_rows_to<ShiftTo::even>(a, b, down, bits, count, y);
+    case ShiftTo::half_up:
+      return blend_rows_to<ShiftTo::half_up>(a, b, down, bits, count, y);
+    case ShiftTo::down:
+      return blend_rows_to<ShiftTo::down>(a, b, down, bits, count, y);
+  }
+}
+
+// A known step lets the compiler use vectors.
+template <int kStep, class T>
+void gather_by(const T* x, int64_t count, T* y) {
+  SINTER_INDEPENDENT
+  for (int64_t i = 0; i < count; ++i) y[i] = x[i * kStep];
+}
+
+template <class T>
+void gather(const T* x, int64_t step, int64_t count, T* y) {
+  if (step == 2) return gather_by<2>(x, count, y);
+  if (step == 4) return gather_by<4>(x, count, y);
+  // Four at a time by hand: vectors put together of single elements take longer.
+  int64_t i = 0;
+  for (; i + 4 <= count; i += 4, x += 4 * step) {
+    const T a = x[0], b = x[step], c = x[2 * step], d = x[3 * step];
+    y[i] = a;
+    y[i + 1] = b;
+    y[i + 2] = c;
+    y[i + 3] = d;
+  }
+  for (; i < count; ++i, x += step) y[i] = *x;
 }
 
 void look_up(const int8_t* table, const int8_t* x, int64_t count, int8_t* y) {
@@ -149,8 +186,9 @@ void look_up(const int8_t* table, const int8_t* x, int64_t count, int8_t* y) {
 }
 
 template <class T>
-constexpr IntegersOf<T> kIntegers{largest<T>, accumulate<T>, widen<T>,         product<T>,
-                                  split<T>,   clamp<T>,      blend_columns<T>, blend_rows<T>};
+constexpr IntegersOf<T> kIntegers{largest<T>,    least<T>,   accumulate<T>, real<T>,  accumulate_products<T>,
+                                  widen<T>,      product<T>, split<T>,      clamp<T>, blend_columns<T>,
+                                  blend_rows<T>, gather<T>};
 
 }  // namespace
 

@@ -7,19 +7,21 @@
 
 namespace sinter::kernel {
 
-/// How real values become integers: within low..high, and rounded.
-struct Rounded {
-  double low = 0, high = 0;
-  enum class To { even, half_up, down } to = To::even;
-};
+/// How a shift to the right rounds.
+enum class ShiftTo { even, half_up, down };
 
 /// Of T, int8_t or int16_t.
 template <class T>
 struct IntegersOf {
-  /// y[o][c] = the larger of itself and x[o step + c].
+  /// y[o][c] = the larger, or smaller, of itself and x[o step + c].
   void (*largest)(const T* x, int64_t step, int64_t channels, int64_t outputs, T* y);
+  void (*least)(const T* x, int64_t step, int64_t channels, int64_t outputs, T* y);
   /// y += x
   void (*accumulate)(const T* x, int64_t count, int32_t* y);
+  /// y = x scale
+  void (*real)(const T* x, float scale, int64_t count, float* y);
+  /// y += x weight
+  void (*accumulate_products)(const T* x, const int8_t* weight, int64_t count, int32_t* y);
   /// y = x; y = a b; y = x above 0 and below = x below 0, else 0
   void (*widen)(const T* x, int64_t count, int32_t* y);
   void (*product)(const T* a, const T* b, int64_t count, int32_t* y);
@@ -29,9 +31,11 @@ struct IntegersOf {
   /// y[o][c] = x[low[o]][c] left[o] + x[high[o]][c] right[o], both [..][channels], within 32 bits.
   void (*blend_columns)(const T* x, const int64_t* low, const int64_t* high, const int32_t* left, const int32_t* right,
                         int64_t channels, int64_t outputs, int32_t* y);
-  /// y = a up + b down; `in_float`: every value and product is exact in float.
-  void (*blend_rows)(const int32_t* a, const int32_t* b, double up, double down, bool in_float, int64_t count,
-                     const Rounded& r, T* y);
+  /// y = (a (2^bits - down) + b down) / 2^(2 bits), rounded once, of sums by `blend_columns` whose weights add up to
+  /// 2^bits; 1 <= bits <= 16, 0 <= down <= 2^bits.
+  void (*blend_rows)(const int32_t* a, const int32_t* b, int32_t down, int bits, ShiftTo to, int64_t count, T* y);
+  /// y[i] = x[i step]
+  void (*gather)(const T* x, int64_t step, int64_t count, T* y);
 };
 
 struct IntegerKernels {

@@ -7,6 +7,7 @@
 #include "../../core/autograd.h"
 #include "../../core/convolution_slices.h"
 #include "../../core/kernel/elementwise.h"
+#include "../../core/kernel/integers.h"
 #include "../../core/kernel/isa.h"
 #include "../../core/parallel.h"
 #include "strided.h"
@@ -266,13 +267,20 @@ onednn::Convolution columns_of(const onednn::Convolution& t) {
   return c;
 }
 
+// f(i, y) for the rows i of the kernel and y of the image that a row of a transposed convolution's output is made of.
+template <class F>
+void each_source(const onednn::Convolution& t, int64_t row, const F& f) {
+  for (int64_t i = 0; i < t.kernel_h; ++i) {
+    const int64_t at = row + t.padding_h - i * t.dilation_h, y = at / t.stride_h;
+    if (at >= 0 && at % t.stride_h == 0 && y < t.out_height) f(i, y);
+  }
+}
+
 // acc [W,O] = the sum of an image's columns [H,W,KH,KW,O] along one row of the output of a transposed convolution.
 void add_columns(const onednn::Convolution& t, const int32_t* columns, int64_t row, int32_t* acc) {
   const int64_t out = t.in, taps = t.kernel_w * out, pixel = t.kernel_h * taps;
   std::fill_n(acc, t.width * out, 0);
-  for (int64_t i = 0; i < t.kernel_h; ++i) {
-    const int64_t at = row + t.padding_h - i * t.dilation_h, y = at / t.stride_h;
-    if (at < 0 || at % t.stride_h != 0 || y >= t.out_height) continue;
+  each_source(t, row, [&](int64_t i, int64_t y) {
     const int32_t* from = columns + y * t.out_width * pixel + i * taps;
     for (int64_t x = 0; x < t.out_width; ++x, from += pixel) {
       const int64_t first = x * t.stride_w - t.padding_w;
@@ -286,7 +294,35 @@ void add_columns(const onednn::Convolution& t, const int32_t* columns, int64_t r
         if (to >= 0 && to < t.width) add(from + j * out, out, acc + to * out);
       }
     }
-  }
+  });
+}
+
+// acc [W,C] = one row of the output of a transposed convolution of an image [H,W,C], whose channels are a group each,
+// by weights [KH,KW,C].
+template <class T>
+void add_products(const onednn::Convolution& t, const T* image, const int8_t* weight, int64_t row, int32_t* acc) {
+  const int64_t channels = t.in;
+  const auto& kernels = kernel::integers_of(image);
+  std::fill_n(acc, t.width * channels, 0);
+  each_source(t, row, [&](int64_t i, int64_t y) {
+    for (int64_t x = 0; x < t.out_width; ++x)
+      for (int64_t j = 0; j < t.kernel_w; ++j) {
+        const int64_t to = x * t.stride_w - t.padding_w + j * t.dilation_w;
+        if (to < 0 || to >= t.width) continue;
+        kernels.accumulate_products(image + (y * t.out_width + x) * channels, weight + (i * t.kernel_w + j) * channels,
+                                    channels, acc + to * channels);
+      }
+  });
+}
+
+template <class T>
+void add_products(const onednn::Convolution& t, const T* x, const Tensor& weight, Tensor& acc) {
+  const int8_t* w = weight.data<int8_t>();
+  auto* out = acc.mutable_data<int32_t>();
+  parallel_for(t.batch * t.height, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row)
+      add_products(t, x + row / t.height * t.out_image(), w, row % t.height, out + row * t.width * t.in);
+  });
 }
 
 // f(first value of the result, count, their accumulators) for a few images at a time, on all threads; false where int8
@@ -294,7 +330,7 @@ void add_columns(const onednn::Convolution& t, const int32_t* columns, int64_t r
 template <class F>
 bool in_slices(const onednn::Convolution& c, const Tensor& x, const Grid& grid, const IntegerWeights& weights,
                const F& f) {
-  if (!onednn::has_vnni() || x.dtype() == DType::int16) return false;
+  if (!onednn::has_vnni() || x.dtype() == DType::int16 || (c.transposed_weight && c.groups > 1)) return false;
   const bool transposed = c.transposed_weight;
   const onednn::Convolution plain = transposed ? columns_of(c) : c;
   using Slices = onednn::ConvolutionSlices;
@@ -337,6 +373,11 @@ bool in_slices(const onednn::Convolution& c, const Tensor& x, const Grid& grid, 
 void integer_convolution(const onednn::Convolution& c, const Tensor& x, const Grid& grid, const IntegerWeights& weights,
                          Tensor& acc) {
   if (acc.elements() == 0) return;
+  if (c.transposed_weight && c.groups > 1) {
+    const Tensor& weight = weights.parts[0];  // the only one: their sums are single weights
+    return x.dtype() == DType::int16 ? add_products(c, x.data<int16_t>(), weight, acc)
+                                     : add_products(c, x.data<int8_t>(), weight, acc);
+  }
   if (c.transposed_weight) {
     auto* out = acc.mutable_data<int32_t>();
     if (in_slices(c, x, grid, weights,

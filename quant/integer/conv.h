@@ -11,7 +11,8 @@ namespace sinter::quant {
 
 /// A transposed convolution of one group is given by the geometry of the convolution whose gradient it is
 /// (`transposed_weight`), and computed as columns: every pixel of x times all its weights [KH,KW,O], by a 1x1
-/// convolution, and these added up where they overlap.
+/// convolution, and these added up where they overlap. So is one whose channels are a group each, but that its products
+/// are added up as they are made.
 
 /// Quantised weights [O,...] (int8) that one convolution uses, cut into parts that oneDNN sums exactly: for every
 /// output channel sum |w| * max |x| < 2^24 in each part (SPEC.md, "Exact accumulators"). The parts have `width` of the

@@ -1,7 +1,9 @@
 #include "strided.h"
 
 #include <algorithm>
+#include <cstring>
 
+#include "../../core/kernel/integers.h"
 #include "../../core/parallel.h"
 
 namespace sinter::quant {
@@ -33,19 +35,23 @@ StridedCopy merged(const StridedCopy& by) {
   return result;
 }
 
-// A known step lets the compiler use vectors.
-template <int kStep, class T>
-void gather(const T* __restrict from, int64_t count, T* __restrict to) {
-  for (int64_t k = 0; k < count; ++k) to[k] = from[k * kStep];
+// Without a call where it takes longer than a short run.
+template <class T>
+void copy_together(const T* from, T* to, int64_t count) {
+  constexpr int64_t kBlock = 16 / static_cast<int64_t>(sizeof(T)), kShort = 8 * kBlock;
+  if (count > kShort || count % kBlock != 0) {
+    std::copy_n(from, count, to);
+    return;
+  }
+  for (int64_t k = 0; k < count; k += kBlock) std::memcpy(to + k, from + k, 16);
 }
 
 template <class T>
 void copy_run(const T* from, int64_t from_step, T* to, int64_t to_step, int64_t count) {
-  if (to_step == 1 && from_step == 4) return gather<4>(from, count, to);
-  if (to_step == 1 && from_step == 9) return gather<9>(from, count, to);
-  if (from_step == 1 && to_step == 1)
-    std::copy_n(from, count, to);
-  else if (from_step == 0 && to_step == 1)
+  if (from_step == 1 && to_step == 1) return copy_together(from, to, count);
+  if constexpr (sizeof(T) < 4)
+    if (to_step == 1 && from_step > 1) return kernel::integers_of(from).gather(from, from_step, count, to);
+  if (from_step == 0 && to_step == 1)
     std::fill_n(to, count, *from);
   else
     for (int64_t k = 0; k < count; ++k) to[k * to_step] = from[k * from_step];
@@ -68,9 +74,17 @@ void each_run(const StridedCopy& by, int64_t elements, const F& f) {
       from += index[axis] * by.from_strides[axis];
       to += index[axis] * by.to_strides[axis];
     }
-    for (int64_t i = begin; i < end; ++i) {
-      f(from, to);
-      for (size_t axis = last; axis-- > 0;) {
+    if (last == 0) return f(from, to);
+    const size_t inner = last - 1;
+    const int64_t from_step = by.from_strides[inner], to_step = by.to_strides[inner];
+    for (int64_t i = begin; i < end;) {
+      const int64_t count = std::min(end - i, by.sizes[inner] - index[inner]);
+      for (int64_t k = 0; k < count; ++k) f(from + k * from_step, to + k * to_step);
+      i += count;
+      from -= index[inner] * from_step;
+      to -= index[inner] * to_step;
+      index[inner] = 0;
+      for (size_t axis = inner; axis-- > 0;) {
         from += by.from_strides[axis];
         to += by.to_strides[axis];
         if (++index[axis] < by.sizes[axis]) break;

@@ -103,36 +103,15 @@ void quantize(const Tensor& x, std::span<const float> scales, const Bounds& boun
   });
 }
 
-namespace {
-
-template <class T, class From, class F>
-void map_as(const Tensor& x, Tensor& y, const F& f) {
-  const From* in = x.data<From>();
-  T* out = y.mutable_data<T>();
-  parallel_for(x.elements(), kGrain, [&](int64_t begin, int64_t end) {
-    // By value: a byte that is written might be any of what is captured.
-    [](const From* from, T* to, int64_t count, F g) {
-      for (int64_t i = 0; i < count; ++i) to[i] = static_cast<T>(g(from[i]));
-    }(in + begin, out + begin, end - begin, f);
-  });
-}
-
-template <class T, class F>
-void map_integers(const Tensor& x, Tensor& y, const F& f) {
-  x.dtype() == DType::int16 ? map_as<T, int16_t>(x, y, f) : map_as<T, int8_t>(x, y, f);
-}
-
-}  // namespace
-
 Tensor dequantize(const Tensor& q, float scale) {
   Tensor y = Tensor::empty(q.shape());
-  map_integers<float>(q, y, [scale](auto v) { return static_cast<float>(v) * scale; });
-  return y;
-}
-
-Tensor widen(const Tensor& q) {
-  Tensor y = Tensor::empty(q.shape(), DType::int32);
-  map_integers<int32_t>(q, y, [](auto v) { return v; });
+  float* out = y.mutable_data<float>();
+  const auto real = [&](const auto* in) {
+    parallel_for(q.elements(), kGrain, [&](int64_t begin, int64_t end) {
+      kernel::integers_of(in).real(in + begin, scale, end - begin, out + begin);
+    });
+  };
+  q.dtype() == DType::int16 ? real(q.data<int16_t>()) : real(q.data<int8_t>());
   return y;
 }
 

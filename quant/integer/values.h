@@ -19,8 +19,6 @@ void quantize(const Tensor& x, std::span<const float> scales, const Bounds& boun
 
 /// The real values of integers (int8 or int16): q scale, in float32.
 Tensor dequantize(const Tensor& q, float scale);
-/// Integers (int8 or int16) as int32.
-Tensor widen(const Tensor& q);
 
 /// The elements of int8 or int16 of a tensor, whichever they are; null where there is none.
 template <class V>

@@ -42,7 +42,8 @@ class PreparedConv final : public PreparedLayer {
       : step_(step),
         x_(input(program, step, 0).grid()),
         y_(program.values[static_cast<size_t>(step.output)]),
-        weights_(integer_weights(step.weight, x_, true, y_.name.c_str(), as_columns(conv_of(step)))) {
+        weights_(
+            integer_weights(step.weight, x_, true, y_.name.c_str(), as_columns(conv_of(step), step.weight.shape()))) {
     const auto bias = step.bias.values<int32_t>();
     if (y_.dtype == DType::int32)
       dequantizer_.emplace(std::vector<int32_t>(bias.begin(), bias.end()),
@@ -56,7 +57,7 @@ class PreparedConv final : public PreparedLayer {
   Tensor run(std::span<const Tensor> x, const Shape& shape, bool real) const override {
     const auto& attributes = conv_of(step_);
     const auto c = geometry(attributes, x[0].shape(), step_.weight.shape(), shape);
-    const Tensor source = spread(attributes, x[0]);
+    const Tensor source = spread(attributes, x[0], step_.weight.shape());
     const bool head = y_.dtype == DType::int32;
     Tensor result = Tensor::empty(shape, head && real ? DType::float32 : y_.dtype);
     if (head && real) {

@@ -34,11 +34,15 @@ class Max final : public Layer {
     with_integers(r.x[0], [&]<class T>(const T* in) {
       T* out = y.mutable_data<T>();
       std::fill_n(out, y.elements(), largest ? std::numeric_limits<T>::min() : std::numeric_limits<T>::max());
+      const auto& kernels = kernel::integers_of(in);
+      const auto rows = [of = largest ? kernels.largest : kernels.least](const T* from, int64_t count, T* to) {
+        of(from, count, count, 1, to);
+      };
       const auto& a = *reduction(r.step.op.get());
       if (largest)
-        reduce(a, r.x[0].shape(), in, out, [](T p, T q) { return std::max(p, q); });
+        reduce(a, r.x[0].shape(), in, out, rows, [](T p, T q) { return std::max(p, q); });
       else
-        reduce(a, r.x[0].shape(), in, out, [](T p, T q) { return std::min(p, q); });
+        reduce(a, r.x[0].shape(), in, out, rows, [](T p, T q) { return std::min(p, q); });
     });
   }
 

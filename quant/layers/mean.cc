@@ -38,7 +38,7 @@ class Mean final : public Layer {
     Tensor acc = Tensor::zeros(r.shape, DType::int32);
     auto* sums_of_all = acc.mutable_data<int32_t>();
     with_integers(r.x[0], [&](const auto* in) {
-      reduce(*reduction(r.step.op.get()), r.x[0].shape(), in, sums_of_all,
+      reduce(*reduction(r.step.op.get()), r.x[0].shape(), in, sums_of_all, kernel::integers_of(in).accumulate,
              [](int32_t sum, int32_t q) { return sum + q; });
     });
     rescale(r, r.step.rescale, Tensor(), y,

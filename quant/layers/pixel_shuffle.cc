@@ -17,16 +17,17 @@ class PixelShuffle final : public Layer {
 
   bool passes() const override { return true; }
 
-  // Both tensors as [N,H,u,W,u,C].
+  // x [N,H,W,C,u,u] as [N,H,u,u,W,C], for which rows are read in one go, and that as y [N,H,u,W,u,C].
   void run(const Running& r, Tensor& y) const override {
     const int64_t u = attributes_of<ops::PixelShuffle>(r.step).upscale;
     const Tensor& x = r.x[0];
-    const int64_t height = x.size(1), width = x.size(2), channels = y.size(3);
-    const int64_t pixel = x.size(3), row = width * u * channels;
-    copy_strided({{x.size(0), height, u, width, u, channels},
-                  {height * width * pixel, width * pixel, u, pixel, 1, u * u},
-                  {height * u * row, u * row, row, u * channels, channels, 1}},
-                 x, y);
+    const int64_t rows = x.size(0) * x.size(1), width = x.size(2), channels = y.size(3), row = width * x.size(3);
+    Tensor taken = Tensor::empty(x.shape(), x.dtype());
+    copy_strided({{rows, u * u, width * channels}, {row, 1, u * u}, {row, width * channels, 1}}, x, taken);
+    copy_strided({{rows * u, u, width, channels},
+                  {row / u, width * channels, channels, 1},
+                  {row / u, channels, u * channels, 1}},
+                 taken, y);
   }
 
   void check(const IntegerProgram&, const Instruction& step) const override {

@@ -25,9 +25,10 @@ inline int64_t reduced_count(const ReduceAttributes& a, const Shape& x) {
   return count;
 }
 
-/// y = f(y, x) for every value of x and the result that it is one of; images by threads. x and y start with the batch.
-template <class X, class Y, class F>
-void reduce(const ReduceAttributes& a, const Shape& shape, const X* x, Y* y, const F& f) {
+/// y = f(y, x) for every value of x and the result that it is one of, by rows(x, count, y) where results lie side by
+/// side; images by threads. x and y start with the batch.
+template <class X, class Y, class Rows, class F>
+void reduce(const ReduceAttributes& a, const Shape& shape, const X* x, Y* y, const Rows& rows, const F& f) {
   const std::vector<bool> reduced = reduced_axes(a, shape.rank());
   std::vector<int64_t> sizes, steps;  // of x's axes behind the batch, and how far results are apart along them
   for (int axis = 1; axis < shape.rank(); ++axis) sizes.push_back(shape[axis]);
@@ -48,7 +49,7 @@ void reduce(const ReduceAttributes& a, const Shape& shape, const X* x, Y* y, con
       for (int64_t at = n * each; at < (n + 1) * each; at += run) {
         Y* out = y + to;
         if (step == 1)
-          for (int64_t i = 0; i < run; ++i) out[i] = f(out[i], x[at + i]);
+          rows(x + at, run, out);
         else
           for (int64_t i = 0; i < run; ++i) *out = f(*out, x[at + i]);
         for (size_t axis = index.size(); axis-- > 0;) {

@@ -49,7 +49,8 @@ void rescale(const Running& r, const std::vector<Rescaling>& by, const Tensor& s
 /// y of x alone.
 inline void rescale(const Running& r, const std::vector<Rescaling>& by, const Tensor& x, Tensor& y) {
   with_integers(x, [&](const auto* in) {
-    rescale(r, by, Tensor(), y, [in](int64_t at, int64_t count, int32_t* sums) { std::copy_n(in + at, count, sums); });
+    rescale(r, by, Tensor(), y,
+            [in](int64_t at, int64_t count, int32_t* sums) { kernel::integers_of(in).widen(in + at, count, sums); });
   });
 }
 

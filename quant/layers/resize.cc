@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <array>
-#include <bit>
-#include <limits>
+#include <cmath>
 #include <vector>
 
 #include "../../core/kernel/integers.h"
@@ -19,17 +18,10 @@ int32_t weight_of(const ops::ResizeTap& tap, int bits) {
   return static_cast<int32_t>(inlined::round_as(Rounding::half_to_even, std::ldexp(tap.fraction, bits)));
 }
 
-kernel::Rounded::To as_kernel(ShiftRounding rounding) {
-  using To = kernel::Rounded::To;
+kernel::ShiftTo as_kernel(ShiftRounding rounding) {
+  using To = kernel::ShiftTo;
   if (rounding == ShiftRounding::half_to_even) return To::even;
   return rounding == ShiftRounding::half_up ? To::half_up : To::down;
-}
-
-// At how many low bits the weights along an axis are 0.
-int zeros(const std::vector<ops::ResizeTap>& taps, int bits) {
-  uint32_t any = uint32_t{1} << bits;
-  for (const ops::ResizeTap& tap : taps) any |= static_cast<uint32_t>(weight_of(tap, bits));
-  return std::countr_zero(any);
 }
 
 template <class T>
@@ -55,7 +47,6 @@ void bilinear(const ops::ResizePlan& plan, const Tensor& x, const March& march, 
   const int64_t rows = y.size(1), columns = y.size(2), line = columns * channels;
   const int bits = march.resize_bits;
   const int32_t one = int32_t{1} << bits;
-  const double unit = std::ldexp(1.0, -2 * bits);
   std::vector<int64_t> low, high;
   std::vector<int32_t> left, right;
   for (const ops::ResizeTap& tap : plan.columns) {
@@ -64,13 +55,10 @@ void bilinear(const ops::ResizePlan& plan, const Tensor& x, const March& march, 
     right.push_back(weight_of(tap, bits));
     left.push_back(one - right.back());
   }
-  // Weights that are multiples of powers of two, as those of a factor of 2, leave products of fewer bits.
-  const bool in_float = sizeof(T) == 1 && zeros(plan.rows, bits) + zeros(plan.columns, bits) >= 7 + 2 * bits - 24;
   const T* in = x.data<T>();
   T* out = y.mutable_data<T>();
   const auto& kernels = kernel::integers_of(in);
-  const kernel::Rounded all{std::numeric_limits<T>::min(), std::numeric_limits<T>::max(),
-                            as_kernel(march.datapath->shift_rounding())};
+  const kernel::ShiftTo to = as_kernel(march.datapath->shift_rounding());
   const int64_t grain = std::max<int64_t>(1, (1 << 14) / std::max<int64_t>(1, line));
   parallel_for(y.size(0) * rows, grain, [&](int64_t begin, int64_t end) {
     // The sums of two rows of x, and which they are.
@@ -89,10 +77,9 @@ void bilinear(const ops::ResizePlan& plan, const Tensor& x, const March& march, 
     for (int64_t row = begin; row < end; ++row) {
       const ops::ResizeTap& v = plan.rows[row % rows];
       const int64_t upper = row / rows * height + v.low, lower = row / rows * height + v.high;
-      const int32_t down = weight_of(v, bits);
       const int32_t* above = sums_of(upper, lower);
       const int32_t* below = sums_of(lower, upper);
-      kernels.blend_rows(above, below, (one - down) * unit, down * unit, in_float, line, all, out + row * line);
+      kernels.blend_rows(above, below, weight_of(v, bits), bits, to, line, out + row * line);
     }
   });
 }

@@ -88,9 +88,10 @@ void QuantizedConv::forward(Inputs inputs, Outputs y, Context& context) const {
   if (pass->training) weights->train(weight);
   const QuantizedWeights quantized = weights->quantize(*pass->march, weight, bias, x.scale, adds ? &skip : nullptr);
   const auto geometry_here = geometry(conv, inputs[0].shape(), weight.shape(), y[0].shape());
-  const IntegerWeights integers = integer_weights(quantized.values, x, false, node.c_str(), as_columns(conv));
+  const IntegerWeights integers =
+      integer_weights(quantized.values, x, false, node.c_str(), as_columns(conv, weight.shape()));
   Tensor acc = Tensor::empty(y[0].shape(), DType::int32);
-  integer_convolution(geometry_here, spread(conv, inputs[0]), x, integers, acc);
+  integer_convolution(geometry_here, spread(conv, inputs[0], weight.shape()), x, integers, acc);
 
   // What an integer of a weight stands for.
   std::vector<float> scales = quantized.scales;

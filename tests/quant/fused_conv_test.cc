@@ -104,8 +104,9 @@ TEST_CASE("a spread image has its values apart, of any type") {
                                                       0, 0, 0, 0, 0, 0,  //
                                                       3, 0, 0, 4, 0, 0,  //
                                                       0, 0, 0, 0, 0, 0});
-  CHECK_SAME(spread(a, x), expected);
-  for (const DType type : {DType::int8, DType::int16}) CHECK_SAME(spread(a, x.to(type)), expected.to(type));
+  const Shape weight{4, 3, 3, 2};  // of two channels a group
+  CHECK_SAME(spread(a, x, weight), expected);
+  for (const DType type : {DType::int8, DType::int16}) CHECK_SAME(spread(a, x.to(type), weight), expected.to(type));
   CHECK_SAME(rotated(Tensor::from({1, 2, 2, 1}, {1, 2, 3, 4})), Tensor::from({1, 2, 2, 1}, {4, 3, 2, 1}));
 }
 

@@ -9,7 +9,7 @@
 
 using namespace sinter;
 using kernel::IntegerKernels;
-using kernel::Rounded;
+using kernel::ShiftTo;
 
 namespace {
 
@@ -41,10 +41,9 @@ std::vector<T> values(int64_t count, uint64_t seed) {
 }
 
 // By the floating-point environment's own rounding, in long double, which holds what is summed here.
-int64_t expected(long double v, const Rounded& r) {
-  v = std::min<long double>(std::max<long double>(v, r.low), r.high);
-  if (r.to == Rounded::To::even) return static_cast<int64_t>(std::nearbyint(v));
-  return static_cast<int64_t>(std::floor(r.to == Rounded::To::half_up ? v + 0.5L : v));
+int64_t expected(long double v, ShiftTo to) {
+  if (to == ShiftTo::even) return static_cast<int64_t>(std::nearbyint(v));
+  return static_cast<int64_t>(std::floor(to == ShiftTo::half_up ? v + 0.5L : v));
 }
 
 template <class T>
@@ -55,13 +54,19 @@ void check_windows() {
       const auto x = values<T>(step * outputs, 3), start = values<T>(channels * outputs, 4);
       const std::vector<int32_t> wide(x.begin(), x.end()), from(start.begin(), start.end());
       for (const auto* k : tables()) {
-        auto most = start;
+        auto most = start, fewest = start;
         auto sums = from, all = wide;
         auto limited = x;
         of<T>(*k).largest(x.data(), step, channels, outputs, most.data());
+        of<T>(*k).least(x.data(), step, channels, outputs, fewest.data());
         k->sums(wide.data(), step, channels, outputs, sums.data());
         of<T>(*k).accumulate(x.data(), step * outputs, all.data());
         const auto other = values<T>(step * outputs, 8);
+        const auto weights = values<int8_t>(step * outputs, 10);
+        auto products = all;
+        std::vector<float> real(x.size());
+        of<T>(*k).real(x.data(), 0.3f, step * outputs, real.data());
+        of<T>(*k).accumulate_products(x.data(), weights.data(), step * outputs, products.data());
         std::vector<int32_t> widened(x.size()), product(x.size()), above(x.size());
         std::vector<T> below(x.size());
         of<T>(*k).widen(x.data(), step * outputs, widened.data());
@@ -73,10 +78,12 @@ void check_windows() {
           for (int64_t c = 0; c < channels; ++c) {
             const auto at = static_cast<size_t>(o * channels + c), in = static_cast<size_t>(o * step + c);
             wrong += most[at] != std::max(start[at], x[in]);
+            wrong += fewest[at] != std::min(start[at], x[in]);
             wrong += sums[at] != from[at] + wide[in];
           }
         for (size_t i = 0; i < x.size(); ++i) {
-          wrong += all[i] != 2 * wide[i];
+          wrong += all[i] != 2 * wide[i] || products[i] != all[i] + wide[i] * weights[i];
+          wrong += real[i] != static_cast<float>(x[i]) * 0.3f;
           wrong += widened[i] != wide[i] || product[i] != wide[i] * int32_t{other[i]};
           wrong += above[i] != std::max(wide[i], 0) || below[i] != std::min<T>(x[i], 0);
           wrong += limited[i] != std::clamp<T>(x[i], -5, 100);
@@ -86,51 +93,73 @@ void check_windows() {
     }
 }
 
+// Weights of so many bits, in each of whose middles are ties.
 template <class T>
-void check_blends() {
+void check_blends(int bits) {
   const int64_t low[] = {0, 0, 1}, high[] = {0, 1, 2};
-  for (const int32_t weight : {0, 1 << 13, 12345, 32768}) {
-    const int32_t left[] = {32768, 32768 - weight, 1 << 14}, right[] = {0, weight, 1 << 14};
-    for (const int64_t channels : {1, 5, 8, 17, 64, 300})
-      for (const auto to : {Rounded::To::even, Rounded::To::half_up, Rounded::To::down}) {
-        const Rounded r{std::numeric_limits<T>::min(), std::numeric_limits<T>::max(), to};
-        const auto above = values<T>(3 * channels, 5), below = values<T>(3 * channels, 6);
-        // Exact in float for bytes whose weights have few bits.
-        const bool in_float = sizeof(T) == 1 && weight % (1 << 13) == 0;
-        for (const auto* k : tables()) {
-          std::vector<int32_t> upper(above.size()), lower(above.size());
-          std::vector<T> y(above.size());
-          of<T>(*k).blend_columns(above.data(), low, high, left, right, channels, 3, upper.data());
-          of<T>(*k).blend_columns(below.data(), low, high, left, right, channels, 3, lower.data());
-          of<T>(*k).blend_rows(upper.data(), lower.data(), 0.25 / 32768, 0.75 / 32768, in_float, 3 * channels, r,
-                               y.data());
-          int64_t wrong = 0;
-          for (int64_t o = 0; o < 3; ++o)
-            for (int64_t c = 0; c < channels; ++c) {
-              const auto row = [&](const std::vector<T>& x) {
-                return static_cast<long double>(x[static_cast<size_t>(low[o] * channels + c)]) * left[o] +
-                       static_cast<long double>(x[static_cast<size_t>(high[o] * channels + c)]) * right[o];
-              };
-              const auto at = static_cast<size_t>(o * channels + c);
-              wrong += static_cast<long double>(upper[at]) != row(above);
-              wrong += y[at] != expected((row(above) * 0.25L + row(below) * 0.75L) / 32768, r);
-            }
-          CHECK(wrong == 0);
+  const int32_t one = int32_t{1} << bits, some = one * 3 / 8, half = one / 2;
+  for (const int32_t weight : {0, 1, some, half, one})
+    for (const int32_t down : {0, 1, some, half, one - 1, one}) {
+      CAPTURE(weight);
+      CAPTURE(down);
+      const int32_t left[] = {one, one - weight, half}, right[] = {0, weight, one - half};
+      for (const int64_t channels : {1, 5, 8, 17, 64, 300})
+        for (const auto to : {ShiftTo::even, ShiftTo::half_up, ShiftTo::down}) {
+          auto above = values<T>(3 * channels, 5), below = values<T>(3 * channels, 6);
+          std::swap(below[0], below[static_cast<size_t>(channels > 1)]);  // the ends of the range beside each other
+          for (const auto* k : tables()) {
+            std::vector<int32_t> upper(above.size()), lower(above.size());
+            std::vector<T> y(above.size());
+            of<T>(*k).blend_columns(above.data(), low, high, left, right, channels, 3, upper.data());
+            of<T>(*k).blend_columns(below.data(), low, high, left, right, channels, 3, lower.data());
+            of<T>(*k).blend_rows(upper.data(), lower.data(), down, bits, to, 3 * channels, y.data());
+            int64_t wrong = 0;
+            for (int64_t o = 0; o < 3; ++o)
+              for (int64_t c = 0; c < channels; ++c) {
+                const auto row = [&](const std::vector<T>& x) {
+                  return static_cast<long double>(x[static_cast<size_t>(low[o] * channels + c)]) * left[o] +
+                         static_cast<long double>(x[static_cast<size_t>(high[o] * channels + c)]) * right[o];
+                };
+                const auto at = static_cast<size_t>(o * channels + c);
+                wrong += static_cast<long double>(upper[at]) != row(above);
+                wrong += y[at] != expected(std::ldexp(row(above) * (one - down) + row(below) * down, -2 * bits), to);
+              }
+            CHECK(wrong == 0);
+          }
         }
-      }
-  }
+    }
 }
 
 }  // namespace
 
-TEST_CASE("the largest values and the sums of windows are those of plain loops") {
+TEST_CASE("the largest and least values and the sums of windows are those of plain loops") {
   check_windows<int8_t>();
   check_windows<int16_t>();
 }
 
 TEST_CASE("integers between four others are exact and rounded once") {
-  check_blends<int8_t>();
-  check_blends<int16_t>();
+  for (const int bits : {1, 8, 15, 16}) {
+    check_blends<int8_t>(bits);
+    check_blends<int16_t>(bits);
+  }
+}
+
+TEST_CASE("values are gathered at any step") {
+  const auto check = []<class T>(T) {
+    for (const int64_t step : {1, 2, 3, 4, 9, 16})
+      for (const int64_t count : {1, 7, 32, 33, 200}) {
+        const auto x = values<T>((count - 1) * step + 1, 9);  // and not one more
+        for (const auto* k : tables()) {
+          std::vector<T> y(static_cast<size_t>(count));
+          of<T>(*k).gather(x.data(), step, count, y.data());
+          int64_t wrong = 0;
+          for (int64_t i = 0; i < count; ++i) wrong += y[static_cast<size_t>(i)] != x[static_cast<size_t>(i * step)];
+          CHECK(wrong == 0);
+        }
+      }
+  };
+  check(int8_t{});
+  check(int16_t{});
 }
 
 TEST_CASE("every entry of a table is found") {

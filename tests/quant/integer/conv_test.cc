@@ -97,6 +97,7 @@ Tensor plain_convolution(const onednn::Convolution& c, const Tensor& x, const Te
 Tensor plain_transposed(const onednn::Convolution& t, const Tensor& x, const Tensor& weight) {
   std::vector<int64_t> sums(static_cast<size_t>(t.batch * t.height * t.width * t.in));
   const int8_t* w = weight.data<int8_t>();
+  const int64_t in = t.out / t.groups;
   for (int64_t n = 0; n < t.batch; ++n)
     for (int64_t h = 0; h < t.out_height; ++h)
       for (int64_t v = 0; v < t.out_width; ++v)
@@ -106,10 +107,10 @@ Tensor plain_transposed(const onednn::Convolution& t, const Tensor& x, const Ten
             const int64_t ow = v * t.stride_w - t.padding_w + kw * t.dilation_w;
             if (oh < 0 || ow < 0 || oh >= t.height || ow >= t.width) continue;
             for (int64_t o = 0; o < t.in; ++o)
-              for (int64_t i = 0; i < t.out; ++i)
+              for (int64_t i = 0; i < in; ++i)
                 sums[static_cast<size_t>(((n * t.height + oh) * t.width + ow) * t.in + o)] +=
-                    at(x, ((n * t.out_height + h) * t.out_width + v) * t.out + i) *
-                    w[((o * t.kernel_h + t.kernel_h - 1 - kh) * t.kernel_w + t.kernel_w - 1 - kw) * t.out + i];
+                    at(x, ((n * t.out_height + h) * t.out_width + v) * t.out + o / (t.in / t.groups) * in + i) *
+                    w[((o * t.kernel_h + t.kernel_h - 1 - kh) * t.kernel_w + t.kernel_w - 1 - kw) * in + i];
           }
   for (const int64_t sum : sums) REQUIRE(sum == static_cast<int32_t>(sum));
   return Tensor::from({t.batch, t.height, t.width, t.in}, std::vector<int32_t>(sums.begin(), sums.end()));
@@ -171,18 +172,21 @@ TEST_SUITE("exact") {
         {"a column", {1, 6}, 98, 4, {49, 1}, {}},
         {"cut", {5, 5}, 8, 8, {3, 3}, {.stride = 1, .padding = 2}},
         {"parts", {2, 2}, 1100, 3, {2, 1}, {.stride = 2}},
+        {"depthwise", {4, 5}, 24, 24, {4, 3}, {.stride = 2, .padding = 1, .groups = 24}, {0, 1}},
+        {"depthwise, dilated", {3, 4}, 5, 5, {3, 2}, {.stride = {2, 3}, .dilation = {2, 3}, .groups = 5}, {1, 0}},
     };
     const int before = threads();
     for (const Transposed& c : cases)
       for (const Bounds bounds : {Bounds{-128, 127}, Bounds{0, 127}, Bounds{-32768, 32767}})
         for (const Fill fill : {Fill::random, Fill::high, Fill::mixed}) {
-          if (bounds.high > 127 && c.in * c.kernel.h * c.kernel.w > 256) continue;  // beyond 32 bits
+          const int64_t each = c.in / c.conv.groups;
+          if (bounds.high > 127 && each * c.kernel.h * c.kernel.w > 256) continue;  // beyond 32 bits
           CAPTURE(c.name);
           CAPTURE(bounds.low);
           CAPTURE(static_cast<int>(fill));
           Random random(static_cast<uint64_t>(fill) + 3, stream_of(c.name));
           const Tensor x = filled({3, c.size.h, c.size.w, c.in}, bounds, fill, random);
-          const Tensor weight = filled({c.out, c.kernel.h, c.kernel.w, c.in}, {-127, 127}, fill, random);
+          const Tensor weight = filled({c.out, c.kernel.h, c.kernel.w, each}, {-127, 127}, fill, random);
           const auto size = [](int64_t n, int64_t k, int64_t s, int64_t p, int64_t d, int64_t more) {
             return (n - 1) * s - 2 * p + d * (k - 1) + more + 1;
           };
