@@ -16,7 +16,7 @@ std::string to_string(const LoadedObservers& report) {
   if (!report.only_from.empty()) out += "; not found in the target: " + listed(report.only_from);
   if (!report.only_to.empty()) out += "; not observed in the source: " + listed(report.only_to);
   if (!report.other_type.empty()) out += "; of another type in the source: " + listed(report.other_type);
-  if (report.other_march) out += "; the marches differ, scales are on the target's grid";
+  if (!report.other_arithmetic.empty()) out += "; " + report.other_arithmetic + ", scales are on the target's grid";
   return out;
 }
 
@@ -56,7 +56,8 @@ bool same_channels(const Shape& a, const Shape& b) {
 
 LoadedObservers load_observer_params(const PreparedModel& from, PreparedModel& to) {
   LoadedObservers report;
-  report.other_march = !(from.march() == to.march());
+  if (!(from.march() == to.march()))
+    report.other_arithmetic = text("the source is for ", brief(from.march()), ", the target for ", brief(to.march()));
   std::unordered_map<std::string, const ActivationQuantizer*> sources;
   for (const ActivationQuantizer* quantizer : from.quantizers())
     if (quantizer->batches() > 0) sources[quantizer->name()] = quantizer;

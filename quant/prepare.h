@@ -177,7 +177,8 @@ struct LoadedObservers {
   std::vector<std::string> other_type;  ///< loaded, but of another integer type there
   /// Loaded, but measured on other parameters than this model has, so that the scales may not fit it.
   std::vector<std::string> other_parameters;
-  bool other_march = false;  ///< the scales were put on another grid
+  /// Where march, rounding or powers of two are others: which there and here. The scales are on this model's grid.
+  std::string other_arithmetic;
 };
 std::string to_string(const LoadedObservers& report);
 

@@ -28,7 +28,7 @@ TEST_CASE("observers load by name") {
   CHECK(report.loaded[1] == "stem");
   CHECK(report.only_from.empty());
   CHECK(report.only_to.empty());
-  CHECK_FALSE(report.other_march);
+  CHECK(report.other_arithmetic == "");
   CHECK(to_string(report) == "loaded 8 observers");
   set_fake_quantize(to, FakeQuantState::validation);
   CHECK(run(to, images({1, 8, 8, 3})).shape() == Shape{1, 5});
@@ -61,11 +61,14 @@ TEST_CASE("observers of another march are put on the target's grid") {
   const PreparedModel from = calibrated();
   PreparedModel to = prepared({.march = March::bernoulli});
   const LoadedObservers report = load_observer_params(from, to);
-  CHECK(report.other_march);
-  CHECK(to_string(report) == "loaded 8 observers; the marches differ, scales are on the target's grid");
+  CHECK(to_string(report) ==
+        "loaded 8 observers; the source is for bayes, the target for bernoulli, scales are on the target's grid");
   const float scale = to.input_quantizer(0).scale(to.march());
   CHECK(scale == Arithmetic(March::bernoulli).on_grid(from.input_quantizer(0).scale(from.march())));
   CHECK(scale != from.input_quantizer(0).scale(from.march()));
+  PreparedModel squares = prepared({.power_of_two = "activations"});
+  CHECK(load_observer_params(from, squares).other_arithmetic ==
+        "the source is for bayes, the target for " + brief(squares.march()));
 }
 
 TEST_CASE("swapped and unrelated models are errors of load_observer_params") {
