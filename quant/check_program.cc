@@ -13,12 +13,13 @@ namespace {
 
 bool is_scale(float scale) { return scale > 0 && scale <= kMaxScale; }
 
-// Numbers small enough to compute with; none: all of an axis.
+// Numbers small enough to compute with; the largest as an end: that of the axis.
 void check_attributes(const Op& op) {
-  const auto fits = [](int64_t v) {
-    return std::abs(static_cast<double>(v)) < 0x1p31 || v == std::numeric_limits<int64_t>::max();
-  };
   for (const Field& field : op.fields()) {
+    const auto fits = [&](int64_t v) {
+      return std::abs(static_cast<double>(v)) < 0x1p31 ||
+             (field.name == "end" && v == std::numeric_limits<int64_t>::max());
+    };
     const auto* one = std::get_if<int64_t>(&field.value);
     const auto* list = std::get_if<std::vector<int64_t>>(&field.value);
     const auto* real = std::get_if<double>(&field.value);

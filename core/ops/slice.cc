@@ -44,7 +44,7 @@ Slice::Slice(const SliceAttributes& a) : OpWith(a) {
 Specs Slice::infer(std::span<const Spec> x) const {
   check(x.size() == 1, "slice: got ", x.size(), " inputs, expected 1");
   const Range range(attributes, x[0].shape);
-  const int64_t taken = (range.end - range.begin + attributes.step - 1) / attributes.step;
+  const int64_t taken = range.begin == range.end ? 0 : (range.end - range.begin - 1) / attributes.step + 1;
   return {{x[0].dtype, x[0].shape.with(range.axis, taken)}};
 }
 

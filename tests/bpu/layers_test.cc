@@ -1,5 +1,6 @@
 // Every layer, three times: in VALIDATION, in the simulator and for the witness.
 
+#include <limits>
 #include <set>
 
 #include "../../bpu/compare.h"
@@ -496,6 +497,17 @@ TEST_CASE("layers that no compiler made are refused with what is wrong") {
           "(slice) gives [1,16,16,4], but its value is [1,16,16,5]");
   refused([](auto& p) { replace_op<ops::Slice>(maker(p, "slice"), SliceAttributes{.begin = int64_t{1} << 40}); },
           "(slice) has begin=");
+  // The largest number is an end alone.
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+  refused([](auto& p) { replace_op<ops::Slice>(maker(p, "slice"), SliceAttributes{.begin = 3, .step = kMost}); },
+          "(slice) has step=");
+  refused([](auto& p) { replace_op<ops::AvgPool2d>(maker(p, "avg_pool2d"), AvgPoolAttributes{.kernel = kMost}); },
+          "(avg_pool) has kernel=");
+  refused(
+      [](auto& p) {
+        replace_op<ops::Pad>(maker(p, "pad"), PadAttributes{.before = {0, kMost, 0, 0}});
+      },
+      "(pad) has before=");
   refused(
       [](auto& p) {
         replace_op<ops::Pad>(maker(p, "pad"), PadAttributes{.before = {1, 0, 0, 0}});
@@ -529,6 +541,7 @@ TEST_CASE("layers that no compiler made are refused with what is wrong") {
   };
   transposed([](auto& a) { a.output_padding = 2; }, "(conv) has a window of padding 1x1 and output padding 2x2");
   transposed([](auto& a) { a.padding = 4; }, "(conv) has a window of padding 4x4");
+  transposed([](auto& a) { a.padding = std::numeric_limits<int64_t>::max(); }, "(conv) has padding=");
   transposed([](auto& a) { a.stride = 3; }, "(conv) gives [1,23,23,8], but its value is [1,16,16,8]");
   transposed([](auto& a) { a.transposed = false; }, "(conv) gives [1,4,4,8], but its value is");
 }

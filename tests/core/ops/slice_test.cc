@@ -1,5 +1,7 @@
 #include "../../../core/ops/slice.h"
 
+#include <limits>
+
 #include "../../../core/graph.h"
 #include "../../../core/ops/concat.h"
 #include "../../../core/ops/reshape.h"
@@ -48,6 +50,12 @@ TEST_CASE("slice takes any type") {
   const Tensor x = reshape(Tensor::arange(6, DType::int64), {2, 3});
   CHECK_SAME(slice(x, {.begin = 1}), Tensor::from({2, 2}, std::vector<int64_t>{1, 2, 4, 5}));
   CHECK_SAME(slice(x.to(DType::int8), {.step = 2}), Tensor::from({2, 2}, std::vector<int8_t>{0, 2, 3, 5}));
+}
+
+TEST_CASE("a slice's step may be as large as it likes") {
+  const Tensor x = Tensor::from({3}, {1, 2, 3});
+  CHECK_SAME(slice(x, {.begin = 1, .step = std::numeric_limits<int64_t>::max()}), Tensor::from({1}, {2}));
+  CHECK_SAME(slice(x, {.begin = 1, .end = 1, .step = std::numeric_limits<int64_t>::max()}), Tensor::zeros({0}));
 }
 
 TEST_CASE("slice does not depend on the number of threads") {
