@@ -50,6 +50,18 @@ class ParameterUseScope {
 void note_parameters(std::span<const Tensor> inputs, std::string_view op);
 [[noreturn]] void fail_unlisted(const Tensor& parameter, std::string_view op);
 
+/// While alive, operations of this thread are recorded on the tape, or not.
+class GradMode {
+ public:
+  explicit GradMode(bool on);
+  ~GradMode();
+  GradMode(const GradMode&) = delete;
+  GradMode& operator=(const GradMode&) = delete;
+
+ private:
+  bool before_;
+};
+
 /// What a tensor knows about gradients.
 struct Autograd {
   bool requires_grad = false;

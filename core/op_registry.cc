@@ -8,6 +8,7 @@
 #include "ops/arithmetic.h"
 #include "ops/avg_pool2d.h"
 #include "ops/batch_norm.h"
+#include "ops/chain.h"
 #include "ops/clamp.h"
 #include "ops/compare.h"
 #include "ops/concat.h"
@@ -71,6 +72,7 @@ struct Makers {
     add(ops::Add{});
     add(ops::AvgPool2d{{.kernel = 1}});
     add(ops::BatchNorm{});
+    all.emplace("chain", ops::Chain::from);
     add(ops::Clamp{});
     add(ops::Compare{});
     add(ops::Concat{});

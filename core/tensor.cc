@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "autograd.h"
 #include "parallel.h"
@@ -213,6 +214,9 @@ bool all_finite(const Tensor& tensor) {
   for (; i < tensor.elements(); ++i) zeros[0] += x[i] * 0;
   return std::all_of(zeros.begin(), zeros.end(), [](float zero) { return zero == 0; });
 }
+
+detail::GradMode::GradMode(bool on) : before_(std::exchange(grad_on, on)) {}
+detail::GradMode::~GradMode() { grad_on = before_; }
 
 NoGrad::NoGrad() : before_(grad_on) { grad_on = false; }
 NoGrad::~NoGrad() { grad_on = before_; }

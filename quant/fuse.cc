@@ -5,6 +5,7 @@
 #include <set>
 
 #include "../core/ops/batch_norm.h"
+#include "../core/ops/chain.h"
 #include "../core/ops/conv_transpose2d.h"
 #include "../core/rewrite.h"
 #include "fused_conv.h"
@@ -317,6 +318,114 @@ std::string why_closed(const Graph& graph, int index) {
 }
 
 }  // namespace
+
+namespace {
+
+class ChainFuser : Rewriter {
+ public:
+  ChainFuser(const Graph& source, const std::function<bool(size_t, size_t)>& alike) : Rewriter(source), alike_(alike) {
+    for (size_t i = graph.nodes.size(); i-- > 0;)
+      if (!absorbed(static_cast<int>(i)) && is_step(graph.nodes[i])) fuse(static_cast<int>(i));
+  }
+  using Rewriter::finish;
+
+ private:
+  // Elementwise, on activations of its output's shape and at most one number.
+  bool is_step(const Node& node) const {
+    int numbers = 0;
+    for (const Operand& operand : node.inputs) {
+      const Spec& spec = graph.spec(operand);
+      if (operand.kind == Operand::Kind::constant && spec.dtype == DType::float32 && spec.shape.elements() == 1)
+        ++numbers;
+      else if (!operand.is_activation() || spec != node.outputs[0])
+        return false;
+    }
+    return numbers < 2 && ops::Chain::is_step(*node.op, node.inputs.size());
+  }
+
+  // Ends a chain with this node: the largest set of nodes before it that lead from one tensor to it alone.
+  void fuse(int last) {
+    std::set<int> nodes{last}, best;
+    std::set<std::pair<int, int>> reads;  // by kind and index, what they read from outside
+    std::set<int> closed;
+    while (true) {
+      reads.clear();
+      int next = -1;  // the latest, as all that read it are there already if they ever will be
+      for (const int node : nodes)
+        for (const Operand& operand : graph.nodes[node].inputs) {
+          if (!operand.is_activation()) continue;
+          const bool is_node = operand.kind == Operand::Kind::node;
+          if (is_node && nodes.count(operand.index) > 0) continue;
+          reads.emplace(is_node, operand.index);
+          if (is_node && closed.count(operand.index) == 0) next = std::max(next, operand.index);
+        }
+      if (reads.size() == 1) best = nodes;
+      if (next < 0) break;
+      if (may_join(next, nodes, last))
+        nodes.insert(next);
+      else
+        closed.insert(next);
+    }
+    // A bound, or a sum of two with one behind it, is a layer already.
+    int functions = 0, computed = 0;
+    for (const int index : best) {
+      const Node& node = graph.nodes[index];
+      const std::string_view op = node.op->name();
+      const bool bound = op == "relu" || op == "relu6";
+      computed += !bound;
+      functions += !bound && std::count_if(node.inputs.begin(), node.inputs.end(),
+                                           [](const Operand& o) { return o.is_activation(); }) == 1;
+    }
+    if (best.size() > 1 && (functions > 0 || computed > 1)) merge(best, last);
+  }
+
+  bool may_join(int node, const std::set<int>& nodes, int last) const {
+    if (!is_step(graph.nodes[node]) || !alike_(static_cast<size_t>(node), static_cast<size_t>(last))) return false;
+    for (const Operand& operand : graph.outputs)
+      if (operand.kind == Operand::Kind::node && operand.index == node) return false;
+    for (size_t reader = 0; reader < graph.nodes.size(); ++reader)
+      for (const Operand& operand : graph.nodes[reader].inputs)
+        if (operand.kind == Operand::Kind::node && operand.index == node && nodes.count(static_cast<int>(reader)) == 0)
+          return false;
+    return true;
+  }
+
+  void merge(const std::set<int>& nodes, int last) {
+    std::vector<ops::Chain::Step> steps;
+    std::map<int, int64_t> step_of;
+    Operand source;
+    for (const int index : nodes) {
+      const Node& node = graph.nodes[index];
+      ops::Chain::Step step{node.op, {}};
+      for (const Operand& operand : node.inputs) {
+        const auto inner = operand.kind == Operand::Kind::node ? step_of.find(operand.index) : step_of.end();
+        if (operand.kind == Operand::Kind::constant) {
+          step.operands.push_back(ops::Chain::kNumber);
+          step.number = static_cast<double>(*graph.constants[operand.index].data<float>());
+        } else if (inner != step_of.end()) {
+          step.operands.push_back(inner->second);
+        } else {
+          step.operands.push_back(ops::Chain::kInput);
+          source = operand;
+        }
+      }
+      step_of[index] = static_cast<int64_t>(steps.size());
+      steps.push_back(std::move(step));
+    }
+    for (const int index : nodes)
+      if (index != last) absorb(index, last);
+    graph.nodes[last].op = std::make_shared<const ops::Chain>(std::move(steps));
+    graph.nodes[last].inputs = {source};
+  }
+
+  const std::function<bool(size_t, size_t)>& alike_;
+};
+
+}  // namespace
+
+Graph fuse_chains(const Graph& fused, const std::function<bool(size_t, size_t)>& alike) {
+  return ChainFuser(fused, alike).finish();
+}
 
 std::vector<std::string> unfused_patterns(const Graph& fused) {
   std::vector<std::string> all;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,12 @@ struct FuseOptions {
 /// same is folded into it; `untied` gets a line, `<parameter>: why`, for each that does not. Dropout is gone: what is
 /// trained after this, is trained without.
 Graph fuse(const Graph& graph, const FuseOptions& options = {}, std::vector<std::string>* untied = nullptr);
+
+/// The fused graph with elementwise operations that follow one another as one each (ops::Chain), which a table makes
+/// one layer: functions of one value and arithmetic with one number or with each other, of one tensor alone, whose
+/// results in between nothing else reads. A chain has the name of its last node and those of the others as aliases.
+/// `alike(i, j)`: whether two nodes may be of one, by index.
+Graph fuse_chains(const Graph& fused, const std::function<bool(size_t, size_t)>& alike);
 
 /// What of a fused graph a user would have expected to be fused, and why it was not: a line each, `<node>: why`.
 std::vector<std::string> unfused_patterns(const Graph& fused);

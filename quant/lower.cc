@@ -141,7 +141,7 @@ class Lowerer {
     return step.output;
   }
 
-  int constant(const Node& node, const Operand& operand) {
+  int constant(const Layer& layer, const Node& node, const Operand& operand) {
     int rank = 0, bits = 8;
     for (const Operand& other : node.inputs)
       if (other.is_activation()) {
@@ -151,8 +151,9 @@ class Lowerer {
       }
     const Tensor& value = operand.kind == Operand::Kind::parameter ? graph_.parameters[operand.index].value.tensor()
                                                                    : graph_.constants[operand.index];
-    const ConstantOperand made = within(node.name + ": its constant operand",
-                                        [&] { return quantize_constant(value, rank, bits, program_.march); });
+    const ConstantOperand made = within(node.name + ": its constant operand", [&] {
+      return quantize_constant(layer.constant(node, value), rank, bits, program_.march);
+    });
     Instruction step;
     step.layer = kConstant;
     step.constants = {made.integers};
@@ -170,7 +171,7 @@ class Lowerer {
     const bool constants = layer != nullptr && layer->reads_constants();
     for (const Operand& operand : node.inputs) {
       if (!operand.is_activation() && !constants) continue;
-      values.push_back(operand.is_activation() ? integers_of(operand) : constant(node, operand));
+      values.push_back(operand.is_activation() ? integers_of(operand) : constant(*layer, node, operand));
       grids.push_back(program_.values[values.back()].grid());
     }
     QuantizedWeights weights;

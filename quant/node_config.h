@@ -15,6 +15,7 @@ struct NodeConfig {
   QConfig qconfig;
   std::string activation_source = "default", weight_source = "default";
   bool activation_alone = false;  ///< a path named this node's activation itself
+  bool operator==(const NodeConfig&) const = default;
 };
 
 struct NodeConfigs {

@@ -29,6 +29,7 @@ PreparedModel::PreparedModel(const TracedNetwork& network, const PrepareOptions&
   graph_ = fuse(network.graph, {.fold_batch_norm = options.batch_norm == "fuse_bn"}, &untied_);
   input_names_ = names_of_inputs(graph_);
   NodeConfigs configs = node_configs(graph_, input_names_, qconfig_, options.by_type, options.by_path);
+  fuse_chains(configs);
   for (size_t i = 0; i < stubs.size(); ++i)
     if (stubs[i] != 0 && !configs.inputs[i].activation_source.starts_with("path")) {
       configs.inputs[i].qconfig =
@@ -65,6 +66,17 @@ std::string mixing_reason(const Graph& graph, const Node& node) {
 }
 
 }  // namespace
+
+// What the qconfigs tell apart stays apart.
+void PreparedModel::fuse_chains(NodeConfigs& configs) {
+  std::map<std::string, NodeConfig> by_name;
+  for (size_t i = 0; i < graph_.nodes.size(); ++i) by_name[graph_.nodes[i].name] = configs.nodes[i];
+  graph_ = quant::fuse_chains(graph_, [&](size_t i, size_t last) {
+    return !configs.nodes[i].qconfig.run_in_float && configs.nodes[i] == configs.nodes[last];
+  });
+  configs.nodes.clear();
+  for (const Node& node : graph_.nodes) configs.nodes.push_back(by_name.at(node.name));
+}
 
 void PreparedModel::check_layers(const NodeConfigs& configs) {
   Findings violations;

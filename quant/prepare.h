@@ -125,6 +125,7 @@ class PreparedModel : public nn::Module {
   void load_extra(const Archive& archive, const std::string& prefix) override;
 
  private:
+  void fuse_chains(NodeConfigs& configs);
   void check_layers(const NodeConfigs& configs);
   void place_quantizers(const NodeConfigs& configs);
   std::vector<DType> storage_types() const;

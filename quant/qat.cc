@@ -154,8 +154,8 @@ class Qat {
     if (layer_of(graph_, node)->reads_constants() && integers.size() < operands.size()) {
       const size_t place = node.inputs[0].is_activation() ? 1 : 0;
       const ConstantOperand made = within(node.name + ": its constant operand", [&] {
-        return quantize_constant(operands[place].detach(), integers[0].rank(), std::max(8, grids[0].bits),
-                                 model_.march());
+        return quantize_constant(layer_of(graph_, node)->constant(node, operands[place].detach()), integers[0].rank(),
+                                 std::max(8, grids[0].bits), model_.march());
       });
       integers.insert(integers.begin() + static_cast<std::ptrdiff_t>(place), made.integers);
       grids.insert(grids.begin() + static_cast<std::ptrdiff_t>(place), made.grid);

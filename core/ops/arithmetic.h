@@ -10,22 +10,27 @@ namespace ops {
 struct Arithmetic : Op {
   Specs infer(std::span<const Spec> x) const override;
   Aliasing aliasing() const override { return Aliasing::reuse; }
+  /// Of two numbers, in double: what tables of integers are made from.
+  virtual double at(double a, double b) const = 0;
 };
 
 struct Add final : Arithmetic {
   std::string_view name() const override { return "add"; }
+  double at(double a, double b) const override { return a + b; }
   void forward(Inputs x, Outputs y, Context& context) const override;
   void backward(const Context& context, Outputs dy, Gradients& dx) const override;
 };
 
 struct Sub final : Arithmetic {
   std::string_view name() const override { return "sub"; }
+  double at(double a, double b) const override { return a - b; }
   void forward(Inputs x, Outputs y, Context& context) const override;
   void backward(const Context& context, Outputs dy, Gradients& dx) const override;
 };
 
 struct Mul final : Arithmetic {
   std::string_view name() const override { return "mul"; }
+  double at(double a, double b) const override { return a * b; }
   void forward(Inputs x, Outputs y, Context& context) const override;
   void backward(const Context& context, Outputs dy, Gradients& dx) const override;
   Aliasing aliasing() const override { return Aliasing::none; }  // backward needs both inputs
@@ -33,6 +38,7 @@ struct Mul final : Arithmetic {
 
 struct Div final : Arithmetic {
   std::string_view name() const override { return "div"; }
+  double at(double a, double b) const override { return a / b; }
   void forward(Inputs x, Outputs y, Context& context) const override;
   void backward(const Context& context, Outputs dy, Gradients& dx) const override;
 };
@@ -40,6 +46,7 @@ struct Div final : Arithmetic {
 /// NaN where one is NaN. Of two that are equal each gets half of the gradient, as in PyTorch.
 struct Minimum final : Arithmetic {
   std::string_view name() const override { return "minimum"; }
+  double at(double a, double b) const override { return a < b || a != a ? a : b; }
   void forward(Inputs x, Outputs y, Context& context) const override;
   void backward(const Context& context, Outputs dy, Gradients& dx) const override;
   Aliasing aliasing() const override { return Aliasing::none; }  // backward needs both inputs
@@ -47,6 +54,7 @@ struct Minimum final : Arithmetic {
 
 struct Maximum final : Arithmetic {
   std::string_view name() const override { return "maximum"; }
+  double at(double a, double b) const override { return a > b || a != a ? a : b; }
   void forward(Inputs x, Outputs y, Context& context) const override;
   void backward(const Context& context, Outputs dy, Gradients& dx) const override;
   Aliasing aliasing() const override { return Aliasing::none; }

@@ -78,6 +78,8 @@ class Layer {
   /// Whether operands that are parameters or numbers are read as integers, on grids of their own; else the layer sees
   /// to them.
   virtual bool reads_constants() const { return false; }
+  /// What is read in place of such an operand. Here: itself.
+  virtual Tensor constant(const Node&, const Tensor& value) const { return value; }
   /// Whether what passes is held to the output's bounds, which may be narrower than the input's.
   virtual bool limits() const { return false; }
   /// Whether the output may have negative values, where `inputs`: those that it reads may.

@@ -1,3 +1,7 @@
+#include <cmath>
+
+#include "../../core/ops/arithmetic.h"
+#include "../../core/ops/reciprocal.h"
 #include "../integer/strided.h"
 #include "checks.h"
 #include "rescale.h"
@@ -6,17 +10,33 @@ namespace sinter::quant {
 
 namespace {
 
-/// The product of two tensors, which may broadcast.
+/// The product of two tensors, which may broadcast; a quotient by a parameter or numbers is that by their reciprocals.
 class Mul final : public Layer {
  public:
   std::string_view name() const override { return "mul"; }
   bool reads_constants() const override { return true; }
 
   Answer takes(const Graph& graph, const Node& node) const override {
-    return node.op->name() == "mul" ? takes_two(graph, node) : not_mine();
+    const std::string_view op = node.op->name();
+    if (op == "mul") return takes_two(graph, node);
+    if (op != "div") return not_mine();
+    const Answer answer = takes_two(graph, node);
+    if (!answer.takes || !node.inputs[1].is_activation()) return answer;
+    return refused(
+        "div by a tensor that is computed; write a * reciprocal(b), whose reciprocal has a scale of its own");
+  }
+
+  Tensor constant(const Node& node, const Tensor& value) const override {
+    if (node.op->name() == "mul") return value;
+    const NoGrad no_grad;
+    Tensor reciprocals = reciprocal(value);
+    for (const float v : reciprocals.values<float>())
+      sinter::check(std::isfinite(v), "the divisor has a zero, whose reciprocal is no number");
+    return reciprocals;
   }
 
   void lower(const Lowering& from, Instruction& step, Grid& y) const override {
+    step.op = std::make_shared<const ops::Mul>();
     const double unit = static_cast<double>(from.x[0].scale) * static_cast<double>(from.x[1].scale);
     step.rescale.push_back(from.rescaling([&](const Datapath& d) { return d.accumulator(unit, y); },
                                           from.x[0].bounds.reach() * from.x[1].bounds.reach()));

@@ -1,11 +1,13 @@
 #include "table.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "../../core/error.h"
 #include "../../core/kernel/integers.h"
-#include "../../core/ops/unary.h"
+#include "../../core/ops/arithmetic.h"
+#include "../../core/ops/chain.h"
 #include "../contract_inline.h"
 #include "checks.h"
 #include "rescale.h"
@@ -23,16 +25,9 @@ TableFunction table_function(const Op& op, std::span<const Tensor> constants) {
   const Tensor& number = constants[first ? 0 : 1];
   if (number.dtype() != DType::float32 || number.elements() != 1) return {};
   const double c = *number.data<float>();
-  const auto with = [c, first](auto f) -> TableFunction {
-    return [c, first, f](double x) { return first ? f(c, x) : f(x, c); };
-  };
-  if (name == "add") return with([](double a, double b) { return a + b; });
-  if (name == "sub") return with([](double a, double b) { return a - b; });
-  if (name == "mul") return with([](double a, double b) { return a * b; });
-  if (name == "div") return with([](double a, double b) { return a / b; });
-  if (name == "minimum") return with([](double a, double b) { return std::min(a, b); });
-  if (name == "maximum") return with([](double a, double b) { return std::max(a, b); });
-  return {};
+  const auto* arithmetic = dynamic_cast<const ops::Arithmetic*>(&op);
+  if (arithmetic == nullptr) return {};
+  return [=](double x) { return first ? arithmetic->at(c, x) : arithmetic->at(x, c); };
 }
 
 namespace {
@@ -78,6 +73,17 @@ bool is_one_of(std::string_view name, std::initializer_list<std::string_view> na
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
+// Whether what an operation makes of values that may be negative, or may not, may be so.
+bool is_negative(std::string_view op, std::span<const bool> operands) {
+  if (is_one_of(op, {"sigmoid", "hardsigmoid", "exp", "abs", "sqrt", "rsqrt", "softplus", "relu", "relu6"}))
+    return false;
+  const bool keeps_sign = is_one_of(
+      op, {"tanh", "silu", "hardswish", "leaky_relu", "gelu", "mish", "elu", "softsign", "reciprocal", "pow"});
+  const bool of_two = operands.size() == 2 && is_one_of(op, {"add", "mul", "div", "minimum"});
+  const bool any = std::find(operands.begin(), operands.end(), true) != operands.end();
+  return any || !(keeps_sign || of_two);
+}
+
 /// A function of one value: an entry for each integer that it may be.
 class Table final : public Layer {
  public:
@@ -92,11 +98,20 @@ class Table final : public Layer {
   }
 
   bool may_be_negative(const Graph&, const Node& node, bool inputs) const override {
-    const std::string_view op = node.op->name();
-    if (is_one_of(op, {"sigmoid", "hardsigmoid", "exp", "abs", "sqrt", "rsqrt", "softplus"})) return false;
-    const bool keeps_sign = is_one_of(
-        op, {"tanh", "silu", "hardswish", "leaky_relu", "gelu", "mish", "elu", "softsign", "reciprocal", "pow"});
-    return inputs || !keeps_sign;
+    const auto* chain = dynamic_cast<const ops::Chain*>(node.op.get());
+    if (chain == nullptr) return is_negative(node.op->name(), {&inputs, 1});
+    std::vector<bool> steps;
+    for (const ops::Chain::Step& step : chain->steps()) {
+      std::array<bool, 2> operands{};
+      for (size_t i = 0; i < step.operands.size(); ++i) {
+        const int64_t operand = step.operands[i];
+        operands[i] = operand == ops::Chain::kInput    ? inputs
+                      : operand == ops::Chain::kNumber ? step.number < 0
+                                                       : steps[static_cast<size_t>(operand)];
+      }
+      steps.push_back(is_negative(step.op->name(), {operands.data(), step.operands.size()}));
+    }
+    return steps.back();
   }
 
   void lower(const Lowering& from, Instruction& step, Grid& y) const override {

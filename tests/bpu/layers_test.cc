@@ -7,16 +7,24 @@
 #include "../../bpu/compile.h"
 #include "../../bpu/witness/expected.h"
 #include "../../core/file.h"
+#include "../../core/ops/abs.h"
 #include "../../core/ops/arithmetic.h"
+#include "../../core/ops/elu.h"
+#include "../../core/ops/exp.h"
 #include "../../core/ops/gelu.h"
+#include "../../core/ops/leaky_relu.h"
+#include "../../core/ops/log.h"
 #include "../../core/ops/matmul.h"
 #include "../../core/ops/max_pool2d.h"
 #include "../../core/ops/permute.h"
+#include "../../core/ops/pow.h"
 #include "../../core/ops/reduce.h"
 #include "../../core/ops/relu.h"
 #include "../../core/ops/relu6.h"
 #include "../../core/ops/reshape.h"
 #include "../../core/ops/sigmoid.h"
+#include "../../core/ops/softplus.h"
+#include "../../core/ops/tanh.h"
 #include "../../data/dataset.h"
 #include "../../quant/fused_conv.h"
 #include "../../quant/layers/layer.h"
@@ -615,5 +623,42 @@ TEST_CASE("reductions, permutations, products of matrices and functions have the
       quant::set_fake_quantize(model, quant::FakeQuantState::calibration);
       model(x);
       test::check_agreement(model, x);
+    }
+}
+
+TEST_CASE("chains of operations of one value and quotients have the same integers for all, from their file, too") {
+  struct Net : nn::Module {
+    nn::Conv2d conv{{.in = 3, .out = 6, .kernel = 3}};
+    nn::BatchNorm2d norm{6};
+    nn::Linear head{{.in = 6, .out = 4}};
+    SINTER_CHILDREN(conv, norm, head)
+    Tensor forward(const Tensor& x) const override {
+      const Tensor y = conv(maximum(leaky_relu(x, {.negative_slope = 0.3}), -0.4));
+      const Tensor swish = y * sigmoid(1.5 * y), smooth = 0.5 * y * (1.0 + tanh(0.8 * (y + 0.045 * pow(y, 3.0))));
+      const Tensor steep = 1.0 / (abs(y - 0.25) + 0.5), flat = log(exp(relu(y)) + 1.0) - elu(y);
+      return head(mean((swish + smooth) / norm.weight * steep + flat / 3.0 * softplus(y), {1, 2}));
+    }
+  };
+  Net net;
+  test::fill(net);
+  net.norm.weight.tensor().copy_from(Tensor::from({6}, {1, -2, 0.5f, 0.75f, 3, -0.3f}));
+  const Tensor x = test::formula_images({3, 6, 6, 3});
+  for (const quant::March& march : {quant::March::bernoulli, quant::March::bayes, quant::March::nash})
+    for (const char* dtype : {"int8", "int16", "int4"}) {
+      if (!march.int16_activations && std::string(dtype) == "int16") continue;
+      CAPTURE(describe(march));
+      CAPTURE(std::string(dtype));
+      auto model = quant::prepare_qat(
+          net, x,
+          {.qconfig = test::activations_of(dtype),
+           .by_type = {{"mul", quant::get_default_qconfig()}},  // products of 16 bits are more than 32 hold
+           .march = march});
+      int chains = 0;
+      for (const Node& node : model.graph().nodes) chains += node.op->name() == "chain";
+      CHECK(chains >= 4);
+      quant::set_fake_quantize(model, quant::FakeQuantState::calibration);
+      model(x);
+      test::check_agreement(model, x);
+      step(model, {x});
     }
 }

@@ -21,6 +21,7 @@
 #include "../../core/ops/pow.h"
 #include "../../core/ops/prelu.h"
 #include "../../core/ops/reduce.h"
+#include "../../core/ops/relu6.h"
 #include "../../core/ops/resize.h"
 #include "../../core/ops/sigmoid.h"
 #include "../../core/ops/silu.h"
@@ -247,7 +248,7 @@ TEST_CASE("a product is exact before it is rounded, also where it broadcasts") {
               });
 }
 
-TEST_CASE("a sum, difference or product with numbers reads them as integers of their own scale") {
+TEST_CASE("a sum, difference, product or quotient with numbers reads them as integers of their own scale") {
   const Tensor numbers = Tensor::from({4}, {0.5f, -2, 1.25f, 0.01f});
   // 127 is the largest magnitude, or 32767 beside 16 bits.
   const auto constant = [&](const Case& c) {
@@ -277,6 +278,14 @@ TEST_CASE("a sum, difference or product with numbers reads them as integers of t
           });
     }
   check_layer([&](const Tensors& x) { return x[0] * numbers; }, {kImage},
+              [&](const Case& c) {
+                const Plain k = constant(c);
+                const auto by = c.path.accumulator(c.x[0].scale * k.scale, c.y.scale, c.y.bits);
+                return c.each([&](auto... at) { return c.rescaled(c.x[0].at(at...) * k.at(at...), by); });
+              });
+  // A quotient is the product with the reciprocals, which are these numbers.
+  const Tensor divisors = Tensor::from({4}, {2, -0.5f, 0.8f, 100});
+  check_layer([&](const Tensors& x) { return x[0] / divisors; }, {kImage},
               [&](const Case& c) {
                 const Plain k = constant(c);
                 const auto by = c.path.accumulator(c.x[0].scale * k.scale, c.y.scale, c.y.bits);
@@ -441,6 +450,54 @@ TEST_CASE("arithmetic with a number is a table, too") {
   check_table([](const Tensor& x) { return x + 1.0; }, [](double v) { return v + 1; });
   check_table([](const Tensor& x) { return x / 3.0; }, [](double v) { return v / 3; });
   check_table([](const Tensor& x) { return maximum(x, 0.3); }, [](double v) { return std::fmax(v, double{0.3f}); });
+}
+
+TEST_CASE("operations of one value and numbers that follow one another are one table, rounded once") {
+  const auto hinge = [](double v) { return std::fmin(std::fmax(v + 3, 0), 6); };
+  check_table([](const Tensor& x) { return maximum(leaky_relu(x, {.negative_slope = 0.3}), -0.4); },
+              [](double v) { return std::fmax(v < 0 ? v * 0.3 : v, double{-0.4f}); });
+  check_table([](const Tensor& x) { return hardswish(x) * 0.75 - 0.125; },
+              [&](double v) { return v * hinge(v) / 6 * 0.75 - 0.125; });
+  check_table([](const Tensor& x) { return relu(x * 0.5); }, [](double v) { return std::fmax(v * 0.5, 0); });
+  // Spelled out, as exporters do: x is read twice.
+  check_table([](const Tensor& x) { return x * sigmoid(x); }, [](double v) { return v * (1 / (1 + std::exp(-v))); });
+  check_table([](const Tensor& x) { return x * relu6(x + 3.0) / 6.0; }, [&](double v) { return v * hinge(v) / 6; });
+  check_table([](const Tensor& x) { return 0.5 * x * (1.0 + tanh((x + pow(x, 3.0) * 0.5) * 0.75)); },
+              [](double v) { return 0.5 * v * (1 + std::tanh((v + std::pow(v, 3.0) * 0.5) * 0.75)); });
+  check_table([](const Tensor& x) { return 1.0 / (exp(-x) + 1.0); },
+              [](double v) { return 1 / (std::exp(v * -1) + 1); });
+}
+
+TEST_CASE("what the qconfigs tell apart is no chain") {
+  const OneLayer net([](const Tensors& x) { return tanh(sigmoid(x[0] * 0.5)); });
+  const Tensor x = Tensor::zeros({1, 2, 2, 3});
+  const auto names = [&](const PrepareOptions& options) {
+    std::vector<std::string> all;
+    const auto model = prepare_qat(net, x, options);
+    for (const Node& node : model.graph().nodes) all.push_back(node.name);
+    return all;
+  };
+  using Names = std::vector<std::string>;
+  CHECK(names({}) == Names{"tanh"});
+  const auto model = prepare_qat(net, x);
+  CHECK(model.graph().nodes[0].aliases == Names{"mul", "sigmoid"});
+  CHECK(names({.by_path = {{"sigmoid", run_in_float()}}}) == Names{"mul", "sigmoid", "tanh"});
+  CHECK(names({.by_type = {{"tanh", get_default_qconfig({.activation_observer = "mse"})}}}) ==
+        Names{"sigmoid", "tanh"});
+  CHECK(names({.by_path = {{"mul.activation", get_default_qconfig({.activation_observer = "mse"})}}}) ==
+        Names{"mul", "tanh"});
+  CHECK(names({.by_path = {{"tanh", get_default_qconfig({.activation_observer = "mse"})},
+                           {"sigmoid", get_default_qconfig({.activation_observer = "mse"})}}}) ==
+        Names{"mul", "sigmoid", "tanh"});
+}
+
+TEST_CASE("a divisor of zero has no integers") {
+  const Tensor divisors = Tensor::from({3}, {1, 0, 2});
+  auto model = prepare_qat(OneLayer([&](const Tensors& x) { return x[0] / divisors; }), Tensor::zeros({1, 2, 2, 3}));
+  test::set_ranges(model, 2.4f);
+  model.set_state(FakeQuantState::validation);
+  CHECK_ERROR(model(Tensor::full({1, 2, 2, 3}, 1)),
+              "div: its constant operand: the divisor has a zero, whose reciprocal is no number");
 }
 
 TEST_CASE("PReLU has a multiplier for each channel's negative values") {

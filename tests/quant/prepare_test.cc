@@ -114,8 +114,8 @@ TEST_CASE("refusals are a line each reason, with all nodes, and name the way out
     return std::string("no error");
   }();
   CHECK(std::count(message.begin(), message.end(), '\n') == 2);
-  CHECK(message.find("\n  div, div#2, div#3, div#4, div#5, div#6, div#7, div#8, div#9, div#10: no integer form of div "
-                     "is known here"
+  CHECK(message.find("\n  div, div#2, div#3, div#4, div#5, div#6, div#7, div#8, div#9, div#10: div by a tensor that "
+                     "is computed; write a * reciprocal(b), whose reciprocal has a scale of its own"
                      "; set it to float (quant::run_in_float)") != std::string::npos);
   CHECK_NOTHROW(prepare_qat(Block{}, Tensor::zeros({1, 3, 3, 4}),
                             {.by_type = {{"div", run_in_float()},
@@ -530,7 +530,7 @@ TEST_CASE("all layers that cannot be quantised are listed, with the reason") {
         "\n  mean: gives [3] for one image and [3] for two, expected the batch as the first axis",
         "\n  concat: gives [2,3,3,3] for one image",
         "\n  slice: its axis is the batch's, which can have any size; do this outside of the network",
-        "\n  div: no integer form of div"}) {
+        "\n  div: div by a tensor that is computed"}) {
     CAPTURE(std::string(line));
     CAPTURE(message);
     CHECK(message.find(line) != std::string::npos);
