@@ -89,6 +89,26 @@ std::string of_channels(const std::vector<int64_t>& some, int64_t outputs) {
   return text(some.size(), " of ", outputs, " output channels (", listed(texts(some)), ")");
 }
 
+// Weights far below the smallest scale that the march has for them.
+void coarse_weights(const PreparedModel& model, Lines& lines) {
+  each_layer(model, [&](const Node&, const WeightQuantizer& weights, const Folded& folded) {
+    const std::vector<float> scales = weights.scales(model.march(), folded.weight);
+    const auto high = static_cast<float>(type_bounds(weights.config().bits).high);
+    std::vector<int64_t> coarse;
+    for (size_t o = 0; o < scales.size() && !weights.learned.defined(); ++o) {
+      const Range range = Samples::channel(folded.weight, static_cast<int64_t>(o)).range();
+      const float reach = std::max(-range.min, range.max);
+      if (reach > 0 && kFar * reach < high * scales[o] && model.march().on_grid(reach / high, true) == scales[o])
+        coarse.push_back(static_cast<int64_t>(o));
+    }
+    if (!coarse.empty())
+      lines.push_back(text(weights.name(), ": the weights of ",
+                           of_channels(coarse, static_cast<int64_t>(scales.size())),
+                           " are small beside the smallest scale of ", model.march(), ", ", scales[coarse[0]],
+                           ", and most of their integers are unused; rescale the layer's channels (quant::equalize)"));
+  });
+}
+
 void channels_of_weights(const PreparedModel& model, Lines& lines) {
   each_layer(model, [&](const Node& node, const WeightQuantizer&, const Folded& folded) {
     const int64_t outputs = folded.weight.size(0), each = folded.weight.elements() / outputs;
@@ -289,6 +309,7 @@ std::vector<std::string> warnings(const PreparedModel& model) {
   dead_tensors(model, lines);
   unfit_scales(model, lines);
   channels_of_weights(model, lines);
+  coarse_weights(model, lines);
   collapsed_scales(model, lines);
   for (std::string& line : calibration_warnings(model)) lines.push_back(std::move(line));
   one_sided_inputs(model, lines);

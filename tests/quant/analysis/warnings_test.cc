@@ -300,3 +300,26 @@ TEST_CASE("rescalings whose integers are coarse are warned of") {
       .march = March::bayes};
   CHECK(coarse(wide).find("conv: the first shift drops bits that an output of 16 bits has room for") == 0);
 }
+
+TEST_CASE("weights that are small beside the smallest scale of their march are warned of") {
+  struct Net : nn::Module {
+    nn::Conv2d conv{{.in = 2, .out = 3, .kernel = 1, .bias = false}};
+    SINTER_CHILDREN(conv)
+    Tensor forward(const Tensor& x) const override { return conv(x); }
+  };
+  Net net;
+  // The smallest scale is 2^-14: 127 integers reach 0.0078, these 0.00049 (8 of them), 0.0011 (18 of them) and 1.
+  net.conv.weight.tensor().copy_from(Tensor::from({3, 1, 1, 2}, {0.00049f, 0, 0.0011f, 0.0005f, 1, 0.5f}));
+  const auto coarse = [&](const March& march) {
+    PreparedModel model = prepare_qat(net, Tensor::zeros({1, 2, 2, 2}), {.march = march});
+    set_ranges(model);
+    std::string found;
+    for (const std::string& line : warnings(model))
+      if (line.find("smallest scale") != std::string::npos) found += line + "\n";
+    return found;
+  };
+  CHECK(coarse(March::bernoulli) ==
+        "conv: the weights of 1 of 3 output channels (0) are small beside the smallest scale of bernoulli, "
+        "6.1035156e-05, and most of their integers are unused; rescale the layer's channels (quant::equalize)\n");
+  CHECK(coarse(March::bayes).empty());
+}
