@@ -3,6 +3,7 @@
 #include "../../core/fuse.h"
 #include "../../core/ops/arithmetic.h"
 #include "../../core/ops/concat.h"
+#include "../../core/ops/gelu.h"
 #include "../../core/ops/hardsigmoid.h"
 #include "../../core/ops/hardswish.h"
 #include "../../core/ops/prelu.h"
@@ -16,26 +17,33 @@
 #include "../../core/random.h"
 #include "../../nn/layers/avg_pool2d.h"
 #include "../../nn/layers/bottleneck_block.h"
+#include "../../nn/layers/channel_shuffle.h"
 #include "../../nn/layers/conv_transpose2d.h"
+#include "../../nn/layers/dense_block.h"
 #include "../../nn/layers/dropout.h"
 #include "../../nn/layers/flatten.h"
 #include "../../nn/layers/hardsigmoid.h"
 #include "../../nn/layers/hardswish.h"
 #include "../../nn/layers/identity.h"
+#include "../../nn/layers/inverted_residual.h"
 #include "../../nn/layers/layer_norm.h"
 #include "../../nn/layers/leaky_relu.h"
 #include "../../nn/layers/linear.h"
 #include "../../nn/layers/max_pool2d.h"
+#include "../../nn/layers/multi_head_attention.h"
 #include "../../nn/layers/pixel_shuffle.h"
+#include "../../nn/layers/preact_block.h"
 #include "../../nn/layers/prelu.h"
 #include "../../nn/layers/relu.h"
 #include "../../nn/layers/relu6.h"
 #include "../../nn/layers/resize.h"
 #include "../../nn/layers/sequential.h"
+#include "../../nn/layers/shuffle_unit.h"
 #include "../../nn/layers/sigmoid.h"
 #include "../../nn/layers/silu.h"
 #include "../../nn/layers/softmax.h"
 #include "../../nn/layers/tanh.h"
+#include "../../nn/layers/transformer_block.h"
 #include "../support.h"
 
 using namespace sinter;
@@ -47,6 +55,8 @@ static_assert(!std::is_default_constructible_v<nn::MaxPool2d>);
 static_assert(!std::is_default_constructible_v<nn::AvgPool2d>);
 static_assert(std::is_nothrow_move_constructible_v<nn::BasicBlock>);  // vectors of blocks grow without cloning
 static_assert(std::is_nothrow_move_constructible_v<nn::Sequential>);
+static_assert(std::is_nothrow_move_constructible_v<nn::InvertedResidual>);
+static_assert(std::is_nothrow_move_constructible_v<nn::TransformerBlock>);
 
 namespace {
 
@@ -202,6 +212,100 @@ TEST_CASE("a layer normalisation learns a weight and a bias for each channel; an
   CHECK(nn::Identity{}.title() == "Identity");
 }
 
+TEST_CASE("a channel shuffle takes the channels of its groups by turns") {
+  const nn::ChannelShuffle two(2), three(3);
+  const Tensor x = Tensor::from({1, 1, 1, 6}, {0, 1, 2, 3, 4, 5});
+  CHECK_SAME(two(x), Tensor::from({1, 1, 1, 6}, {0, 3, 1, 4, 2, 5}));
+  CHECK_SAME(three(x), Tensor::from({1, 1, 1, 6}, {0, 2, 4, 1, 3, 5}));
+  CHECK_SAME(three(two(x)), x);
+  CHECK_ERROR(nn::ChannelShuffle(4)(x),
+              "ChannelShuffle: input is [1,1,1,6], expected [N,H,W,C] with C a multiple of 4");
+  CHECK_ERROR(nn::ChannelShuffle(0), "ChannelShuffle: groups is 0, expected at least 1");
+}
+
+TEST_CASE("squeeze and excitation multiplies each channel with a number of its image") {
+  const Tensor x = test::normal({2, 3, 5, 4});
+  const nn::SqueezeExcite plain{{.channels = 4, .squeezed = 2}};
+  CHECK(plain.parameters().size() == 4);
+  const Tensor squeezed = relu(plain.squeeze(mean(x, {1, 2}, true)));
+  CHECK_SAME(plain(x), x * hardsigmoid(plain.excite(squeezed)));
+  // Functions of one's own, also those that remember something.
+  const double factor = 0.5;
+  nn::SqueezeExcite own{{.channels = 4, .squeezed = 2, .activation = silu, .gate = [factor](const Tensor& y) {
+                           return sigmoid(y) * factor;
+                         }}};
+  const nn::SqueezeExcite copy = own;
+  const Tensor expected = x * (sigmoid(own.excite(silu(own.squeeze(mean(x, {1, 2}, true))))) * factor);
+  CHECK_SAME(own(x), expected);
+  CHECK_SAME(copy(x), expected);
+  CHECK_ERROR((nn::SqueezeExcite{{.channels = 4, .squeezed = 2, .activation = nullptr}}),
+              "SqueezeExcite: it has no activation");
+  CHECK_ERROR((nn::SqueezeExcite{{.channels = 4, .squeezed = 0}}), "Conv2d: it has 4 input and 0 output channels");
+}
+
+TEST_CASE("an inverted residual has the channels, the kernel and the squeeze and excitation of its options") {
+  const nn::InvertedResidual v2{{.in = 4, .out = 4}};
+  CHECK(v2.expand->weight.tensor().shape() == Shape{24, 1, 1, 4});
+  CHECK(!v2.squeeze_excite);
+  const nn::InvertedResidual wide{
+      {.in = 4, .out = 6, .stride = 2, .hidden = 10, .kernel = 5, .activation = hardswish, .squeezed = 3}};
+  CHECK(wide.depthwise.weight.tensor().shape() == Shape{10, 5, 5, 1});
+  CHECK(wide.squeeze_excite->squeeze.weight.tensor().shape() == Shape{3, 1, 1, 10});
+  CHECK(wide(test::normal({2, 9, 8, 4})).shape() == Shape{2, 5, 4, 6});
+  const nn::InvertedResidual narrow{{.in = 4, .out = 4, .hidden = 4}};  // nothing to widen, but an input to add
+  CHECK(!narrow.expand);
+  const Tensor x = test::normal({2, 5, 5, 4});
+  const nn::ModeOverride evaluation(false);
+  CHECK_SAME(narrow(x), x + narrow.project_bn(narrow.project(relu6(narrow.depthwise_bn(narrow.depthwise(x))))));
+  CHECK_ERROR((nn::InvertedResidual{{.in = 4, .out = 4, .kernel = 2}}),
+              "InvertedResidual: kernel is 2, expected an odd number");
+  CHECK_ERROR((nn::InvertedResidual{{.in = 4, .out = 4, .activation = nullptr}}),
+              "InvertedResidual: it has no activation");
+  CHECK_ERROR((nn::InvertedResidual{{.in = 4, .out = 4, .hidden = 0}}), "Conv2d: it has 0 input and 0 output channels");
+}
+
+TEST_CASE("shuffle units, dense blocks and pre-activation blocks give the shapes that they say") {
+  const Tensor x = test::normal({2, 6, 8, 4});
+  const nn::ShuffleUnit same{{.in = 4, .out = 4}}, wider{{.in = 4, .out = 6}},
+      smaller{{.in = 4, .out = 6, .stride = 2}};
+  CHECK(same(x).shape() == x.shape());
+  CHECK_SAME(slice(same(x), {.step = 2}), slice(x, {.end = 2}));  // the half that stays
+  CHECK(wider(x).shape() == Shape{2, 6, 8, 6});
+  CHECK(smaller(x).shape() == Shape{2, 3, 4, 6});
+  CHECK_ERROR((nn::ShuffleUnit{{.in = 4, .out = 5}}), "ShuffleUnit: it has 5 output channels, expected an even number");
+
+  const nn::DenseBlock dense{{.in = 4, .growth = 3, .layers = 2}};
+  CHECK(dense(x).shape() == Shape{2, 6, 8, 10});
+  CHECK_SAME(slice(dense(x), {.end = 4}), x);  // the input, then what each layer gives
+  CHECK_SAME(slice(dense(x), {.begin = 4, .end = 7}), dense.layers[0](x));
+  CHECK(nn::DenseTransition{{.in = 4, .out = 5}}(x).shape() == Shape{2, 3, 4, 5});
+
+  const nn::PreActBlock block{{.in = 4, .out = 4}}, first{{.in = 4, .out = 4, .activated = true}},
+      half{{.in = 4, .out = 6, .stride = 2}};
+  CHECK(!block.shortcut);
+  CHECK(first.parameters().size() + 2 == block.parameters().size());
+  CHECK(block(x).shape() == x.shape());
+  CHECK(half(x).shape() == Shape{2, 3, 4, 6});
+}
+
+TEST_CASE("attention mixes the values of all tokens, each head its channels") {
+  nn::MultiHeadAttention attention{{.channels = 6, .heads = 2}};
+  const Tensor x = test::normal({2, 5, 6});
+  CHECK(attention(x).shape() == x.shape());
+  // Without queries all tokens weigh alike.
+  attention.query.weight.tensor().copy_from(Tensor::zeros({6, 6}));
+  attention.query.bias.tensor().copy_from(Tensor::zeros({6}));
+  CHECK_CLOSE(attention(x), attention.out(mean(attention.value(x), {1}, true) + Tensor::zeros(x.shape())), 1e-5, 1e-6);
+  CHECK_ERROR(attention(test::normal({5, 6})), "MultiHeadAttention: input is [5,6], expected [N,tokens,channels]");
+  CHECK_ERROR((nn::MultiHeadAttention{{.channels = 6, .heads = 4}}),
+              "MultiHeadAttention: 4 heads do not divide 6 channels");
+  CHECK_ERROR((nn::MultiHeadAttention{{.channels = 6, .heads = 0}}), "MultiHeadAttention: 0 heads");
+
+  const nn::TransformerBlock block{{.channels = 6, .heads = 3, .hidden = 8}};
+  const Tensor y = x + block.attention(block.norm1(x));
+  CHECK_SAME(block(x), y + block.contract(gelu(block.expand(block.norm2(y)))));
+}
+
 TEST_CASE("layers say in one line what they do") {
   CHECK(nn::ReLU{}.title() == "ReLU");
   CHECK(nn::ReLU6{}.title() == "ReLU6");
@@ -212,6 +316,7 @@ TEST_CASE("layers say in one line what they do") {
   CHECK(nn::Tanh{}.title() == "Tanh");
   CHECK(nn::LeakyReLU{{.negative_slope = 0.1}}.title() == "LeakyReLU(negative_slope=0.1)");
   CHECK(nn::PReLU{{.channels = 8}}.title() == "PReLU(8)");
+  CHECK(nn::ChannelShuffle(2).title() == "ChannelShuffle(groups=2)");
   CHECK(nn::PixelShuffle{{.upscale = 3}}.title() == "PixelShuffle(upscale=3)");
   CHECK(nn::Dropout{}.title() == "Dropout(p=0.5)");
   CHECK(nn::Resize{{.scale = {2, 1.5}}}.title() == "Resize(scale=2x1.5, mode=nearest)");

@@ -3,9 +3,14 @@
 #include <cmath>
 
 #include "../../core/random.h"
+#include "../../nn/models/densenet.h"
+#include "../../nn/models/efficientnet.h"
 #include "../../nn/models/mobilenet.h"
+#include "../../nn/models/preact_resnet.h"
 #include "../../nn/models/resnet.h"
-#include "../support.h"
+#include "../../nn/models/shufflenet.h"
+#include "../../nn/models/vision_transformer.h"
+#include "training.h"
 
 using namespace sinter;
 
@@ -68,6 +73,21 @@ TEST_CASE("the models have the parameters of the paper") {
     CHECK(count(nn::mobilenet_v1({.width = width}).parameters()) == parameters);  // Keras' alpha
   CHECK(count(nn::mobilenet_v2().parameters()) == 3504872);
   CHECK(count(nn::mobilenet_v2({.width = 0.5}).parameters()) == 1968680);  // torchvision's width_mult
+  CHECK(count(nn::mobilenet_v3_small().parameters()) == 2542856);
+  // torchvision's efficientnet_b0 and b2.
+  CHECK(count(nn::efficientnet_b0().parameters()) == 5288548);
+  CHECK(count(nn::efficientnet_b0({.width = 1.1, .depth = 1.2}).parameters()) == 9109994);
+  // torchvision's shufflenet_v2_x1_0 and x0_5.
+  CHECK(count(nn::shufflenet_v2().parameters()) == 2278604);
+  CHECK(count(nn::shufflenet_v2({.channels = {48, 96, 192, 1024}}).parameters()) == 1366792);
+  // As ResNet-18 without the batch normalisations of its projections.
+  CHECK(count(nn::preact_resnet18().parameters()) == 11689512 - 2 * (128 + 256 + 512));
+  CHECK(count(nn::cifar_preact_resnet18().parameters()) == 11172170);
+  CHECK(count(nn::densenet40().parameters()) == 1019722);
+  // DeiT-Ti's, without the class' token and its position.
+  CHECK(count(nn::vit_tiny().parameters()) == 5717416 - 2 * 192);
+  CHECK(count(nn::cifar_vit({.classes = 100}).parameters()) ==
+        (3 * 16 + 1) * 192 + 64 * 192 + 6 * (4 * 193 * 192 + 193 * 768 + 769 * 192 + 4 * 192) + 2 * 192 + 193 * 100);
 }
 
 TEST_CASE("the models compute what PyTorch's compute") {
@@ -82,6 +102,20 @@ TEST_CASE("the models compute what PyTorch's compute") {
        nn::ResNet(nn::ResNetBlock::bottleneck, {1, 2, 1, 1}, {.in_channels = 2, .classes = 5}));
   same("mobilenet", nn::mobilenet_v2({.in_channels = 2, .classes = 5}));
   same("mobilenet v1", nn::mobilenet_v1({.in_channels = 2, .classes = 5, .width = 0.5}));
+  same("mobilenet v3", nn::mobilenet_v3_small({.in_channels = 2, .classes = 5}));
+  same("efficientnet", nn::efficientnet_b0({.in_channels = 2, .classes = 5}));
+  same("shufflenet", nn::shufflenet_v2({.in_channels = 2, .classes = 5}));
+  same("preact", nn::preact_resnet18({.in_channels = 2, .classes = 5}));
+  same("preact cifar", nn::cifar_preact_resnet18({.in_channels = 2, .classes = 5, .channels = 8}));
+  same("densenet", nn::CifarDenseNet(3, {.in_channels = 2, .classes = 5}));
+  same("vision transformer", nn::VisionTransformer({.in_channels = 2,
+                                                    .classes = 5,
+                                                    .image = {8, 12},
+                                                    .patch = 4,
+                                                    .channels = 12,
+                                                    .depth = 2,
+                                                    .heads = 3,
+                                                    .hidden = 24}));
 }
 
 TEST_CASE("a model's layers are found by name, and its trace has them all") {
@@ -98,19 +132,63 @@ TEST_CASE("a model's layers are found by name, and its trace has them all") {
   CHECK_SAME(graph(x), net(x));
 }
 
-TEST_CASE("models halve an image as often as their names say") {
-  const auto last = [](const nn::Module& model, int64_t size) {
+TEST_CASE("models halve an image as often as their names say, and give so many logits") {
+  const auto before_head = [](const nn::Module& model, int64_t size) {
     const Graph graph = trace(model, Tensor::zeros({1, size, size, 3}));
+    CHECK(graph.spec(graph.outputs[0]).shape == Shape{1, size == 224 ? 1000 : 10});
+    Shape found;
     for (const Node& node : graph.nodes)
-      if (node.op->name() == "mean") return graph.spec(node.inputs[0]).shape;
-    fail("no mean");
+      if (node.op->name() == "mean") found = graph.spec(node.inputs[0]).shape;
+    return found;
   };
-  CHECK(last(nn::resnet18(), 224) == Shape{1, 7, 7, 512});
-  CHECK(last(nn::resnet50(), 224) == Shape{1, 7, 7, 2048});
-  CHECK(last(nn::mobilenet_v1(), 224) == Shape{1, 7, 7, 1024});
-  CHECK(last(nn::cifar_mobilenet_v1(), 32) == Shape{1, 4, 4, 1024});
-  CHECK(last(nn::mobilenet_v2(), 224) == Shape{1, 7, 7, 1280});
-  CHECK(last(nn::cifar_mobilenet_v2(), 32) == Shape{1, 4, 4, 1280});
+  CHECK(before_head(nn::resnet18(), 224) == Shape{1, 7, 7, 512});
+  CHECK(before_head(nn::resnet50(), 224) == Shape{1, 7, 7, 2048});
+  CHECK(before_head(nn::mobilenet_v1(), 224) == Shape{1, 7, 7, 1024});
+  CHECK(before_head(nn::cifar_mobilenet_v1(), 32) == Shape{1, 4, 4, 1024});
+  CHECK(before_head(nn::mobilenet_v2(), 224) == Shape{1, 7, 7, 1280});
+  CHECK(before_head(nn::cifar_mobilenet_v2(), 32) == Shape{1, 4, 4, 1280});
+  CHECK(before_head(nn::mobilenet_v3_small(), 224) == Shape{1, 7, 7, 576});
+  CHECK(before_head(nn::cifar_mobilenet_v3_small(), 32) == Shape{1, 4, 4, 576});
+  CHECK(before_head(nn::efficientnet_b0(), 224) == Shape{1, 7, 7, 1280});
+  CHECK(before_head(nn::cifar_efficientnet_b0(), 32) == Shape{1, 4, 4, 1280});
+  CHECK(before_head(nn::shufflenet_v2(), 224) == Shape{1, 7, 7, 1024});
+  CHECK(before_head(nn::cifar_shufflenet_v2(), 32) == Shape{1, 4, 4, 1024});
+  CHECK(before_head(nn::preact_resnet18(), 224) == Shape{1, 7, 7, 512});
+  CHECK(before_head(nn::cifar_preact_resnet18(), 32) == Shape{1, 4, 4, 512});
+  CHECK(before_head(nn::densenet40(), 32) == Shape{1, 8, 8, 448});
+  CHECK(before_head(nn::vit_tiny(), 224) == Shape{1, 196, 192});
+  CHECK(before_head(nn::cifar_vit(), 32) == Shape{1, 64, 192});
+}
+
+TEST_CASE("a few steps lower every model's loss") {
+  const test::Batch batch(4);
+  const auto trains = [&](const nn::Module& model) {
+    const auto loss = [&] { return cross_entropy(model(batch.images), batch.labels).item(); };
+    const float before = loss();
+    auto step = test::training([&](const Tensor& x) { return model(x); }, model.parameters(), {batch});
+    for (int i = 0; i < 8; ++i) step(i);
+    CHECK(loss() < 0.8f * before);
+  };
+  manual_seed(5);
+  trains(nn::cifar_mobilenet_v3_small({.classes = 10, .width = 0.5, .dropout = 0}));
+  trains(nn::cifar_efficientnet_b0({.classes = 10, .width = 0.25, .depth = 0.5, .dropout = 0}));
+  trains(nn::cifar_shufflenet_v2({.classes = 10, .channels = {16, 32, 64, 64}}));
+  trains(nn::cifar_preact_resnet18({.classes = 10, .channels = 8}));
+  trains(nn::CifarDenseNet(3, {.growth = 8}));
+  trains(nn::VisionTransformer(
+      {.classes = 10, .image = 16, .patch = 4, .channels = 24, .depth = 2, .heads = 3, .hidden = 48}));
+}
+
+TEST_CASE("models drop what their options say in training only") {
+  const Tensor x = test::normal({2, 16, 16, 3});
+  const auto drops = [&](const nn::Module& model) {
+    nn::ModeOverride evaluation(false);
+    CHECK_SAME(model(x), model(x));
+    nn::ModeOverride training(true);
+    CHECK_FALSE(test::difference(model(x), model(x)).empty());
+  };
+  drops(nn::cifar_mobilenet_v3_small({.width = 0.25}));
+  drops(nn::cifar_efficientnet_b0({.width = 0.25}));
 }
 
 TEST_CASE("a deep model's blocks are found by name") {
@@ -136,4 +214,22 @@ TEST_CASE("a model says where an input does not fit") {
   CHECK_ERROR(nn::ResNet(nn::ResNetBlock::bottleneck, {1, 0, 1, 1}), "ResNet: a stage has 0 blocks");
   CHECK_ERROR(nn::mobilenet_v1({.width = 17}), "MobileNetV1: width is 17, expected above 0, at most 16");
   CHECK_ERROR(nn::mobilenet_v2({.width = 0}), "MobileNetV2: width is 0, expected above 0, at most 16");
+  CHECK_ERROR(nn::mobilenet_v3_small({.width = 0}), "MobileNetV3Small: width is 0, expected above 0, at most 16");
+  CHECK_ERROR(nn::mobilenet_v3_small({.dropout = 1}), "dropout: p is 1");
+  CHECK_ERROR(nn::efficientnet_b0({.width = 17}), "EfficientNet: width is 17, expected above 0, at most 16");
+  CHECK_ERROR(nn::efficientnet_b0({.depth = 0}), "EfficientNet: depth is 0, expected above 0, at most 16");
+  CHECK_ERROR(nn::shufflenet_v2({.channels = {48, 97, 192, 1024}}),
+              "ShuffleUnit: it has 97 output channels, expected an even number");
+  CHECK_ERROR(nn::PreActResNet(nn::PreActStem::cifar, {1, 0, 1, 1}), "PreActResNet: a stage has 0 blocks");
+  CHECK_ERROR(nn::CifarDenseNet(0), "DenseBlock: it has 0 layers, expected at least 1");
+  CHECK_ERROR(nn::VisionTransformer({.image = 30, .patch = 4}),
+              "VisionTransformer: patches of 4x4 do not divide an image of 30x30");
+  CHECK_ERROR(nn::VisionTransformer({.image = 32, .patch = 4, .heads = 5}),
+              "MultiHeadAttention: 5 heads do not divide 192 channels");
+  CHECK_ERROR(nn::VisionTransformer({.image = 32, .patch = 4, .depth = 0}),
+              "VisionTransformer: it has 0 blocks, expected at least 1");
+  CHECK_ERROR(nn::VisionTransformer({.image = 32, .patch = 0}), "Conv2d: kernel is 0x0, expected at least 1");
+  CHECK_ERROR(nn::cifar_vit()(Tensor::zeros({1, 32, 28, 3})),
+              "VisionTransformer: input is [1,32,28,3], expected images of 32x32");
+  CHECK_ERROR(nn::cifar_vit()(Tensor::zeros({1, 32, 32, 1})), "(in patches)");
 }
