@@ -34,6 +34,7 @@ using Function = std::function<Tensor(const std::vector<Tensor>&)>;
 struct Operation {
   Function f;
   std::vector<Shape> shapes;
+  bool positive = false;  // of positive numbers alone
 };
 
 Function unary(Tensor (*f)(Tensor)) {
@@ -61,6 +62,24 @@ const std::map<std::string, Operation> kOperations{
     {"add", {[](const auto& x) { return x[0] + x[1]; }, {kImages, kImages}}},
     {"mul", {[](const auto& x) { return x[0] * x[1]; }, {kImages, kImages}}},
     {"mul_channels", {[](const auto& x) { return x[0] * x[1]; }, {kImages, {8, 1, 1, 32}}}},
+    {"div", {[](const auto& x) { return x[0] / x[1]; }, {kImages, kImages}}},
+    {"minimum", {[](const auto& x) { return minimum(x[0], x[1]); }, {kImages, kImages}}},
+    {"where", {[](const auto& x) { return where(lt(x[0].detach(), 0), x[0], x[1]); }, {kImages, kImages}}},
+    {"abs", {unary(abs), {kImages}}},
+    {"clamp", {[](const auto& x) { return clamp(x[0], {.min = -2, .max = 3}); }, {kImages}}},
+    {"elu", {[](const auto& x) { return elu(x[0]); }, {kImages}}},
+    {"exp", {unary(exp), {kImages}}},
+    {"gelu", {[](const auto& x) { return gelu(x[0]); }, {kImages}}},
+    {"gelu_tanh", {[](const auto& x) { return gelu(x[0], {.approximate = "tanh"}); }, {kImages}}},
+    {"log", {unary(log), {kImages}, true}},
+    {"mish", {unary(mish), {kImages}}},
+    {"pow2", {[](const auto& x) { return pow(x[0], 2); }, {kImages}}},
+    {"pow1.5", {[](const auto& x) { return pow(x[0], 1.5); }, {kImages}, true}},
+    {"reciprocal", {unary(reciprocal), {kImages}, true}},
+    {"rsqrt", {unary(rsqrt), {kImages}, true}},
+    {"softplus", {[](const auto& x) { return softplus(x[0]); }, {kImages}}},
+    {"softsign", {unary(softsign), {kImages}}},
+    {"sqrt", {unary(sqrt), {kImages}, true}},
 };
 
 std::vector<Tensor> inputs(const Operation& o) {
@@ -68,6 +87,7 @@ std::vector<Tensor> inputs(const Operation& o) {
   std::vector<Tensor> x;
   for (const Shape& shape : o.shapes) {
     x.push_back(Tensor::normal(shape, random, 3));
+    if (o.positive) x.back() = abs(x.back()) + 0.01;
     x.back().set_requires_grad(true);
   }
   return x;

@@ -134,7 +134,7 @@ def simulator():
     return inference(quantization.convert(model, inplace=True))
 
 
-# Single operations, as step.cc has them.
+# Single operations, as step.cc has them; True: of positive numbers alone.
 IMAGES, PLANE, ROWS = (8, 32, 56, 56), (16, 1, 112, 112), (784, 1024)
 OPERATIONS = {
     "relu": (F.relu, [IMAGES]),
@@ -153,6 +153,24 @@ OPERATIONS = {
     "add": (torch.add, [IMAGES, IMAGES]),
     "mul": (torch.mul, [IMAGES, IMAGES]),
     "mul_channels": (torch.mul, [IMAGES, (8, 32, 1, 1)]),
+    "div": (torch.div, [IMAGES, IMAGES]),
+    "minimum": (torch.minimum, [IMAGES, IMAGES]),
+    "where": (lambda x, y: torch.where(x.detach() < 0, x, y), [IMAGES, IMAGES]),
+    "abs": (torch.abs, [IMAGES]),
+    "clamp": (lambda x: torch.clamp(x, -2, 3), [IMAGES]),
+    "elu": (F.elu, [IMAGES]),
+    "exp": (torch.exp, [IMAGES]),
+    "gelu": (F.gelu, [IMAGES]),
+    "gelu_tanh": (lambda x: F.gelu(x, approximate="tanh"), [IMAGES]),
+    "log": (torch.log, [IMAGES], True),
+    "mish": (F.mish, [IMAGES]),
+    "pow2": (lambda x: x.pow(2), [IMAGES]),
+    "pow1.5": (lambda x: x.pow(1.5), [IMAGES], True),
+    "reciprocal": (torch.reciprocal, [IMAGES], True),
+    "rsqrt": (torch.rsqrt, [IMAGES], True),
+    "softplus": (F.softplus, [IMAGES]),
+    "softsign": (F.softsign, [IMAGES]),
+    "sqrt": (torch.sqrt, [IMAGES], True),
 }
 
 
@@ -163,8 +181,8 @@ def normal(shape):
 
 def operation(name, backward):
     torch.manual_seed(1)
-    f, shapes = OPERATIONS[name]
-    inputs = [normal(shape).requires_grad_() for shape in shapes]
+    f, shapes, *positive = OPERATIONS[name]
+    inputs = [(normal(shape).abs() + 0.01 if positive else normal(shape)).requires_grad_() for shape in shapes]
     if not backward:
         return lambda: f(*inputs)
     y = f(*inputs)

@@ -5,6 +5,7 @@
 #include <typeinfo>
 
 #include "ops/abs.h"
+#include "ops/argmax.h"
 #include "ops/arithmetic.h"
 #include "ops/avg_pool2d.h"
 #include "ops/batch_norm.h"
@@ -23,6 +24,7 @@
 #include "ops/group_norm.h"
 #include "ops/hardsigmoid.h"
 #include "ops/hardswish.h"
+#include "ops/index_select.h"
 #include "ops/layer_norm.h"
 #include "ops/leaky_relu.h"
 #include "ops/linear.h"
@@ -31,6 +33,7 @@
 #include "ops/matmul.h"
 #include "ops/max_pool2d.h"
 #include "ops/mish.h"
+#include "ops/one_hot.h"
 #include "ops/pad.h"
 #include "ops/permute.h"
 #include "ops/pixel_shuffle.h"
@@ -51,6 +54,7 @@
 #include "ops/softsign.h"
 #include "ops/sqrt.h"
 #include "ops/tanh.h"
+#include "ops/topk.h"
 #include "ops/variance.h"
 #include "ops/where.h"
 #include "registered_op.h"
@@ -61,7 +65,7 @@ namespace sinter {
 namespace {
 
 // The operations that files may name. Those that the library keeps to itself (fused ones) are not among them, nor are
-// those of losses and metrics.
+// those of losses.
 struct Makers {
   std::map<std::string, detail::MakeOp> all;
   std::string duplicate;  // an error in a static initialiser could not be caught
@@ -70,6 +74,7 @@ struct Makers {
     const auto add = [&](auto op) { all.emplace(op.name(), detail::remake(op)); };
     add(ops::Abs{});
     add(ops::Add{});
+    add(ops::Argmax{});
     add(ops::AvgPool2d{{.kernel = 1}});
     add(ops::BatchNorm{});
     all.emplace("chain", ops::Chain::from);
@@ -88,6 +93,7 @@ struct Makers {
     add(ops::GroupNorm{});
     add(ops::Hardsigmoid{});
     add(ops::Hardswish{});
+    add(ops::IndexSelect{});
     add(ops::LayerNorm{});
     add(ops::LeakyRelu{{}});
     add(ops::Linear{});
@@ -102,6 +108,7 @@ struct Makers {
     add(ops::Min{});
     add(ops::Mish{});
     add(ops::Mul{});
+    add(ops::OneHot{{.classes = 1}});
     add(ops::Pad{});
     add(ops::Permute{});
     add(ops::PixelShuffle{{}});
@@ -123,6 +130,7 @@ struct Makers {
     add(ops::Sub{});
     add(ops::Sum{});
     add(ops::Tanh{});
+    add(ops::TopK{{}});
     add(ops::Variance{});
     add(ops::Where{});
   }

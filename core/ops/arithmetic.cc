@@ -1,5 +1,7 @@
 #include "arithmetic.h"
 
+#include <bit>
+
 #include "broadcast.h"
 #include "reduction.h"
 
@@ -83,7 +85,10 @@ void share_gradient(const Context& context, const Tensor& dy, Gradients& dx, con
     if (!dx.wanted(i)) continue;
     Tensor shares = Tensor::empty(dy.shape());
     broadcast_map(context.kept(i), context.kept(1 - i), shares, share);
-    map(dy, shares, shares, [](float g, float s) { return s != 0 ? g * s : 0.0f; });
+    map(dy, shares, shares, [](float g, float s) {
+      // 0 of what is infinite is 0, too; without a branch.
+      return std::bit_cast<float>(std::bit_cast<uint32_t>(g * s) & -static_cast<uint32_t>(s != 0));
+    });
     dx.set(i, sum_to(shares, context.input(i).shape));
   }
 }
@@ -98,7 +103,7 @@ void Minimum::forward(Inputs x, Outputs y, Context& context) const {
 
 void Minimum::backward(const Context& context, Outputs dy, Gradients& dx) const {
   share_gradient(context, dy[0], dx, [](float own, float other) {
-    return own == other ? 0.5f : own > other ? 0.0f : 1.0f;
+    return 1 - 0.5f * static_cast<float>(own == other) - static_cast<float>(own > other);  // NaN: 1
   });
 }
 
@@ -110,7 +115,7 @@ void Maximum::forward(Inputs x, Outputs y, Context& context) const {
 
 void Maximum::backward(const Context& context, Outputs dy, Gradients& dx) const {
   share_gradient(context, dy[0], dx, [](float own, float other) {
-    return own == other ? 0.5f : own < other ? 0.0f : 1.0f;
+    return 1 - 0.5f * static_cast<float>(own == other) - static_cast<float>(own < other);
   });
 }
 

@@ -31,7 +31,11 @@ void Where::forward(Inputs x, Outputs y, Context& context) const {
   const float *condition = c.data<float>(), *yes = a.data<float>(), *no = b.data<float>();
   float* out = y[0].mutable_data<float>();
   parallel_for(y[0].elements(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) out[i] = condition[i] != 0 ? yes[i] : no[i];
+    SINTER_INDEPENDENT
+    for (int64_t i = begin; i < end; ++i) {
+      const float v = yes[i], w = no[i];  // both: a choice of vectors is no branch
+      out[i] = condition[i] != 0 ? v : w;
+    }
   });
 }
 

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "moments.h"
+
 namespace sinter::optim {
 
 AdamW::AdamW(AdamWOptions options)
@@ -9,9 +11,7 @@ AdamW::AdamW(AdamWOptions options)
       beta1_(options.beta1),
       beta2_(options.beta2),
       eps_(options.eps) {
-  check(beta1_ >= 0 && beta1_ < 1, "AdamW: beta1 is ", beta1_, ", expected 0 <= beta1 < 1");
-  check(beta2_ >= 0 && beta2_ < 1, "AdamW: beta2 is ", beta2_, ", expected 0 <= beta2 < 1");
-  check(std::isfinite(eps_) && eps_ >= 0, "AdamW: eps is ", eps_, ", expected 0 or more");
+  detail::check_moments("AdamW", beta1_, beta2_, eps_);
 }
 
 std::string AdamW::describe() const { return text("AdamW(beta1=", beta1_, ", beta2=", beta2_, ", eps=", eps_, ")"); }

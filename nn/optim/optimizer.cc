@@ -136,6 +136,15 @@ void Optimizer::step(const std::vector<NamedParameter>& parameters) {
     total += item.whole.count;
     items_.push_back(std::move(item));
   }
+  const auto take_step = [this](const Chunk& chunk, const std::optional<float>& minimum) {
+    update(chunk);
+    if (minimum)
+      for (int64_t i = 0; i < chunk.count; ++i) chunk.value[i] = chunk.value[i] < *minimum ? *minimum : chunk.value[i];
+  };
+  if (whole()) {
+    for (const Item& item : items_) take_step(item.whole, item.minimum);
+    total = 0;  // nothing is left
+  }
   parallel_for(total, kGrain, [&](int64_t begin, int64_t end) {
     auto item = std::upper_bound(items_.begin(), items_.end(), begin,
                                  [](int64_t at, const Item& other) { return at < other.begin; }) -
@@ -148,10 +157,7 @@ void Optimizer::step(const std::vector<NamedParameter>& parameters) {
       chunk.gradient += offset;
       for (float*& slot : chunk.state)
         if (slot != nullptr) slot += offset;
-      update(chunk);
-      if (item->minimum)
-        for (int64_t i = 0; i < chunk.count; ++i)
-          chunk.value[i] = chunk.value[i] < *item->minimum ? *item->minimum : chunk.value[i];
+      take_step(chunk, item->minimum);
       begin += chunk.count;
     }
   });

@@ -60,7 +60,8 @@ struct Chunk {
 };
 
 /// Updates parameters from their gradients. To write one: derive, name the tensors of state that a parameter needs in
-/// `slots`, and update a chunk of elements in `update`, whose result for an element may depend on that element alone.
+/// `slots`, and update a chunk of elements in `update`, whose result for an element may depend on that element alone,
+/// or, where the optimiser is `whole`, on all of the parameter.
 /// Copies have state of their own. It holds no parameter; its state belongs to the parameter's name.
 class Optimizer {
  public:
@@ -71,6 +72,8 @@ class Optimizer {
   /// Names of the state that each parameter has.
   virtual std::vector<std::string> slots() const = 0;
   virtual void update(const Chunk& chunk) const = 0;
+  /// True: `update` gets each parameter whole, one after the other, and may use threads itself.
+  virtual bool whole() const { return false; }
 
   /// Updates every trained parameter that has a gradient and is not frozen. Throws Error when a parameter's shape is
   /// not the one that its name had before.

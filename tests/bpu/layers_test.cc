@@ -8,6 +8,7 @@
 #include "../../bpu/witness/expected.h"
 #include "../../core/file.h"
 #include "../../core/ops/abs.h"
+#include "../../core/ops/adaptive_avg_pool2d.h"
 #include "../../core/ops/arithmetic.h"
 #include "../../core/ops/elu.h"
 #include "../../core/ops/exp.h"
@@ -24,6 +25,7 @@
 #include "../../core/ops/reshape.h"
 #include "../../core/ops/sigmoid.h"
 #include "../../core/ops/softplus.h"
+#include "../../core/ops/stack.h"
 #include "../../core/ops/tanh.h"
 #include "../../data/dataset.h"
 #include "../../quant/fused_conv.h"
@@ -661,4 +663,31 @@ TEST_CASE("chains of operations of one value and quotients have the same integer
       test::check_agreement(model, x);
       step(model, {x});
     }
+}
+
+TEST_CASE("adaptive poolings of every kind, and a stack, have the same integers for all") {
+  struct Pooled : nn::Module {
+    nn::Conv2d stem{{.in = 2, .out = 4, .kernel = 3, .padding = 1}};
+    nn::Linear head{{.in = 4, .out = 3}};
+    SINTER_CHILDREN(stem, head)
+    Tensor forward(const Tensor& x) const override {
+      const Tensor y = relu(stem(x));  // [N,6,7,4]
+      const auto joined = [](const Tensor& t) { return mean(t, {1, 2}); };
+      return head(mean(stack({joined(adaptive_avg_pool2d(y, {3, 7})), joined(adaptive_avg_pool2d(y, {5, 6})),
+                              joined(adaptive_avg_pool2d(y, {4, 7})), joined(adaptive_avg_pool2d(y, {6, 3})),
+                              joined(adaptive_avg_pool2d(y, 1))},
+                             1),
+                       {1}));
+    }
+  };
+  Pooled net;
+  test::fill(net);
+  const Tensor x = test::formula_images({3, 6, 7, 2});
+  for (const quant::March& march : {quant::March::bernoulli, quant::March::bayes, quant::March::nash}) {
+    CAPTURE(describe(march));
+    auto model = quant::prepare_qat(net, x, {.march = march});
+    quant::set_fake_quantize(model, quant::FakeQuantState::calibration);
+    model(x);
+    test::check_agreement(model, x);
+  }
 }

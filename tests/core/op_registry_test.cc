@@ -1,6 +1,7 @@
 #include "../../core/op_registry.h"
 
 #include "../../core/ops/abs.h"
+#include "../../core/ops/argmax.h"
 #include "../../core/ops/arithmetic.h"
 #include "../../core/ops/avg_pool2d.h"
 #include "../../core/ops/batch_norm.h"
@@ -18,6 +19,7 @@
 #include "../../core/ops/group_norm.h"
 #include "../../core/ops/hardsigmoid.h"
 #include "../../core/ops/hardswish.h"
+#include "../../core/ops/index_select.h"
 #include "../../core/ops/layer_norm.h"
 #include "../../core/ops/leaky_relu.h"
 #include "../../core/ops/linear.h"
@@ -26,6 +28,7 @@
 #include "../../core/ops/matmul.h"
 #include "../../core/ops/max_pool2d.h"
 #include "../../core/ops/mish.h"
+#include "../../core/ops/one_hot.h"
 #include "../../core/ops/pad.h"
 #include "../../core/ops/permute.h"
 #include "../../core/ops/pixel_shuffle.h"
@@ -46,6 +49,7 @@
 #include "../../core/ops/softsign.h"
 #include "../../core/ops/sqrt.h"
 #include "../../core/ops/tanh.h"
+#include "../../core/ops/topk.h"
 #include "../../core/ops/variance.h"
 #include "../../core/ops/where.h"
 #include "../../core/serialize.h"
@@ -129,6 +133,10 @@ TEST_CASE("every operation of a network comes back from its name and attributes"
   check_comes_back(ops::Softplus{{.beta = 2, .threshold = 5}});
   check_comes_back(ops::Softsign{});
   check_comes_back(ops::Sqrt{});
+  check_comes_back(ops::Argmax{{.axis = 1, .keep = true}});
+  check_comes_back(ops::IndexSelect{{.axis = -1}});
+  check_comes_back(ops::OneHot{{.classes = 7}});
+  check_comes_back(ops::TopK{{.k = 5, .axis = 1, .largest = false}});
 }
 
 TEST_CASE("an operation that is unknown, or has attributes that it refuses, does not come back") {

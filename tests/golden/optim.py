@@ -42,6 +42,41 @@ for beta1, beta2, eps, weight_decay in [(0.9, 0.999, 1e-8, 0.01), (0.9, 0.999, 1
     case(name, make, lr=0.01, beta1=beta1, beta2=beta2, eps=eps, weight_decay=weight_decay)
 
 
+def adam(parameters, beta1, beta2, **options):
+    return torch.optim.Adam(parameters, betas=(beta1, beta2), **options)
+
+
+class Lamb:
+    """Algorithm 2 of 1904.00962, line by line."""
+
+    def __init__(self, parameters, lr, beta1, beta2, eps, weight_decay):
+        self.x, self.lr, self.b1, self.b2, self.eps, self.decay = parameters[0], lr, beta1, beta2, eps, weight_decay
+        self.m, self.v, self.t = torch.zeros_like(self.x), torch.zeros_like(self.x), 0
+
+    @torch.no_grad()
+    def step(self):
+        self.t += 1
+        g = self.x.grad
+        self.m = self.b1 * self.m + (1 - self.b1) * g
+        self.v = self.b2 * self.v + (1 - self.b2) * g * g
+        m, v = self.m / (1 - self.b1 ** self.t), self.v / (1 - self.b2 ** self.t)
+        r = m / (v.sqrt() + self.eps) + self.decay * self.x
+        trust = self.x.norm() / r.norm() if self.x.norm() > 0 and r.norm() > 0 else 1
+        self.x -= self.lr * trust * r
+
+
+for beta1, beta2, eps, weight_decay in [(0.9, 0.999, 1e-8, 0.0), (0.9, 0.999, 1e-8, 0.1), (0.0, 0.9, 1e-3, 0.01)]:
+    settings = f"beta1 {beta1} beta2 {beta2} eps {eps} decay {weight_decay}"
+    for name, function in ("adam", adam), ("lamb", Lamb):
+        make = lambda p, f=function, beta1=beta1, beta2=beta2, **o: f(p, beta1=beta1, beta2=beta2, **o)
+        case(f"{name} {settings}", make, lr=0.01, beta1=beta1, beta2=beta2, eps=eps, weight_decay=weight_decay)
+for momentum in [0.0, 0.9]:
+    for centered in [False, True]:
+        for weight_decay in [0.0, 0.1]:
+            case(f"rmsprop momentum {momentum} centered {centered} decay {weight_decay}", torch.optim.RMSprop, lr=0.01,
+                 alpha=0.9, eps=1e-4, momentum=momentum, centered=centered, weight_decay=weight_decay)
+
+
 def clip(name, function, limit):
     golden.seed(name)
     a, b = values(2, 3), values(4)

@@ -1,4 +1,4 @@
-"""max_pool2d and avg_pool2d."""
+"""max_pool2d, avg_pool2d and adaptive_avg_pool2d."""
 import torch
 from torch.nn import functional as F
 
@@ -65,4 +65,8 @@ for ceil in False, True:
         avg_pool(name, image(1, 6, 5, 2), 3, 2, 1, ceil, include)
         avg_pool(name + ", stride 3", image(1, 6, 5, 2), 2, 3, 1, ceil, include)
 avg_pool("many channels", image(1, 3, 1, 70), (2, 1), 1)
+for shape, size in (((6, 4), (3, 2)), ((6, 4), (1, 1)), ((7, 5), (3, 2)), ((3, 5), (2, 4)), ((2, 3), (5, 3)), ((6, 7), (3, 3)),
+                    ((7, 6), (3, 3)), ((4, 5), (4, 5)), ((5, 6), (5, 4))):
+    golden.op("adaptive from %s to %s" % (shape, size), lambda x: nhwc(F.adaptive_avg_pool2d(nchw(x), size)),
+              image(2, *shape, 3), {"size": list(size)})
 golden.write()

@@ -1,4 +1,4 @@
-"""reshape, flatten, concat, pad, slice and pixel_shuffle."""
+"""reshape, flatten, concat, stack, pad, slice, pixel_shuffle, permute, gather, index_select and topk."""
 import torch
 from torch.nn import functional as F
 
@@ -70,4 +70,14 @@ for shape, axis, size in (((2, 5), 1, 3), ((4, 3, 2), 0, 6), ((2, 3, 4), -2, 2))
     of_index[axis] = size
     golden.op("gather from %s along %d" % (shape, axis), lambda x, i: x.gather(axis, i),
               lambda: {"x": values(*shape), "z": torch.randint(0, shape[axis], of_index)}, {"axis": axis})
+for shape, axis, index in (((4, 3), 0, [2, 0, 2]), ((2, 5, 3), 1, [4, 4, 1, 0, 4, 3]), ((2, 3, 4), -1, [1])):
+    golden.op("index_select from %s along %d" % (shape, axis), lambda x, i: x.index_select(axis, i),
+              lambda: {"x": values(*shape), "index": torch.tensor(index)}, {"axis": axis})
+for shape, axis, k, largest in (((2, 6), -1, 3, True), ((2, 6), -1, 6, False), ((2, 5, 3), 1, 2, True), ((4, 3), 0, 1, False)):
+    golden.op("topk %d of %s along %d, %s" % (k, shape, axis, "largest" if largest else "least"),
+              lambda x: x.topk(k, axis, largest)[0], lambda: {"x": values(*shape)},
+              {"k": k, "axis": axis, "largest": largest})
+for axis in 0, 1, 2, -1, -2:
+    golden.op("stack along %d" % axis, lambda *x: torch.stack(x, axis),
+              lambda: {"x%d" % i: values(2, 3) for i in range(3)}, {"axis": axis})
 golden.write()

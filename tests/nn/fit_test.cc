@@ -16,7 +16,10 @@
 #include "../../nn/layers/conv2d.h"
 #include "../../nn/layers/dropout.h"
 #include "../../nn/layers/linear.h"
+#include "../../nn/optim/adam.h"
 #include "../../nn/optim/adamw.h"
+#include "../../nn/optim/lamb.h"
+#include "../../nn/optim/rmsprop.h"
 #include "../support.h"
 
 using namespace sinter;
@@ -114,8 +117,9 @@ TEST_CASE("the same seed gives the same bits, whatever the workers") {
 
 TEST_CASE("a run that is stopped anywhere and resumed ends with the bits of one that was not") {
   const auto train = stripes(100);  // 7 steps an epoch
-  const std::vector<optim::AnyOptimizer> optimizers{optim::SGD{{.lr = 0.1, .momentum = 0.9}},
-                                                    optim::AdamW{{.lr = 0.01}}};
+  const std::vector<optim::AnyOptimizer> optimizers{
+      optim::SGD{{.lr = 0.1, .momentum = 0.9}}, optim::AdamW{{.lr = 0.01}}, optim::Adam{{.lr = 0.01}},
+      optim::RMSprop{{.lr = 0.001, .momentum = 0.9, .centered = true}}, optim::Lamb{{.lr = 0.01}}};
   const std::vector<int> stops{3, 7, 16};
   for (size_t i = 0; i < optimizers.size(); ++i) {
     auto o = options();

@@ -1,11 +1,13 @@
 #include <doctest/doctest.h>
 
 #include "../../core/fuse.h"
+#include "../../core/ops/adaptive_avg_pool2d.h"
 #include "../../core/ops/arithmetic.h"
 #include "../../core/ops/concat.h"
 #include "../../core/ops/gelu.h"
 #include "../../core/ops/hardsigmoid.h"
 #include "../../core/ops/hardswish.h"
+#include "../../core/ops/mish.h"
 #include "../../core/ops/prelu.h"
 #include "../../core/ops/reduce.h"
 #include "../../core/ops/relu.h"
@@ -13,15 +15,20 @@
 #include "../../core/ops/sigmoid.h"
 #include "../../core/ops/silu.h"
 #include "../../core/ops/slice.h"
+#include "../../core/ops/softsign.h"
 #include "../../core/ops/tanh.h"
 #include "../../core/random.h"
+#include "../../nn/layers/adaptive_avg_pool2d.h"
 #include "../../nn/layers/avg_pool2d.h"
 #include "../../nn/layers/bottleneck_block.h"
 #include "../../nn/layers/channel_shuffle.h"
 #include "../../nn/layers/conv_transpose2d.h"
 #include "../../nn/layers/dense_block.h"
 #include "../../nn/layers/dropout.h"
+#include "../../nn/layers/elu.h"
 #include "../../nn/layers/flatten.h"
+#include "../../nn/layers/gelu.h"
+#include "../../nn/layers/group_norm.h"
 #include "../../nn/layers/hardsigmoid.h"
 #include "../../nn/layers/hardswish.h"
 #include "../../nn/layers/identity.h"
@@ -30,6 +37,7 @@
 #include "../../nn/layers/leaky_relu.h"
 #include "../../nn/layers/linear.h"
 #include "../../nn/layers/max_pool2d.h"
+#include "../../nn/layers/mish.h"
 #include "../../nn/layers/multi_head_attention.h"
 #include "../../nn/layers/pixel_shuffle.h"
 #include "../../nn/layers/preact_block.h"
@@ -42,6 +50,8 @@
 #include "../../nn/layers/sigmoid.h"
 #include "../../nn/layers/silu.h"
 #include "../../nn/layers/softmax.h"
+#include "../../nn/layers/softplus.h"
+#include "../../nn/layers/softsign.h"
 #include "../../nn/layers/tanh.h"
 #include "../../nn/layers/transformer_block.h"
 #include "../support.h"
@@ -199,6 +209,13 @@ TEST_CASE("layers without parameters are the operations of their names") {
   const AvgPoolAttributes average{
       .kernel = 3, .stride = {1, 2}, .padding = 1, .ceil_mode = true, .count_include_pad = false};
   CHECK_SAME(nn::AvgPool2d{average}(x), avg_pool2d(x, average));
+  CHECK_SAME((nn::AdaptiveAvgPool2d{{4, 3}}(x)), adaptive_avg_pool2d(x, {4, 3}));
+  CHECK_SAME(nn::GELU{}(x), gelu(x));
+  CHECK_SAME((nn::GELU{{.approximate = "tanh"}}(x)), gelu(x, {.approximate = "tanh"}));
+  CHECK_SAME((nn::ELU{{.alpha = 0.5}}(x)), elu(x, {.alpha = 0.5}));
+  CHECK_SAME((nn::Softplus{{.beta = 2}}(x)), softplus(x, {.beta = 2}));
+  CHECK_SAME(nn::Mish{}(x), mish(x));
+  CHECK_SAME(nn::Softsign{}(x), softsign(x));
 }
 
 TEST_CASE("a layer normalisation learns a weight and a bias for each channel; an identity is its input") {
@@ -306,7 +323,24 @@ TEST_CASE("attention mixes the values of all tokens, each head its channels") {
   CHECK_SAME(block(x), y + block.contract(gelu(block.expand(block.norm2(y)))));
 }
 
+TEST_CASE("a group normalisation learns a weight and a bias for each channel") {
+  const nn::GroupNorm layer{{.groups = 2, .channels = 6}};
+  const Tensor x = test::normal({2, 4, 4, 6}, 1, 5);
+  CHECK(layer.parameters().size() == 2);
+  CHECK_SAME(layer(x), group_norm(x, layer.weight, layer.bias, {.groups = 2}));
+  CHECK(layer.title() == "GroupNorm(groups=2, channels=6)");
+  CHECK_ERROR((nn::GroupNorm{{.groups = 4, .channels = 6}}), "GroupNorm: 4 groups do not divide 6 channels");
+  CHECK_ERROR((nn::GroupNorm{{.groups = 0, .channels = 6}}), "group_norm: ");
+}
+
 TEST_CASE("layers say in one line what they do") {
+  CHECK(nn::GELU{}.title() == "GELU");
+  CHECK(nn::GELU{{.approximate = "tanh"}}.title() == "GELU(approximate=tanh)");
+  CHECK(nn::ELU{}.title() == "ELU(alpha=1)");
+  CHECK(nn::Softplus{{.beta = 2}}.title() == "Softplus(beta=2)");
+  CHECK(nn::Mish{}.title() == "Mish");
+  CHECK(nn::Softsign{}.title() == "Softsign");
+  CHECK(nn::AdaptiveAvgPool2d{7}.title() == "AdaptiveAvgPool2d(size=7x7)");
   CHECK(nn::ReLU{}.title() == "ReLU");
   CHECK(nn::ReLU6{}.title() == "ReLU6");
   CHECK(nn::Sigmoid{}.title() == "Sigmoid");
@@ -419,6 +453,8 @@ TEST_CASE("a network of all other layers traces, and its fused graph computes th
 }
 
 TEST_CASE("layers refuse options that make no sense") {
+  CHECK_ERROR(nn::AdaptiveAvgPool2d{0}, "AdaptiveAvgPool2d: size is 0x0, expected at least 1");
+  CHECK_ERROR((nn::GELU{{.approximate = "fast"}}), "gelu: ");
   CHECK_ERROR((nn::Conv2d{{.in = 0, .out = 1, .kernel = 1}}),
               "Conv2d: it has 0 input and 1 output channels, expected at least 1 of each");
   CHECK_ERROR((nn::Conv2d{{.in = 1, .out = 1, .kernel = 0}}), "Conv2d: kernel is 0x0, expected at least 1");

@@ -1,5 +1,9 @@
 #include "../../../core/ops/arithmetic.h"
 
+#include <cmath>
+
+#include "../../../core/ops/exp.h"
+#include "../../../core/ops/reduce.h"
 #include "../../support.h"
 
 using namespace sinter;
@@ -145,4 +149,45 @@ TEST_CASE("+= and its siblings leave other handles what they had, and have their
         return y;
       },
       {test::normal({5})});
+}
+
+TEST_CASE("+= in a loop sums up, and gradients reach every term") {
+  const Tensor x0 = test::normal({4, 3}, 1), w0 = test::normal({3}, 2);
+  const auto run = [&](bool cumulative) {
+    Tensor x = x0.clone().set_requires_grad(true), w = w0.clone().set_requires_grad(true);
+    Tensor loss = Tensor::zeros({});
+    if (cumulative)
+      for (int64_t i = 1; i <= 5; ++i) loss += sum(x * w) * static_cast<double>(i);
+    else
+      loss = ((((loss + sum(x * w) * 1) + sum(x * w) * 2) + sum(x * w) * 3) + sum(x * w) * 4) + sum(x * w) * 5;
+    loss.backward();
+    return std::vector<Tensor>{loss.detach(), x.grad(), w.grad()};
+  };
+  const auto actual = run(true), expected = run(false);
+  for (size_t i = 0; i < 3; ++i) CHECK_CLOSE(actual[i], expected[i]);
+}
+
+TEST_CASE("+= and the like leave alone what others hold, and what a gradient needs") {
+  Tensor x = test::normal({2, 3}, 1).set_requires_grad(true);
+  const Tensor before = x.clone();
+  Tensor y = x, z = exp(x);  // exp keeps its result
+  y += 1;                    // x is a leaf, and stays what it is
+  z += z;
+  z *= z;
+  z -= y;
+  z /= 2;
+  CHECK_SAME(x, before);
+  sum(z).backward();
+  Tensor expected = Tensor::empty({2, 3});  // z = (4 e^2x - x - 1) / 2
+  for (int64_t i = 0; i < 6; ++i) expected.mutable_data<float>()[i] = 4 * std::exp(2 * before.data<float>()[i]) - 0.5f;
+  CHECK_CLOSE(x.grad(), expected, 1e-5, 1e-5);
+}
+
+TEST_CASE("a sum of very many terms neither recurses nor forgets") {
+  Tensor x = Tensor::full({}, 1).set_requires_grad(true), loss = Tensor::zeros({});
+  constexpr int64_t kTerms = 100000;
+  for (int64_t i = 0; i < kTerms; ++i) loss += x;
+  loss.backward();
+  CHECK(loss.item() == kTerms);
+  CHECK(x.grad().item() == kTerms);
 }

@@ -3,8 +3,12 @@
 #include <cmath>
 #include <limits>
 
+#include "../../../core/parallel.h"
+#include "../../../nn/optim/adam.h"
 #include "../../../nn/optim/adamw.h"
 #include "../../../nn/optim/clip.h"
+#include "../../../nn/optim/lamb.h"
+#include "../../../nn/optim/rmsprop.h"
 #include "../../../nn/optim/sgd.h"
 #include "../../support.h"
 
@@ -38,8 +42,8 @@ std::vector<NamedParameter> two(float gradient = 1) {
 
 }  // namespace
 
-TEST_CASE("SGD and AdamW take PyTorch's steps") {
-  int sgd = 0, adamw = 0;
+TEST_CASE("optimisers take PyTorch's steps, and Lamb those of its paper") {
+  int sgd = 0, adamw = 0, adam = 0, rmsprop = 0, lamb = 0;
   for (const auto& c : test::golden("optim")) {
     const auto number = [&](const char* key) { return c.attribute<double>(key); };
     if (c.name.starts_with("sgd")) {
@@ -56,10 +60,35 @@ TEST_CASE("SGD and AdamW take PyTorch's steps") {
                                    .beta2 = number("beta2"),
                                    .eps = number("eps"),
                                    .weight_decay = number("weight_decay")}});
+    } else if (c.name.starts_with("adam ")) {
+      ++adam;
+      check_steps(c, optim::Adam{{.lr = number("lr"),
+                                  .beta1 = number("beta1"),
+                                  .beta2 = number("beta2"),
+                                  .eps = number("eps"),
+                                  .weight_decay = number("weight_decay")}});
+    } else if (c.name.starts_with("lamb")) {
+      ++lamb;
+      check_steps(c, optim::Lamb{{.lr = number("lr"),
+                                  .beta1 = number("beta1"),
+                                  .beta2 = number("beta2"),
+                                  .eps = number("eps"),
+                                  .weight_decay = number("weight_decay")}});
+    } else if (c.name.starts_with("rmsprop")) {
+      ++rmsprop;
+      check_steps(c, optim::RMSprop{{.lr = number("lr"),
+                                     .alpha = number("alpha"),
+                                     .eps = number("eps"),
+                                     .momentum = number("momentum"),
+                                     .centered = c.attribute<bool>("centered"),
+                                     .weight_decay = number("weight_decay")}});
     }
   }
   CHECK(sgd == 8);
   CHECK(adamw == 4);
+  CHECK(adam == 3);
+  CHECK(lamb == 3);
+  CHECK(rmsprop == 8);
 }
 
 TEST_CASE("rules change the rate and decay of the parameters they match, the last one winning") {
@@ -116,6 +145,9 @@ TEST_CASE("no step takes a parameter below its minimum") {
   };
   after(optim::SGD{{.lr = 1}});
   after(optim::AdamW{{.lr = 2}});
+  after(optim::Adam{{.lr = 2}});
+  after(optim::RMSprop{{.lr = 1}});
+  after(optim::Lamb{{.lr = 2}});
 }
 
 TEST_CASE("what has no gradient, and buffers, stay as they are") {
@@ -154,6 +186,44 @@ TEST_CASE("an optimiser's state goes into a file and back, to the same steps") {
   }
 }
 
+TEST_CASE("every optimiser's state goes into a file and back, and its steps do not depend on the number of threads") {
+  const std::vector<optim::AnyOptimizer> optimizers{optim::SGD{{.lr = 0.1, .momentum = 0.9}},
+                                                    optim::AdamW{},
+                                                    optim::Adam{{.weight_decay = 0.1}},
+                                                    optim::RMSprop{},
+                                                    optim::RMSprop{{.momentum = 0.9, .centered = true}},
+                                                    optim::Lamb{}};
+  const int before = threads();
+  for (const optim::AnyOptimizer& optimizer : optimizers) {
+    CAPTURE(optimizer->describe());
+    const auto run = [&](int count, bool through_file) {
+      set_threads(count);
+      const std::vector<NamedParameter> parameters{{"w", Parameter(test::normal({300, 200}, 1))},
+                                                   {"b", Parameter(Tensor::zeros({70}))}};
+      optim::AnyOptimizer at_work = optimizer;
+      for (uint64_t step = 0; step < 4; ++step) {
+        for (size_t i = 0; i < 2; ++i) {
+          Tensor value = parameters[i].value.tensor();
+          value.set_grad(test::normal(value.shape(), 10 * step + i));
+        }
+        if (through_file && step == 2) {
+          Archive archive("test");
+          at_work->save(archive, "optimizer");
+          at_work = optimizer;
+          at_work->load(archive, "optimizer");
+        }
+        at_work->step(parameters);
+      }
+      return std::vector<Tensor>{parameters[0].value.tensor().detach(), parameters[1].value.tensor().detach()};
+    };
+    const auto expected = run(1, false);
+    for (const auto& actual : {run(3, false), run(2, true)})
+      for (size_t i = 0; i < 2; ++i) CHECK_SAME(actual[i], expected[i]);
+    CHECK(!test::difference(expected[1], Tensor::zeros({70}), 0, 0).empty());
+  }
+  set_threads(before);
+}
+
 TEST_CASE("a parameter whose shape changes under its name is an error") {
   optim::SGD optimizer{{.lr = 1, .momentum = 0.9}};
   optimizer.step(two());
@@ -182,6 +252,10 @@ TEST_CASE("optimisers refuse options that make no sense") {
   CHECK_ERROR((optim::SGD{{.nesterov = true}}), "SGD: nesterov needs a momentum");
   CHECK_ERROR((optim::AdamW{{.beta1 = 1}}), "beta1");
   CHECK_ERROR((optim::AdamW{{.eps = -1}}), "eps");
+  CHECK_ERROR((optim::Adam{{.beta2 = 1}}), "Adam: beta2 is 1, expected 0 <= beta2 < 1");
+  CHECK_ERROR((optim::Lamb{{.beta1 = -1}}), "Lamb: beta1 is -1, expected 0 <= beta1 < 1");
+  CHECK_ERROR((optim::RMSprop{{.alpha = 1}}), "RMSprop: alpha is 1, expected 0 <= alpha < 1");
+  CHECK_ERROR((optim::RMSprop{{.momentum = 1}}), "RMSprop: momentum is 1, expected 0 <= momentum < 1");
 }
 
 TEST_CASE("a rule whose pattern is no parameter's name is an error with the nearest") {
