@@ -57,4 +57,28 @@ const Tensor& detail::target_of(const data::Batch& batch, const std::string& tar
   return target.empty() ? batch.labels : batch[target];
 }
 
+detail::Labels::Labels(const Tensor& logits, const Tensor& labels, int64_t ignore_index, const char* what)
+    : logits_(logits), labels_(labels), classes_(0), ignore_index_(ignore_index), what_(what) {
+  check(logits.rank() >= 2 && logits.size(-1) > 0, what, ": logits are ", logits.spec(), ", expected [...,classes]");
+  classes_ = logits.size(-1);
+  const Shape rows(std::span(logits.shape().begin(), static_cast<size_t>(logits.rank() - 1)));
+  check(labels.defined() && labels.spec() == Spec{DType::int64, rows}, what, ": labels are ", labels.spec(),
+        ", expected ", Spec{DType::int64, rows}, " for logits ", logits.shape());
+}
+
+int64_t detail::Labels::operator[](int64_t row) const {
+  const int64_t label = labels_.data<int64_t>()[row];
+  if (label == ignore_index_) return -1;
+  check(label >= 0 && label < classes_, what_, ": label ", label, " is not in 0..", classes_ - 1);
+  return label;
+}
+
+int64_t detail::Labels::predicted(int64_t row) const {
+  const float* x = logits_.data<float>() + row * classes_;
+  int64_t best = 0;
+  for (int64_t i = 1; i < classes_; ++i)
+    if (!(x[i] <= x[best]) && x[best] == x[best]) best = i;
+  return best;
+}
+
 }  // namespace sinter::nn

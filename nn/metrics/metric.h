@@ -76,6 +76,24 @@ namespace detail {
 /// The float32 output of this index and the batch's target (its labels where `target` is empty), which metrics read.
 const Tensor& output_of(const Outputs& outputs, int64_t index, const char* what);
 const Tensor& target_of(const data::Batch& batch, const std::string& target);
+
+/// Labels, int64 [...], of logits [...,classes].
+class Labels {
+ public:
+  /// Throws Error for labels of another shape.
+  Labels(const Tensor& logits, const Tensor& labels, int64_t ignore_index, const char* what);
+  int64_t rows() const { return labels_.elements(); }
+  int64_t classes() const { return classes_; }
+  /// -1 where it is ignored. Throws Error for one outside 0..classes-1.
+  int64_t operator[](int64_t row) const;
+  /// The class with the largest logit, the first of equal ones; NaN is largest.
+  int64_t predicted(int64_t row) const;
+
+ private:
+  const Tensor &logits_, &labels_;
+  int64_t classes_, ignore_index_;
+  const char* what_;
+};
 }  // namespace detail
 
 }  // namespace sinter::nn
