@@ -1,6 +1,7 @@
 #include "checkpoint.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 
 #include "../core/random.h"
@@ -9,7 +10,9 @@ namespace sinter::nn {
 
 namespace {
 constexpr size_t kMaxListed = 8;  // differences in one message
-const std::string kSettings = "settings/", kState = "model/", kExtra = "module/";
+const std::string kSettings = "settings/", kState = "model/", kExtra = "module/", kRaw = "raw/",
+                  kOptimizer = "optimizer", kCounters = "counter/";
+constexpr const char* kEmaSteps = "ema/steps";
 }  // namespace
 
 void save(const Module& model, const std::string& path) {
@@ -26,6 +29,40 @@ void load(Module& model, const std::string& path) {
     if (std::string_view(error.what()).starts_with(path)) throw;
     fail(path, ": ", error.what());
   }
+}
+
+void save_checkpoint(const Module& model, const TrainingState& state, const std::string& path) {
+  Archive archive(detail::kCheckpoint);
+  detail::save_model(model, state.ema, archive);
+  detail::save_random(archive);
+  if (state.optimizer != nullptr) state.optimizer->save(archive, kOptimizer);
+  for (const auto& [name, value] : state.counters) archive.set(kCounters + name, value);
+  archive.write(path);
+}
+
+void load_checkpoint(Module& model, TrainingState& state, const std::string& path) {
+  const Archive archive = Archive::read(path, detail::kCheckpoint);
+  const bool there = archive.contains(kOptimizer + "/lr"), here = state.optimizer != nullptr;
+  check(there == here, path, ": it holds ",
+        there ? "an optimiser's state, but no optimiser is given to take it"
+              : "no optimiser's state for the one that is given");
+  const Random random = detail::saved_random(archive);
+  std::map<std::string, int64_t> counters;
+  for (const std::string& section : archive.names(kCounters))
+    counters[section.substr(kCounters.size())] = archive.integer(section);
+  Archive before(detail::kCheckpoint);
+  if (here) {
+    state.optimizer->save(before, kOptimizer);
+    state.optimizer->load(archive, kOptimizer);
+  }
+  try {
+    detail::load_model(model, state.ema, archive);
+  } catch (...) {
+    if (here) state.optimizer->load(before, kOptimizer);
+    throw;
+  }
+  default_random() = random;
+  state.counters = std::move(counters);
 }
 
 namespace detail {
@@ -81,6 +118,29 @@ void load_model(Module& model, const Archive& archive) {
     load_extra(before);
     throw;
   }
+}
+
+void save_model(const Module& model, const Ema* ema, Archive& archive) {
+  save_model(model, archive);
+  if (ema == nullptr) return;
+  for (const NamedParameter& raw : model.named_state()) archive.set(kRaw + raw.name, raw.value.tensor());
+  for (const NamedParameter& average : ema->state()) archive.set(kState + average.name, average.value.tensor());
+  archive.set(kEmaSteps, ema->steps());
+}
+
+void load_model(Module& model, Ema* ema, const Archive& archive) {
+  check(archive.contains(kEmaSteps) == (ema != nullptr), "checkpoint: it holds ",
+        ema == nullptr ? "averages of the weights, but no Ema is given to take them"
+                       : "no averages of the weights for the Ema that is given");
+  if (ema == nullptr) return load_model(model, archive);
+  std::vector<NamedParameter> raw;
+  for (const std::string& section : archive.names(kRaw))
+    raw.push_back({section.substr(kRaw.size()), Parameter(archive.tensor(section), false)});
+  model.check_state(raw);
+  const int64_t steps = archive.integer(kEmaSteps, 0, std::numeric_limits<int64_t>::max());
+  load_model(model, archive);
+  ema->restore(model, steps);
+  model.load_state(raw);
 }
 
 void save_random(Archive& archive) {

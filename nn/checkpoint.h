@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "../core/random.h"
 #include "../core/serialize.h"
+#include "ema.h"
 #include "module.h"
 #include "optim/optimizer.h"
 
@@ -21,6 +23,21 @@ void save(const Module& model, const std::string& path);
 /// file that is damaged or of another model, which leaves the model as it was.
 void load(Module& model, const std::string& path);
 
+/// What a training loop of one's own goes on from, besides the model and `default_random()`.
+struct TrainingState {
+  optim::Optimizer* optimizer = nullptr;
+  Ema* ema = nullptr;
+  std::map<std::string, int64_t> counters{};  ///< where it stands: step, epoch, and so on
+};
+
+/// Replaces a file, whole or not at all, by all that a loop needs to go on with the same bits. `load` reads the model
+/// alone from it, or its averages where there are any.
+void save_checkpoint(const Module& model, const TrainingState& state, const std::string& path);
+
+/// Reads it back, the counters too. Throws Error for a file that is damaged, or of another model, optimiser or kind of
+/// state; then nothing is changed.
+void load_checkpoint(Module& model, TrainingState& state, const std::string& path);
+
 namespace detail {
 
 inline constexpr const char* kCheckpoint = "checkpoint";
@@ -34,6 +51,9 @@ void check_settings(const Settings& settings, const Archive& archive, const std:
 
 void save_model(const Module& model, Archive& archive);
 void load_model(Module& model, const Archive& archive);
+/// With averages, these are what `load_model` alone finds.
+void save_model(const Module& model, const Ema* ema, Archive& archive);
+void load_model(Module& model, Ema* ema, const Archive& archive);
 
 /// The calling thread's `default_random()`.
 void save_random(Archive& archive);

@@ -9,14 +9,17 @@
 #include <memory>
 
 #include "../core/format.h"
-#include "../core/fuse.h"
-#include "../core/ops/cross_entropy.h"
+#include "../core/ops/arithmetic.h"
 #include "../data/data_loader.h"
 #include "checkpoint.h"
+#include "ema.h"
+#include "forward.h"
 #include "freeze_options.h"
-#include "metrics.h"
 #include "optim/clip.h"
 #include "progress.h"
+#include "sums.h"
+#include "training_log.h"
+#include "training_run.h"
 
 namespace sinter::nn {
 
@@ -28,101 +31,38 @@ static_assert(std::atomic<uint64_t>::is_always_lock_free, "a signal handler coun
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-// Sums over the images of one pass. Plain numbers, so that a checkpoint can hold them.
-struct Sums {
-  double loss = 0;
-  int64_t correct = 0, images = 0;
+std::atomic<int64_t> running{0};  // fits, in all threads
 
-  void add(double mean_loss, const Tensor& logits, const Tensor& labels) {
-    const int64_t count = labels.size(0);
-    loss += mean_loss * static_cast<double>(count);
-    correct += count_correct(logits, labels);
-    images += count;
+// What a run knows of requests to stop. One that came while other runs were there was for those.
+class Requests {
+ public:
+  Requests() : followed_(running.fetch_add(1) == 0 ? followed.load() : requests.load()) {}
+  ~Requests() {
+    if (there()) followed = requests.load();
+    --running;
   }
-  double mean_loss() const { return images == 0 ? 0 : loss / static_cast<double>(images); }
-  double accuracy() const { return images == 0 ? 0 : 100 * static_cast<double>(correct) / static_cast<double>(images); }
+  Requests(const Requests&) = delete;
+  Requests& operator=(const Requests&) = delete;
+  bool there() const { return requests != followed_; }
+
+ private:
+  const uint64_t followed_;
 };
-
-// Where a run stands.
-struct Run {
-  int64_t epoch = 0, batch = 0;  // the next
-  Sums sums;                     // of this epoch
-  double seconds = 0;            // of this epoch
-  double lr = 0;
-  std::vector<EpochReport> epochs;
-
-  void save(Archive& archive) const;
-  void load(const Archive& archive);
-};
-
-void save_sums(Archive& archive, const std::string& prefix, double loss, int64_t images, double seconds) {
-  archive.set(prefix + "loss", loss);
-  archive.set(prefix + "images", images);
-  archive.set(prefix + "seconds", seconds);
-}
-
-std::string history_prefix(size_t epoch) { return text("history/", epoch, "/"); }
-
-void Run::save(Archive& archive) const {
-  archive.set("run/epoch", epoch);
-  archive.set("run/batch", batch);
-  archive.set("run/lr", lr);
-  archive.set("run/correct", sums.correct);
-  save_sums(archive, "run/", sums.loss, sums.images, seconds);
-  for (size_t i = 0; i < epochs.size(); ++i) {
-    const EpochReport& report = epochs[i];
-    const std::string prefix = history_prefix(i);
-    save_sums(archive, prefix, report.loss, report.images, report.seconds);
-    archive.set(prefix + "accuracy", report.accuracy);
-    archive.set(prefix + "lr", report.lr);
-    if (!report.validation) continue;
-    save_sums(archive, prefix + "validation/", report.validation->loss, report.validation->images,
-              report.validation->seconds);
-    archive.set(prefix + "validation/accuracy", report.validation->accuracy);
-  }
-}
-
-void Run::load(const Archive& archive) {
-  constexpr int64_t kMost = int64_t{1} << 53;
-  epoch = archive.integer("run/epoch", 0, kMost);
-  batch = archive.integer("run/batch", 0, kMost);
-  lr = archive.real("run/lr");
-  sums = {archive.real("run/loss"), archive.integer("run/correct", 0, kMost), archive.integer("run/images", 0, kMost)};
-  seconds = archive.real("run/seconds");
-  for (int64_t i = 0; i < epoch; ++i) {
-    const std::string prefix = history_prefix(static_cast<size_t>(i));
-    EpochReport report{.epoch = i,
-                       .loss = archive.real(prefix + "loss"),
-                       .accuracy = archive.real(prefix + "accuracy"),
-                       .lr = archive.real(prefix + "lr"),
-                       .seconds = archive.real(prefix + "seconds"),
-                       .images = archive.integer(prefix + "images", 0, kMost)};
-    if (archive.contains(prefix + "validation/loss"))
-      report.validation = Evaluation{.accuracy = archive.real(prefix + "validation/accuracy"),
-                                     .loss = archive.real(prefix + "validation/loss"),
-                                     .images = archive.integer(prefix + "validation/images", 0, kMost),
-                                     .seconds = archive.real(prefix + "validation/seconds")};
-    epochs.push_back(std::move(report));
-  }
-}
 
 bool requires_grad(const NamedParameter& parameter) { return parameter.value.tensor().requires_grad(); }
 
-using Forward = std::function<Tensor(const Tensor&)>;
+// Adds to `total` what passes until its end.
+class Stopwatch {
+ public:
+  explicit Stopwatch(double& total) : total_(total), began_(now()) {}
+  ~Stopwatch() { total_ += now() - began_; }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
 
-Forward untraced(const Module& model) {
-  return [&model](const Tensor& x) { return model(x); };
-}
-
-// A model runs as its graph, which the trace checks and the fusion makes faster, unless it is one that no trace shows.
-Forward forward_of(const Module& model, const Spec& batch) {
-  if (!model.traceable()) return untraced(model);
-  auto graph = std::make_shared<const Graph>(fuse_batch_norm(trace(model, Specs{batch})));
-  check(graph->outputs.size() == 1, model.title(), ": it has ", graph->outputs.size(),
-        " outputs, but fit and evaluate expect one, the logits [N,classes]; wrap it in a module that returns them, or "
-        "train it in a loop of your own, where model({x}) gives all");
-  return [graph = std::move(graph)](const Tensor& x) { return (*graph)(x); };
-}
+ private:
+  double& total_;
+  double began_;
+};
 
 class Training {
  public:
@@ -130,15 +70,27 @@ class Training {
   History run();
 
  private:
-  void step(const data::Batch& batch);
-  int64_t steps_done() const { return run_.epoch * loader_.batches() + run_.batch; }
-  void make_forward();
+  void accumulate(const data::Batch& batch);
+  void step(const data::Batch& batch, const Outputs& outputs);
+  void train_epoch();
+  int64_t steps_an_epoch() const { return (loader_.batches() + options_.accumulate - 1) / options_.accumulate; }
+  // Of the optimiser; that under way is not done.
+  int64_t steps_done() const {
+    return run_.epoch * steps_an_epoch() +
+           (run_.batch == loader_.batches() ? steps_an_epoch() : run_.batch / options_.accumulate);
+  }
+  bool between_steps() const { return run_.batch % options_.accumulate == 0 || run_.batch == loader_.batches(); }
+  Ema* ema() { return ema_ ? &*ema_ : nullptr; }
+  void validate(EpochReport& report);
   void end_epoch();
   bool checkpoint_due() const;
   void save();
-  void resume();
-  bool stopping() const { return requests != followed_; }
-  void check_usable() const;
+  bool resume();
+  bool stopping() const { return requests_.there() || (options_.stop && options_.stop()); }
+  bool out_of_patience() const {
+    return options_.patience > 0 && ranked(run_.epochs, options_.monitor).waited >= options_.patience;
+  }
+  void check_usable();
   std::string place() const;
   detail::Settings settings() const;
   ProgressLine::Fields fields() const;
@@ -149,20 +101,32 @@ class Training {
   data::DataLoader loader_;
   std::vector<NamedParameter> parameters_;
   std::vector<NamedParameter> finite_;  // parameters and buffers that were so when the run began
-  const uint64_t followed_ = followed;
+  const Requests requests_;
   data::Batch last_;  // that a step was made with
   Frozen frozen_;     // while `forward_` was made
   Forward forward_;
   optim::AnyOptimizer optimizer_;
+  std::optional<Ema> ema_;
+  Metrics metrics_;
   ProgressLine progress_;
-  Run run_;
-  double epoch_began_ = 0;  // in this process, as are the following
+  TrainingLog log_;
+  TrainingRun run_;
+  double loss_of_step_ = 0;  // sum over its batches so far
+  double epoch_began_ = 0;   // in this process, as are the following
   double session_began_ = 0, saved_at_ = 0;
-  int64_t session_steps_ = 0, epoch_images_ = 0, unsaved_steps_ = 0;
+  int64_t session_batches_ = 0, epoch_images_ = 0, unsaved_steps_ = 0;
 };
 
 const FitOptions& checked(const FitOptions& options) {
   check(options.epochs >= 0, "fit: epochs is ", options.epochs, ", expected 0 or more");
+  check(options.accumulate >= 1, "fit: accumulate is ", options.accumulate, ", expected at least 1");
+  check(options.ema >= 0 && options.ema < 1, "fit: ema is ", options.ema, ", expected 0 (none) to less than 1");
+  check(options.patience >= 0, "fit: patience is ", options.patience, ", expected 0 or more");
+  check(options.log_steps >= 1, "fit: log_steps is ", options.log_steps, ", expected at least 1");
+  check(!options.loss || options.label_smoothing == 0,
+        "fit: label_smoothing is of cross-entropy where no other loss is given, but there is one");
+  check(options.metrics.empty() || options.validation != nullptr,
+        "fit: metrics are of the validation, but there is none; a step's outputs are in on_step");
   check(options.label_smoothing >= 0 && options.label_smoothing < 1, "fit: label_smoothing is ",
         options.label_smoothing, ", expected 0 <= label_smoothing < 1");
   check(options.clip_norm >= 0 && options.clip_value >= 0, "fit: clip_norm is ", options.clip_norm, " and clip_value ",
@@ -184,17 +148,21 @@ Training::Training(Module& model, const data::Dataset& dataset, const FitOptions
                         .batches = options.batches,
                         .workers = options.workers,
                         .drop_last = options.drop_last,
-                        .augment = options.augment}),
+                        .augment = options.augment,
+                        .collate = options.collate}),
       parameters_(model.parameters()),
+      forward_(model, std::min(options.batch, dataset.size()), true),
       optimizer_(options.optimizer),
-      progress_(options.progress) {
+      metrics_(options.metrics),
+      progress_(options.progress),
+      log_(options, model) {
   for (const auto& [path, module] : model.modules()) module->check_trainable();
   check(!parameters_.empty(), "fit: the model has no parameters to train");
   check(std::any_of(parameters_.begin(), parameters_.end(), requires_grad),
         "fit: every parameter of the model is frozen (requires_grad is false)");
   check_freeze_options(options, model);
   optimizer_->check_rules(parameters_);
-  make_forward();
+  if (options.ema > 0) ema_.emplace(model, options.ema);
 }
 
 std::string Training::place() const { return text("in epoch ", run_.epoch + 1, ", step ", run_.batch); }
@@ -219,23 +187,28 @@ std::string bad_image(const data::Batch& batch) {
               std::isnan(*bad) ? "NaN" : "an infinity", " among its values, as it is read and augmented");
 }
 
+template <class... Parts>
+[[noreturn]] void diverged(const Parts&... parts) {
+  throw Diverged(text(parts...));
+}
+
 const char* const kAdvice = ": training has diverged; a lower learning rate, a warm-up or clip_norm may help";
 
 }  // namespace
 
 // A run that goes on from here must be able to: what is finite may still be too large for its next loss to be.
-void Training::check_usable() const {
+void Training::check_usable() {
   if (const NamedParameter* bad = not_finite(finite_))
-    fail("fit: ", bad->name, " is no longer finite ", place(), kAdvice);
+    diverged("fit: ", bad->name, " is no longer finite ", place(), kAdvice);
   if (const std::string bad = optimizer_->not_finite(); !bad.empty())
-    fail("fit: the optimiser's state of ", bad, " is no longer finite ", place(), kAdvice);
+    diverged("fit: the optimiser's state of ", bad, " is no longer finite ", place(), kAdvice);
   // Without a file, the next step tells.
   const bool last = run_.epoch + 1 == options_.epochs && run_.batch == loader_.batches();
   if (!last_.images.defined() || (options_.checkpoint.empty() && !last)) return;
   const NoGrad no_grad;
   const ModeOverride module_mode(false);
   const TrainingMode graph_mode(false);
-  const float loss = cross_entropy(forward_(last_.images), last_.labels).item();
+  const float loss = loss_of(options_.loss, forward_(options_.inputs(last_)), last_).item();
   if (std::isfinite(loss)) return;
   const auto largest = [](const NamedParameter& p) {
     float most = 0;
@@ -244,57 +217,102 @@ void Training::check_usable() const {
   };
   const auto worst = std::max_element(parameters_.begin(), parameters_.end(),
                                       [&](const auto& a, const auto& b) { return largest(a) < largest(b); });
-  fail("fit: the loss is ", std::abs(loss), " on the batch that was just trained on, ", place(), ", where ",
-       worst->name, " has values up to ", largest(*worst), kAdvice);
+  diverged("fit: the loss is ", std::abs(loss), " on the batch that was just trained on, ", place(), ", where ",
+           worst->name, " has values up to ", largest(*worst), kAdvice);
 }
 
-void Training::make_forward() {
-  const Shape image = dataset_.image_shape();
-  const int64_t batch = std::min(options_.batch, dataset_.size());
-  forward_ = forward_of(model_, {DType::float32, {batch, image[0], image[1], image[2]}});
-}
-
-void Training::step(const data::Batch& batch) {
+// A batch's share of a step's gradients; the last one of a step makes it.
+void Training::accumulate(const data::Batch& batch) {
   const int64_t batches = loader_.batches();
-  run_.lr = options_.schedule(options_.optimizer->lr(),
-                              {.step = steps_done(), .steps = options_.epochs * batches, .steps_per_epoch = batches});
+  const optim::Position position{
+      .step = steps_done(), .steps = options_.epochs * steps_an_epoch(), .steps_per_epoch = steps_an_epoch()};
+  run_.lr = options_.schedule(options_.optimizer->lr(), position);
   // Of this step alone: what a callback runs between steps is as it would be outside.
   const Frozen frozen = frozen_after(steps_done(), options_);
   const Freezing freezing(frozen);
   if (!(frozen == frozen_)) {
     frozen_ = frozen;
-    make_forward();
+    forward_.forget();
   }
-  const Tensor logits = forward_(batch.images);
-  const Tensor loss = cross_entropy(logits, batch.labels, {.label_smoothing = options_.label_smoothing});
-  if (!std::isfinite(loss.item())) {
+  const int64_t first = run_.batch / options_.accumulate * options_.accumulate;
+  const int64_t together = std::min(options_.accumulate, batches - first);
+  Outputs outputs({});
+  Tensor loss;
+  {
+    const Stopwatch watch(log_.times().forward);
+    outputs = forward_(options_.inputs(batch));
+    loss = loss_of(options_.loss, outputs, batch, options_.label_smoothing);
+  }
+  const float value = loss.item();
+  if (!std::isfinite(value)) {
     ++run_.batch;  // the step that failed
     if (const std::string bad = bad_image(batch); !bad.empty()) fail("fit: ", bad, " (", place(), ")");
     const NamedParameter* bad = not_finite(finite_);
-    fail("fit: the loss is ", std::abs(loss.item()), " ", place(),
-         bad == nullptr ? std::string() : text(" and ", bad->name, " is no longer finite"), kAdvice);
+    diverged("fit: the loss is ", std::abs(value), " ", place(),
+             bad == nullptr ? std::string() : text(" and ", bad->name, " is no longer finite"), kAdvice);
   }
-  run_.sums.add(loss.item(), logits, batch.labels);
-  loss.backward();
-  if (options_.clip_value > 0) optim::clip_gradient_value(parameters_, options_.clip_value);
-  if (options_.clip_norm > 0) optim::clip_gradient_norm(parameters_, options_.clip_norm);
-  optimizer_->set_lr(run_.lr);
-  optimizer_->step(parameters_);
-  optim::zero_grad(parameters_);
+  add(run_.sums, value, static_cast<bool>(options_.loss), outputs, batch);
+  loss_of_step_ += static_cast<double>(value);
+  {
+    const Stopwatch watch(log_.times().backward);
+    if (together == 1)
+      loss.backward();
+    else
+      (loss * (1 / static_cast<double>(together))).backward();
+  }
   ++run_.batch;
+  if (between_steps()) {
+    loss_of_step_ /= static_cast<double>(together);
+    step(batch, outputs);
+    loss_of_step_ = 0;
+  }
+}
+
+void Training::step(const data::Batch& batch, const Outputs& outputs) {
+  {
+    const Stopwatch watch(log_.times().optimizer);
+    if (options_.clip_value > 0) optim::clip_gradient_value(parameters_, options_.clip_value);
+    if (options_.clip_norm > 0) optim::clip_gradient_norm(parameters_, options_.clip_norm);
+    optimizer_->set_lr(run_.lr);
+    optimizer_->step(parameters_);
+    optim::zero_grad(parameters_);
+    if (ema_) ema_->update(model_);
+  }
   last_ = batch;
+  log_.step(steps_done(), loss_of_step_, run_.lr);
+  if (!options_.on_step) return;
+  const Freezing none({});
+  options_.on_step({.epoch = run_.epoch,
+                    .step = steps_done(),
+                    .loss = loss_of_step_,
+                    .lr = run_.lr,
+                    .batch = batch,
+                    .outputs = outputs});
 }
 
 ProgressLine::Fields Training::fields() const {
   const double elapsed = now() - session_began_, epoch_elapsed = now() - epoch_began_;
   const int64_t batches = loader_.batches();
-  const int64_t left = options_.epochs * batches - steps_done();
-  return {text("epoch ", run_.epoch + 1, "/", options_.epochs),
-          text("step ", run_.batch, "/", batches),
-          text("loss ", with_decimals(run_.sums.mean_loss(), 4)),
-          text("accuracy ", with_decimals(run_.sums.accuracy(), 2), " %"),
-          text(with_decimals(static_cast<double>(epoch_images_) / epoch_elapsed, 0), " images/s"),
-          "ETA " + to_time(static_cast<double>(left) * elapsed / static_cast<double>(session_steps_))};
+  const int64_t left = (options_.epochs - run_.epoch) * batches - run_.batch;
+  ProgressLine::Fields line{text("epoch ", run_.epoch + 1, "/", options_.epochs),
+                            text("step ", run_.batch, "/", batches),
+                            text("loss ", with_decimals(run_.sums.mean_loss(), 4))};
+  if (run_.sums.classifies) line.push_back(text("accuracy ", with_decimals(run_.sums.accuracy(), 2), " %"));
+  line.push_back(text(with_decimals(static_cast<double>(epoch_images_) / epoch_elapsed, 0), " images/s"));
+  line.push_back("ETA " + to_time(static_cast<double>(left) * elapsed / static_cast<double>(session_batches_)));
+  return line;
+}
+
+void Training::validate(EpochReport& report) {
+  if (options_.validation == nullptr) return;
+  const Stopwatch watch(log_.times().validation);
+  const EvaluateOptions how{
+      .workers = options_.workers, .inputs = options_.inputs, .loss = options_.loss, .collate = options_.collate};
+  report.validation =
+      evaluate_with([this](std::span<const Tensor> x) { return forward_(x); }, *options_.validation, how, metrics_);
+  check(!std::isinf(report.validation->loss) && (!std::isnan(report.validation->loss)), "fit: the validation loss is ",
+        std::abs(report.validation->loss), " after epoch ", run_.epoch + 1, ", where that of training is ", report.loss,
+        ": are all values of the validation's images finite?");
 }
 
 void Training::end_epoch() {
@@ -305,24 +323,38 @@ void Training::end_epoch() {
                      .lr = run_.lr,
                      .seconds = run_.seconds,
                      .images = run_.sums.images};
-  if (options_.validation != nullptr)
-    report.validation =
-        detail::evaluate(options_.validation->image_shape() == dataset_.image_shape() ? forward_ : untraced(model_),
-                         *options_.validation, {.workers = options_.workers});
-  check(!report.validation || std::isfinite(report.validation->loss), "fit: the validation loss is ",
-        report.validation ? std::abs(report.validation->loss) : 0, " after epoch ", run_.epoch + 1,
-        ", where that of training is ", report.loss, ": are all values of the validation's images finite?");
+  const int64_t steps = steps_done();
+  {
+    const WithEma averages(model_, ema());
+    validate(report);
+    run_.epochs.push_back(report);
+    const bool best = ranked(run_.epochs, options_.monitor).best == report.epoch;
+    if (best && !options_.best.empty()) nn::save(model_, options_.best);
+    log_.epoch(steps, report, [this](const Graph::NodeHook& hook) {
+      const NoGrad no_grad;
+      const ModeOverride module_mode(false);
+      const TrainingMode graph_mode(false);
+      const std::vector<Tensor> inputs = options_.inputs(last_);
+      forward_(inputs, hook);
+      return std::pair(inputs, forward_.graph());
+    });
+  }
   ProgressLine::Fields line{text("epoch ", run_.epoch + 1, "/", options_.epochs),
-                            text("loss ", with_decimals(report.loss, 4)),
-                            text("accuracy ", with_decimals(report.accuracy, 2), " %")};
-  if (report.validation) line.push_back(text("validation ", with_decimals(report.validation->accuracy, 2), " %"));
+                            text("loss ", with_decimals(report.loss, 4))};
+  if (run_.sums.classifies) line.push_back(text("accuracy ", with_decimals(report.accuracy, 2), " %"));
+  if (report.validation) {
+    if (run_.sums.classifies)
+      line.push_back(text("validation ", with_decimals(report.validation->accuracy, 2), " %"));
+    else
+      line.push_back(text("validation loss ", with_decimals(report.validation->loss, 4)));
+    for (const auto& [name, value] : report.validation->metrics) line.push_back(text(name, " ", with_digits(value, 4)));
+  }
   line.push_back(text(with_decimals(static_cast<double>(report.images) / report.seconds, 0), " images/s"));
   line.push_back(to_time(report.seconds));
   progress_.finish(line);
-  run_.epochs.push_back(report);
   ++run_.epoch;
   run_.batch = 0;
-  run_.sums = {};
+  run_.sums = {.classifies = run_.sums.classifies};
   run_.seconds = 0;
   if (options_.on_epoch) options_.on_epoch(report);
 }
@@ -344,6 +376,11 @@ detail::Settings Training::settings() const {
       {"image shape", to_string(dataset_.image_shape())},
   };
   if (options_.drop_last) all.emplace_back("drop_last", "true");
+  if (options_.loss) all.emplace_back("loss", "a function");
+  if (options_.inputs.describe() != data::Inputs().describe()) all.emplace_back("inputs", options_.inputs.describe());
+  if (options_.collate) all.emplace_back("collate", "a function");
+  if (options_.accumulate > 1) all.emplace_back("accumulate", text(options_.accumulate));
+  if (options_.ema > 0) all.emplace_back("ema", text(options_.ema));
   for (const FreezeOption& option : freeze_options())
     all.emplace_back(option.name, option.after(options_) ? text(*option.after(options_)) : "never");
   for (const auto& [path, module] : model_.modules()) all.emplace_back("module " + path, module->title());
@@ -367,22 +404,24 @@ bool Training::checkpoint_due() const {
 
 void Training::save() {
   if (options_.checkpoint.empty()) return;
+  const Stopwatch watch(log_.times().checkpoint);
   Archive archive(detail::kCheckpoint);
   detail::save_settings(settings(), archive);
-  detail::save_model(model_, archive);
+  detail::save_model(model_, ema(), archive);
   detail::save_random(archive);
   optimizer_->save(archive, "optimizer");
   run_.save(archive);
+  log_.flush();
   archive.write(options_.checkpoint);
   unsaved_steps_ = 0;
   saved_at_ = now();
 }
 
-void Training::resume() {
-  if (!options_.resume || access(options_.checkpoint.c_str(), F_OK) != 0) return;
+bool Training::resume() {
+  if (!options_.resume || access(options_.checkpoint.c_str(), F_OK) != 0) return false;
   const Archive archive = Archive::read(options_.checkpoint, detail::kCheckpoint);
   detail::check_settings(settings(), archive, options_.checkpoint);
-  Run run;
+  TrainingRun run;
   run.load(archive);
   check(run.epoch >= 0 && run.batch >= 0 && run.batch <= loader_.batches(), options_.checkpoint, ": stands at epoch ",
         run.epoch, ", batch ", run.batch, ", but an epoch has ", loader_.batches());
@@ -390,47 +429,62 @@ void Training::resume() {
   optim::AnyOptimizer optimizer = optimizer_;
   optimizer->load(archive, "optimizer");
   const Random random = detail::saved_random(archive);
-  detail::load_model(model_, archive);
+  detail::load_model(model_, ema(), archive);
   optimizer_ = std::move(optimizer);
   default_random() = random;
   run_ = std::move(run);
+  return true;
+}
+
+void Training::train_epoch() {
+  epoch_began_ = now();
+  epoch_images_ = 0;
+  const double seconds_before = run_.seconds;
+  for (const auto& batch : loader_.epoch(run_.epoch, run_.batch)) {
+    if (between_steps() && stopping()) break;
+    accumulate(batch);
+    run_.seconds = seconds_before + now() - epoch_began_;
+    ++session_batches_;
+    epoch_images_ += data::count_of(batch);
+    progress_.update([this] { return fields(); });
+    if (!between_steps()) continue;
+    ++unsaved_steps_;
+    if (checkpoint_due()) {
+      check_usable();
+      save();
+    }
+  }
 }
 
 History Training::run() {
   const ModeOverride module_mode(true);
   const TrainingMode graph_mode(true);
-  resume();
+  const bool resumed = resume();
+  run_.sums.classifies = !options_.loss;
+  if (resumed) log_.resume(steps_done());
   for (NamedParameter& state : model_.named_state())
     if (all_finite(state.value.tensor())) finite_.push_back(std::move(state));
   session_began_ = saved_at_ = now();
-  while (run_.epoch < options_.epochs && !stopping()) {
-    epoch_began_ = now();
-    epoch_images_ = 0;
-    const double seconds_before = run_.seconds;
-    for (const auto& batch : loader_.epoch(run_.epoch, run_.batch)) {
-      if (stopping()) break;
-      step(batch);
-      run_.seconds = seconds_before + now() - epoch_began_;
-      ++session_steps_;
-      ++unsaved_steps_;
-      epoch_images_ += batch.labels.size(0);
-      progress_.update([this] { return fields(); });
-      if (checkpoint_due()) {
-        check_usable();
-        save();
-      }
-    }
-    if (stopping()) break;
+  bool stopped = false, early = false;
+  while (run_.epoch < options_.epochs && !(early = out_of_patience()) && !(stopped = stopping())) {
+    const double waited = loader_.waited();
+    train_epoch();
+    log_.times().data += loader_.waited() - waited;
+    // A step that was asked to stop before the epoch's end; one that was asked after its last step ends it.
+    if ((stopped = run_.batch < loader_.batches() || stopping())) break;
     end_epoch();
     save();
   }
-  if (run_.epoch < options_.epochs) {
+  if (run_.epoch < options_.epochs && !early) {
     check_usable();
     save();
   }
-  const bool stopped = stopping();
-  if (stopped) followed = requests.load();
-  return {std::move(run_.epochs), stopped};
+  History history{.epochs = {}, .stopped = stopped || requests_.there(), .stopped_early = early};
+  history.best_epoch = run_.epochs.empty() ? -1 : ranked(run_.epochs, options_.monitor).best;
+  history.epochs = std::move(run_.epochs);
+  log_.finish(history);
+  if (ema_) ema_->swap(model_);
+  return history;
 }
 
 }  // namespace
@@ -445,31 +499,6 @@ bool stop_requested() noexcept { return requests != followed; }
 
 History fit(Module& model, const data::Dataset& dataset, const FitOptions& options) {
   return Training(model, dataset, options).run();
-}
-
-Evaluation detail::evaluate(const Forward& model, const data::Dataset& dataset, const EvaluateOptions& options) {
-  const NoGrad no_grad;
-  const ModeOverride module_mode(false);
-  const TrainingMode graph_mode(false);
-  const double began = now();
-  data::DataLoader loader(dataset, {.batch = options.batch, .shuffle = false, .workers = options.workers});
-  Sums sums;
-  for (const auto& batch : loader) {
-    const Tensor logits = model(batch.images);
-    sums.add(cross_entropy(logits, batch.labels).item(), logits, batch.labels);
-  }
-  return {sums.accuracy(), sums.mean_loss(), sums.images, now() - began};
-}
-
-Evaluation detail::evaluate(const Module& model, const data::Dataset& dataset, const EvaluateOptions& options) {
-  Forward forward = untraced(model);
-  try {
-    const Shape image = dataset.image_shape();
-    forward =
-        forward_of(model, {DType::float32, {std::min(options.batch, dataset.size()), image[0], image[1], image[2]}});
-  } catch (const Error&) {  // no graph has its control flow: it runs as it is written
-  }
-  return evaluate(forward, dataset, options);
 }
 
 }  // namespace sinter::nn

@@ -201,8 +201,8 @@ Results Module::operator()(std::span<const Tensor> x) const {
 }
 
 void Results::check_index(size_t i) const {
-  check(i < size(), class_name(*module_), ": output ", i, " (the first is 0) was asked for, but it gave ", size(),
-        size() == 1 ? " output" : " outputs");
+  check(i < size(), module_ == nullptr ? "the network" : class_name(*module_), ": output ", i,
+        " (the first is 0) was asked for, but it gave ", size(), size() == 1 ? " output" : " outputs");
 }
 
 void Module::train(bool training) {

@@ -3,6 +3,7 @@
 #include <array>
 #include <concepts>
 #include <cstddef>
+#include <functional>
 #include <initializer_list>
 #include <span>
 #include <string>
@@ -36,6 +37,7 @@ class MemberVisitor {
 /// What a module gave: a vector, whose index beyond the last is an Error.
 class Results : public std::vector<Tensor> {
  public:
+  Results(std::vector<Tensor> outputs) : std::vector<Tensor>(std::move(outputs)) {}
   Results(std::vector<Tensor> outputs, const std::type_info& module)
       : std::vector<Tensor>(std::move(outputs)), module_(&module) {}
   Tensor& operator[](size_t i) {
@@ -49,8 +51,10 @@ class Results : public std::vector<Tensor> {
 
  private:
   void check_index(size_t i) const;
-  const std::type_info* module_;
+  const std::type_info* module_ = nullptr;  // for messages
 };
+/// As losses and metrics see them.
+using Outputs = Results;
 
 /// A piece of a network. A user's module is a struct with layers as members, one SINTER_CHILDREN line that lists them,
 /// and a `forward`. It copies (parameters are cloned), moves (parameters stay the same), and needs no destructor.
@@ -117,6 +121,10 @@ class Module {
   /// What of this module by itself, without those inside, stays where `Freezing::now()` says so. `fit` refuses to
   /// freeze what no module has.
   virtual Frozen freezable() const { return {}; }
+  /// Shows what of this module by itself is worth a histogram in a log, besides its parameters, in a forward pass of
+  /// these inputs of the whole model: `scales/conv1`, say. Called by `fit` where histograms are logged.
+  virtual void show(std::span<const Tensor> /*x*/,
+                    const std::function<void(const std::string& name, const Tensor& values)>&) const {}
   /// What a module has besides parameters and buffers and a checkpoint must carry, as sections below `prefix`.
   /// `load_extra` throws Error, before it changes anything, for sections that do not fit.
   virtual void save_extra(Archive&, const std::string& /*prefix*/) const {}
