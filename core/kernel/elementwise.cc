@@ -61,7 +61,7 @@ void widen(const int8_t* x, int64_t count, float* y) {
   for (int64_t i = 0; i < count; ++i) y[i] = x[i];
 }
 
-template <bool kHalfUp>
+template <bool kHalfUp, bool kBits>
 void quantize_as(const QuantizeArguments& a, int64_t count) {
   constexpr int64_t kChunk = 256;
   const float low = a.low, high = a.high, inverse = a.inverse_scale;
@@ -69,7 +69,7 @@ void quantize_as(const QuantizeArguments& a, int64_t count) {
     const int64_t n = count - begin < kChunk ? count - begin : kChunk;
     const float* __restrict x = a.x + begin;
     int8_t* __restrict y = a.y + begin;
-    uint8_t flags[kChunk];
+    [[maybe_unused]] uint8_t flags[kChunk];
     for (int64_t i = 0; i < n; ++i) {
       float v = x[i] * inverse;
       v = v == v ? v : 0;
@@ -77,17 +77,20 @@ void quantize_as(const QuantizeArguments& a, int64_t count) {
       v = v > high + 1 ? high + 1 : v;
       float r = (v + 0x1.8p23f) - 0x1.8p23f;  // half to even
       if constexpr (kHalfUp) r = v - r >= 0.5f ? r + 1 : r;
-      flags[i] = static_cast<uint8_t>((r >= low) & (r <= high));
+      if constexpr (kBits) flags[i] = static_cast<uint8_t>((r >= low) & (r <= high));
       r = r < low ? low : r;
       r = r > high ? high : r;
       y[i] = static_cast<int8_t>(static_cast<int32_t>(r));
     }
-    if (a.bits != nullptr) pack_bits(flags, n, a.bits + begin / 8);
+    if constexpr (kBits) pack_bits(flags, n, a.bits + begin / 8);
   }
 }
 
 void quantize(const QuantizeArguments& a, int64_t count) {
-  (a.half_up ? quantize_as<true> : quantize_as<false>)(a, count);
+  if (a.bits != nullptr)
+    (a.half_up ? quantize_as<true, true> : quantize_as<false, true>)(a, count);
+  else
+    (a.half_up ? quantize_as<true, false> : quantize_as<false, false>)(a, count);
 }
 
 void bins(const float* x, int64_t count, double inverse_width, int32_t bins, int32_t* bin) {

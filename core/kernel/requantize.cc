@@ -283,8 +283,49 @@ void real_as(const RealArguments& a, int64_t begin, int64_t end, float* __restri
   }
 }
 
+// Rows of a few channels are computed several at once, as one row whose numbers repeat.
+constexpr int64_t kWide = 256;
+
+template <class T>
+struct Repeated {
+  T values[kWide];
+  const T* of(const T* numbers, int64_t channels, int64_t times) {
+    if (numbers == nullptr) return nullptr;
+    for (int64_t i = 0; i < times; ++i)
+      for (int64_t c = 0; c < channels; ++c) values[i * channels + c] = numbers[c];
+    return values;
+  }
+};
+
 void real(const RealArguments& a, int64_t begin, int64_t end, float* out) {
-  (a.skip != nullptr ? real_as<true> : real_as<false>)(a, begin, end, out);
+  RealArguments wide = a;
+  Repeated<double> bias, unit;
+  const int64_t times = end - begin > 4 * kWide ? kWide / a.channels : 1;
+  if (times > 4) {
+    wide.bias = bias.of(a.bias, a.channels, times);
+    wide.unit = unit.of(a.unit, a.channels, times);
+    wide.channels = times * a.channels;
+  }
+  (a.skip != nullptr ? real_as<true> : real_as<false>)(wide, begin, end, out);
+}
+
+// How many rows to compute as one: so many that sixteen lanes are filled; 1: they are as they are.
+int64_t rows_at_once(int64_t channels, int64_t count) {
+  int64_t times = 1;
+  while (times * channels % 16 != 0) times *= 2;
+  if (times == 1 || times * channels > kWide) return 1;
+  times *= kWide / (times * channels);
+  return count >= 8 * times ? times : 1;
+}
+
+// The rows of `a` but the first ones.
+template <class Arguments>
+Arguments without(Arguments a, int64_t rows) {
+  const int64_t values = rows * a.channels;
+  a.acc += values;
+  if (a.skip.data != nullptr) a.skip.data = static_cast<const int8_t*>(a.skip.data) + (a.skip.wide ? 2 : 1) * values;
+  a.y.data = static_cast<int8_t*>(a.y.data) + (a.y.wide ? 2 : 1) * values;
+  return a;
 }
 
 // Calls f with values of the types of a residual (None, int8_t or int16_t) and of an output.
@@ -298,7 +339,7 @@ void with_types(const Narrow& skip, const NarrowOut& y, const F& f) {
   with_skip(skip, [&](auto s) { y.wide ? f(s, int16_t{}) : f(s, int8_t{}); });
 }
 
-void integers(const IntegerRescale& a, int64_t count) {
+void integer_all(const IntegerRescale& a, int64_t count) {
   with_types(a.skip, a.y, [&]<class Skip, class Y>(Skip, Y) {
     const auto by = [&]<bool kUniform>(std::bool_constant<kUniform>) {
       if (a.first != nullptr)
@@ -312,9 +353,47 @@ void integers(const IntegerRescale& a, int64_t count) {
   });
 }
 
-void doubles(const DoubleRescale& a, int64_t count) {
+void double_all(const DoubleRescale& a, int64_t count) {
   with_types(a.skip, a.y, [&]<class Skip, class Y>(Skip, Y) {
     (a.uniform ? double_rows<Skip, Y, true> : double_rows<Skip, Y, false>)(a, count);
+  });
+}
+
+// f(a, rows) on as few, as wide rows as there can be; `repeat(wide, times)` repeats a's numbers.
+template <class Arguments, class F, class Repeat>
+void in_wide_rows(const Arguments& a, int64_t count, const F& f, const Repeat& repeat) {
+  Arguments wide = a;
+  if (a.uniform) {
+    wide.channels = a.channels * count;
+    return f(wide, 1);
+  }
+  const int64_t times = rows_at_once(a.channels, count);
+  if (times == 1) return f(a, count);
+  wide.channels = a.channels * times;
+  repeat(wide, times);
+  f(wide, count / times);
+  f(without(a, count / times * times), count % times);
+}
+
+void integers(const IntegerRescale& a, int64_t count) {
+  Repeated<int32_t> bias, first, second, pre, m, post;
+  in_wide_rows(a, count, integer_all, [&](IntegerRescale& wide, int64_t times) {
+    wide.bias = bias.of(a.bias, a.channels, times);
+    wide.first = first.of(a.first, a.channels, times);
+    wide.second = second.of(a.second, a.channels, times);
+    wide.pre = pre.of(a.pre, a.channels, times);
+    wide.m = m.of(a.m, a.channels, times);
+    wide.post = post.of(a.post, a.channels, times);
+  });
+}
+
+void doubles(const DoubleRescale& a, int64_t count) {
+  Repeated<int32_t> bias;
+  Repeated<double> scale, skip_scale;
+  in_wide_rows(a, count, double_all, [&](DoubleRescale& wide, int64_t times) {
+    wide.bias = bias.of(a.bias, a.channels, times);
+    wide.scale = scale.of(a.scale, a.channels, times);
+    wide.skip_scale = skip_scale.of(a.skip_scale, a.channels, times);
   });
 }
 
