@@ -165,6 +165,18 @@ void gather(const T* x, int64_t step, int64_t count, T* y) {
   for (; i < count; ++i, x += step) y[i] = *x;
 }
 
+template <bool kAdds>
+void whole_as(const float* __restrict x, int shift, int64_t count, int32_t* __restrict y) {
+  for (int64_t i = 0; i < count; ++i) {
+    const uint32_t value = static_cast<uint32_t>(static_cast<int32_t>(x[i])) << shift;
+    y[i] = static_cast<int32_t>(kAdds ? static_cast<uint32_t>(y[i]) + value : value);
+  }
+}
+
+void whole(const float* x, int shift, bool adds, int64_t count, int32_t* y) {
+  (adds ? whole_as<true> : whole_as<false>)(x, shift, count, y);
+}
+
 void look_up(const int8_t* table, const int8_t* x, int64_t count, int8_t* y) {
   int64_t i = 0;
 #ifdef __AVX512BW__
@@ -192,6 +204,6 @@ constexpr IntegersOf<T> kIntegers{largest<T>,    least<T>,   accumulate<T>, real
 
 }  // namespace
 
-const IntegerKernels SINTER_KERNELS(integer_kernels) = {kIntegers<int8_t>, kIntegers<int16_t>, sums, look_up};
+const IntegerKernels SINTER_KERNELS(integer_kernels) = {kIntegers<int8_t>, kIntegers<int16_t>, sums, whole, look_up};
 
 }  // namespace sinter::kernel

@@ -1,7 +1,9 @@
+#include <algorithm>
 #include <limits>
 
 #include "../../core/error.h"
-#include "../../core/ops/matmul.h"
+#include "../../core/gemm.h"
+#include "../../core/ops/matmul_products.h"
 #include "../../core/ops/slice.h"
 #include "../../core/within.h"
 #include "../integer/conv.h"
@@ -11,6 +13,9 @@
 namespace sinter::quant {
 
 namespace {
+
+// Of a block of the result: a few hundred KiB.
+constexpr int64_t kValues = 1 << 16;
 
 // How many products a sum has.
 int64_t depth_of(const MatmulAttributes& a, const Shape& x) { return x[a.transpose_a ? -2 : -1]; }
@@ -47,37 +52,22 @@ class Matmul final : public Layer {
   void run(const Running& r, Tensor& y) const override {
     const auto& a = attributes_of<ops::Matmul>(r.step);
     const int64_t depth = depth_of(a, r.x[0].shape());
-    struct Product {
-      Tensor values;
-      int shift;
-    };
-    std::vector<Product> products;  // their sum, each times 2^shift, is the result
-    const NoGrad no_grad;
+    std::vector<Factors> factors;  // their products, each times 2^shift, add up to the result
     const std::vector<Part> lefts = parts_of(r.x[0]), rights = parts_of(r.x[1]);
     for (const Part& left : lefts)
       for (const Part& right : rights) {
         const int64_t piece = (1 << 24) / (left.reach * right.reach);  // which float sums exactly
         for (int64_t begin = 0; begin < depth; begin += piece) {
           const auto some = [&](const Tensor& x, int64_t axis) {
+            const NoGrad no_grad;
             if (piece >= depth) return x;
             return slice(x, {.axis = axis, .begin = begin, .end = std::min(begin + piece, depth)});
           };
-          products.push_back(
-              {matmul(some(left.values, a.transpose_a ? -2 : -1), some(right.values, a.transpose_b ? -1 : -2), a),
-               left.shift + right.shift});
+          factors.push_back({some(left.values, a.transpose_a ? -2 : -1), some(right.values, a.transpose_b ? -1 : -2),
+                             left.shift + right.shift, std::min(piece, depth - begin)});
         }
       }
-    rescale(r, r.step.rescale, Tensor(), y, [&](int64_t at, int64_t count, int32_t* sums) {
-      std::fill_n(sums, count, 0);
-      for (const Product& product : products) {
-        const float* values = product.values.data<float>() + at;
-        const int shift = product.shift;       // not read anew for every sum that is written
-        for (int64_t i = 0; i < count; ++i) {  // modulo 2^32, which holds the whole
-          const auto value = static_cast<uint32_t>(static_cast<int32_t>(values[i]));
-          sums[i] = static_cast<int32_t>(static_cast<uint32_t>(sums[i]) + (value << shift));
-        }
-      }
-    });
+    multiply(r, factors, y);
   }
 
   void check(const IntegerProgram& program, const Instruction& step) const override {
@@ -105,10 +95,58 @@ class Matmul final : public Layer {
     int shift;
   };
 
+  struct Factors {
+    Tensor a, b;
+    int shift;
+    int64_t depth;
+  };
+
+  // A matrix of the result at a time, or some rows of a tall one: what is rescaled is in cache.
+  static void multiply(const Running& r, const std::vector<Factors>& factors, Tensor& y) {
+    if (y.elements() == 0) return;
+    const auto& a = attributes_of<ops::Matmul>(r.step);
+    const ops::Products products(a, r.x[0].shape(), r.x[1].shape());
+    const auto rescaler = r.march.datapath->rescaler({{0}, r.step.rescale, r.y.bounds});
+    const IntegersAt<void> out = integers_at(y);
+    const int64_t n = products.n;
+    const int64_t rows =
+        a.transpose_a ? products.m : std::clamp<int64_t>(kValues / std::max<int64_t>(n, 1), 1, products.m);
+    const int64_t blocks = (products.m + rows - 1) / rows;
+    parallel_for(products.count() * blocks, 1, [&](int64_t begin, int64_t end) {
+      std::vector<float> real(static_cast<size_t>(rows * n));
+      std::vector<int32_t> sums(real.size());
+      for (int64_t i = begin; i < end; ++i) {
+        const auto matrix = static_cast<size_t>(i / blocks);
+        const int64_t first = i % blocks * rows, count = std::min(rows, products.m - first);
+        for (size_t f = 0; f < factors.size(); ++f) {
+          const int64_t k = factors[f].depth;
+          onednn::gemm(
+              {.rows = count, .columns = n, .depth = k, .transpose_a = a.transpose_a, .transpose_b = a.transpose_b},
+              factors[f].a.data<float>() + products.a[matrix] * products.m * k + first * k,
+              factors[f].b.data<float>() + products.b[matrix] * k * n, real.data());
+          kernel::integer_kernels().whole(real.data(), factors[f].shift, f > 0, count * n, sums.data());
+        }
+        rescaler->run({.count = 1,
+                       .length = count * n,
+                       .acc = sums.data(),
+                       .y = out.at((i / blocks * products.m + first) * n),
+                       .y_type = out.type});
+      }
+    });
+  }
+
   // int8 as it is, int16 by bytes, as 256 high + low.
   static std::vector<Part> parts_of(const Tensor& x) {
-    if (x.dtype() == DType::int8) return {{x.to(DType::float32), 128, 0}};
-    Tensor high = Tensor::empty(x.shape()), low = Tensor::empty(x.shape());
+    Tensor high = Tensor::empty(x.shape());
+    if (x.dtype() == DType::int8) {
+      const int8_t* in = x.data<int8_t>();
+      float* out = high.mutable_data<float>();
+      parallel_for(x.elements(), kGrain, [&](int64_t begin, int64_t end) {
+        kernel::integers_of(in).real(in + begin, 1, end - begin, out + begin);
+      });
+      return {{high, 128, 0}};
+    }
+    Tensor low = Tensor::empty(x.shape());
     const auto* in = x.data<int16_t>();
     float *upper = high.mutable_data<float>(), *lower = low.mutable_data<float>();
     parallel_for(x.elements(), kGrain, [&](int64_t begin, int64_t end) {

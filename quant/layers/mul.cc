@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "../../core/ops/arithmetic.h"
@@ -43,14 +44,20 @@ class Mul final : public Layer {
   }
 
   void run(const Running& r, Tensor& y) const override {
-    const Tensor a = expanded(r.x[0], r.shape), b = expanded(r.x[1], r.shape);
+    // Numbers by image and channel are read where they are.
+    const bool by_channel = is_by_channel(r.x[1].shape(), r.shape);
+    const Tensor a = expanded(r.x[0], r.shape), b = by_channel ? r.x[1] : expanded(r.x[1], r.shape);
+    const int64_t channels = r.shape[-1], image = r.x[1].size(0) == 1 ? y.elements() : y.elements() / r.shape[0];
     with_integers(a, [&]<class P>(const P* p) {
       with_integers(b, [&]<class Q>(const Q* q) {
-        rescale(r, r.step.rescale, Tensor(), y, [p, q](int64_t at, int64_t count, int32_t* sums) {
-          if constexpr (std::is_same_v<P, Q>)
-            kernel::integers_of(p).product(p + at, q + at, count, sums);
-          else
-            for (int64_t i = 0; i < count; ++i) sums[i] = p[at + i] * q[at + i];
+        rescale(r, r.step.rescale, Tensor(), y, [=](int64_t at, int64_t count, int32_t* sums) {
+          if (!by_channel) return multiply(p + at, q + at, count, sums);
+          for (const int64_t end = at + count; at < end;) {
+            const int64_t channel = at % channels, run = std::min(channels - channel, end - at);
+            multiply(p + at, q + at / image * channels + channel, run, sums);
+            at += run;
+            sums += run;
+          }
         });
       });
     });
@@ -63,6 +70,22 @@ class Mul final : public Layer {
 
   std::vector<Reach> reaches(const IntegerProgram& program, const Instruction& step) const override {
     return {{reach(program, step, 0) * reach(program, step, 1), 0}};
+  }
+
+ private:
+  static bool is_by_channel(const Shape& x, const Shape& y) {
+    if (x == y || x[-1] != y[-1] || (x[0] != 1 && x[0] != y[0])) return false;
+    for (int axis = 1; axis < y.rank() - 1; ++axis)
+      if (x[axis] != 1) return false;
+    return y.rank() > 1 && y.elements() > 0;
+  }
+
+  template <class P, class Q>
+  static void multiply(const P* p, const Q* q, int64_t count, int32_t* sums) {
+    if constexpr (std::is_same_v<P, Q>)
+      kernel::integers_of(p).product(p, q, count, sums);
+    else
+      for (int64_t i = 0; i < count; ++i) sums[i] = p[i] * q[i];
   }
 };
 

@@ -32,11 +32,12 @@ class Prelu final : public Layer {
   }
 
   void run(const Running& r, Tensor& y) const override {
-    Tensor below = Tensor::empty(r.x[0].shape(), r.x[0].dtype());
     with_integers(r.x[0], [&]<class X>(const X* in) {
-      X* negative = below.mutable_data<X>();
-      rescale(r, r.step.rescale, below, y, [in, negative](int64_t at, int64_t count, int32_t* sums) {
-        kernel::integers_of(in).split(in + at, count, sums, negative + at);
+      rescale_both(r, r.step.rescale, r.x[0].dtype(), y, [in](int64_t at, int64_t count, int32_t* sums) {
+        static thread_local std::vector<X> below;
+        below.resize(std::max(below.size(), static_cast<size_t>(count)));
+        kernel::integers_of(in).split(in + at, count, sums, below.data());
+        return below.data();
       });
     });
   }

@@ -20,13 +20,12 @@ void with_integers(const Tensor& x, const F& f) {
 }
 
 /// y, by channel where there are as many rescalings as channels, else by one for all, of sums that
-/// fill(begin, count, sums) writes and of `skip` (or none).
+/// fill(begin, count, sums) writes and of what it returns, integers of b_type, or null.
 template <class Fill>
-void rescale(const Running& r, const std::vector<Rescaling>& by, const Tensor& skip, Tensor& y, const Fill& fill) {
+void rescale_both(const Running& r, const std::vector<Rescaling>& by, DType b_type, Tensor& y, const Fill& fill) {
   // One for all, or whole rows of channels.
   const auto channels = static_cast<int64_t>(by.size());
   const auto rescaler = r.march.datapath->rescaler({std::vector<int32_t>(by.size(), 0), by, r.y.bounds});
-  const IntegersAt<const void> added = integers_at(skip);
   const IntegersAt<void> out = integers_at(y);
   constexpr int64_t kPiece = 1 << 11;
   const int64_t elements = y.elements(), each = channels * std::max<int64_t>(1, kPiece / channels);
@@ -34,15 +33,25 @@ void rescale(const Running& r, const std::vector<Rescaling>& by, const Tensor& s
     std::vector<int32_t> sums(static_cast<size_t>(each));
     for (int64_t at = begin * each; at < std::min(end * each, elements); at += each) {
       const int64_t count = std::min(each, elements - at);
-      fill(at, count, sums.data());
+      const void* b = fill(at, count, sums.data());
       rescaler->run({.count = channels == 1 ? 1 : count / channels,
                      .length = channels == 1 ? count : channels,
                      .acc = sums.data(),
-                     .b = added.at(at),
-                     .b_type = added.type,
+                     .b = b,
+                     .b_type = b_type,
                      .y = out.at(at),
                      .y_type = out.type});
     }
+  });
+}
+
+/// The same of sums that fill(begin, count, sums) writes and of `skip` (or none).
+template <class Fill>
+void rescale(const Running& r, const std::vector<Rescaling>& by, const Tensor& skip, Tensor& y, const Fill& fill) {
+  const IntegersAt<const void> added = integers_at(skip);
+  rescale_both(r, by, added.type, y, [&](int64_t at, int64_t count, int32_t* sums) {
+    fill(at, count, sums);
+    return added.at(at);
   });
 }
 
