@@ -167,18 +167,18 @@ QuantizedConv::Found QuantizedConv::gradients(const Context& context, Tensor& dy
   if (wanted.x && conv.linear) {
     // Some rows of the weights at a time, so that their float copy stays in cache.
     found.x = Tensor::empty(qx.shape());
-    const int64_t outputs = qw.size(0), each = qw.size(1), rows = std::max<int64_t>(16, (1 << 18) / each);
-    for (int64_t first = 0; first < outputs; first += rows) {
-      const int64_t count = std::min(rows, outputs - first);
+    const int64_t outputs = qw.size(0), each = qw.size(1), some = std::max<int64_t>(16, (1 << 18) / each);
+    const int64_t rows = dv.elements() / outputs;
+    for (int64_t first = 0; first < outputs; first += some) {
+      const int64_t count = std::min(some, outputs - first);
       const Tensor w = real_weights(qw, scales, first, count);
       Tensor part = dv;
       if (count < outputs) {
-        part = Tensor::empty({dv.size(0), count});
-        copy_strided(
-            {.sizes = {dv.size(0), count}, .from_strides = {outputs, 1}, .to_strides = {count, 1}, .from = first}, dv,
-            part);
+        part = Tensor::empty({rows, count});
+        copy_strided({.sizes = {rows, count}, .from_strides = {outputs, 1}, .to_strides = {count, 1}, .from = first},
+                     dv, part);
       }
-      onednn::gemm({.rows = qx.size(0), .columns = each, .depth = count, .accumulate = first > 0}, part.data<float>(),
+      onednn::gemm({.rows = rows, .columns = each, .depth = count, .accumulate = first > 0}, part.data<float>(),
                    w.data<float>(), found.x.mutable_data<float>());
     }
   } else if (wanted.x) {

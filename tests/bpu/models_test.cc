@@ -1,5 +1,6 @@
-// The networks of nn/models, small: a few steps in float, calibration, a few of QAT, and the integers of VALIDATION, of
-// the simulator and of the witness. Nothing is in float but softmax and layer normalisation.
+// The networks of nn/models, small: a few steps in float, calibration, the gradient of QAT beside float's, a few
+// steps of QAT, and the integers of VALIDATION, of the simulator and of the witness. Nothing is in float but softmax
+// and layer normalisation.
 
 #include "../../nn/models/densenet.h"
 #include "../../nn/models/efficientnet.h"
@@ -28,6 +29,24 @@ void check_finite(const Tensor& y) {
   for (const float v : y.values<float>()) CHECK(std::isfinite(v));
 }
 
+Tensor input_gradient(const nn::Module& model, const test::Batch& batch) {
+  Tensor x = batch.images.clone();
+  x.set_requires_grad(true);
+  const nn::ModeOverride evaluation(false);
+  cross_entropy(model(x), batch.labels).backward();
+  return x.grad();
+}
+
+double cosine(const Tensor& a, const Tensor& b) {
+  const auto dot = [](const Tensor& x, const Tensor& y) {
+    double sum = 0;
+    for (int64_t i = 0; i < x.elements(); ++i)
+      sum += static_cast<double>(x.data<float>()[i]) * static_cast<double>(y.data<float>()[i]);
+    return sum;
+  };
+  return dot(a, b) / std::sqrt(dot(a, a) * dot(b, b));
+}
+
 void check_flow(const nn::Module& net, const Flow& flow) {
   test::Batch batch(flow.images);
   batch.images = test::normal({flow.images, flow.size, flow.size, 3});
@@ -48,6 +67,7 @@ void check_flow(const nn::Module& net, const Flow& flow) {
     quant::set_fake_quantize(model, quant::FakeQuantState::calibration);
     for (int i = 0; i < 2; ++i) model(batch.images);
     quant::set_fake_quantize(model, quant::FakeQuantState::qat);
+    CHECK(cosine(input_gradient(model, batch), input_gradient(net, batch)) > 0.7);
     train(model, flow.qat_steps);
     const Tensor y = test::check_agreement(model, batch.images);
     check_finite(y);

@@ -77,6 +77,24 @@ TEST_CASE("every kind of layer has its gradient in QAT") {
   check_against_float(model, images({2, 8, 8, 3}, 22, 1.2));
 }
 
+TEST_CASE("linear layers of several tokens have their gradients in QAT, also of more weights than a cache holds") {
+  struct Tokens : nn::Module {
+    nn::Linear first{{.in = 8, .out = 12}}, second{{.in = 12, .out = 12}}, wide{{.in = 12, .out = 16400}},
+        head{{.in = 16400, .out = 20}};
+    SINTER_CHILDREN(first, second, wide, head)
+    Tensor forward(const Tensor& x) const override {
+      const Tensor y = relu(first(x));
+      return head(relu(wide(second(y) + y)));
+    }
+  };
+  for (const Shape& shape : {Shape{2, 5, 8}, Shape{2, 3, 2, 8}}) {
+    PreparedModel model = prepare_qat(test::randomized(Tokens{}, 3), Specs{{DType::float32, shape}}, {.march = kExact});
+    set_ranges(model, 2);
+    model.eval();
+    check_against_float(model, images(shape, 22, 1.2));
+  }
+}
+
 TEST_CASE("QAT observes the values that it quantises, real and before any multiplier") {
   const PreparedModel model = prepare_qat(test::small_net(), kExample, {.march = March::bayes});
   const Tensor x = images({4, 8, 8, 3}, 23);
