@@ -103,7 +103,7 @@ void record_on_tape(std::shared_ptr<const Op> op, Context context, const std::ve
   }
   for (size_t i = 0; i < outputs.size(); ++i) {
     node->outputs.push_back(outputs[i].spec());
-    if (outputs[i].dtype() != DType::float32) continue;  // indices have no gradient
+    if (outputs[i].dtype() == DType::int64) continue;  // indices have no gradient; integers of a quantiser have
     auto autograd = std::make_shared<Autograd>();
     autograd->requires_grad = true;
     autograd->producer = node;

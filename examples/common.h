@@ -22,7 +22,8 @@ inline int finished() {
   return 1;
 }
 
-/// Fashion-MNIST and a ResNet-20.
+/// Fashion-MNIST and a ResNet-20; whether that is trained before the example runs.
+enum class Trained { resnet20, nothing };
 struct Bench {
   Options options;
   data::ImageDataset train, test;
@@ -73,9 +74,9 @@ inline void train_quantised(quant::PreparedModel& model, const Bench& bench, dou
   quant::set_fake_quantize(model, quant::FakeQuantState::validation);
 }
 
-/// Reads the flags, makes the bench with its network trained in float, and runs the example.
+/// Reads the flags, makes the bench, with its network trained in float where it is wanted, and runs the example.
 template <class Example>
-int run(int argc, char** argv, const char* about, const Example& example) {
+int run(int argc, char** argv, const char* about, const Example& example, Trained wanted = Trained::resnet20) {
   Options o;
   CLI::App app(about);
   app.option_defaults()->always_capture_default();
@@ -94,7 +95,7 @@ int run(int argc, char** argv, const char* about, const Example& example) {
     manual_seed(o.seed);
     Bench bench{o, read("train"), read("test"), {}, nn::resnet20({.in_channels = 1})};
     bench.example = bench.test[0].image;
-    train_float(bench);
+    if (wanted == Trained::resnet20) train_float(bench);
     example(bench);
     return finished();
   } catch (const std::exception& error) {

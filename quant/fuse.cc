@@ -185,6 +185,7 @@ class Fuser : Rewriter {
       a.batch_norm = true;
       a.eps = norm->attributes.eps;
       a.momentum = norm->attributes.momentum;
+      a.frozen = norm->attributes.frozen;
       layer.op = std::make_shared<FusedConv>(a);
       layer.inputs.insert(layer.inputs.end(), own.begin(), own.end());
     }

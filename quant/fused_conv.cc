@@ -216,6 +216,12 @@ void FoldBatchNorm::backward(const Context& context, Outputs dy, Gradients& dx) 
   if (dx.wanted(3)) dx.set(3, std::move(dy[1]));
 }
 
+std::vector<Field> FusedConv::fields() const {
+  std::vector<Field> all = OpWith::fields();
+  if (!attributes.frozen) all.pop_back();
+  return all;
+}
+
 Specs FusedConv::infer(std::span<const Spec> x) const {
   check(x.size() == skip_at() || x.size() == skip_at() + 1, name(), " (fused): got ", x.size(),
         " inputs, expected x, weight, bias, batch normalisation, skip");

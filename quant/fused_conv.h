@@ -19,9 +19,10 @@ struct FusedConvAttributes {
   std::string activation = "none";    ///< none, relu, relu6
   bool batch_norm = false;            ///< "with_bn": normalised before skip and activation
   double eps = 1e-5, momentum = 0.1;  ///< of the batch normalisation
+  bool frozen = false;                ///< its statistics stay as they are in training, too
 };
 SINTER_FIELDS(FusedConvAttributes, stride, padding, dilation, groups, linear, transposed, output_padding, activation,
-              batch_norm, eps, momentum)
+              batch_norm, eps, momentum, frozen)
 
 namespace quant {
 
@@ -42,6 +43,8 @@ struct FusedConv final : OpWith<FusedConvAttributes> {
   std::string_view name() const override {
     return attributes.linear ? "linear" : attributes.transposed ? "conv_transpose2d" : "conv2d";
   }
+  /// Without `frozen` where it is false: files have it only where it says something.
+  std::vector<Field> fields() const override;
   Specs infer(std::span<const Spec> x) const override;
   void forward(Inputs x, Outputs y, Context& context) const override;
   void backward(const Context& context, Outputs dy, Gradients& dx) const override;

@@ -86,6 +86,8 @@ void PreparedModel::check_layers(const NodeConfigs& configs) {
     in_float_.push_back(configs.nodes[i].qconfig.run_in_float);
     if (node.outputs[0].dtype != DType::float32)
       violations.add(node.name, text("gives ", node.outputs[0].dtype, "; end the network before it"));
+    else if (node.outputs.size() > 1)
+      violations.add(node.name, text("gives ", node.outputs.size(), " results; end the network before it"));
     else if (!mixing.empty())
       violations.add(node.name, mixing);
     else if (!in_float_[i] && layer_of(graph_, node) == nullptr)

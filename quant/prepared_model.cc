@@ -232,6 +232,7 @@ std::vector<Tensor> PreparedModel::forward_all(std::span<const Tensor> x) const 
                    {.training = training,
                     .observe = observe,
                     .train_batch_norm = probed || (training && !frozen_bn_ && !frozen.batch_norm),
+                    .probed = probed,
                     .train_scales = !frozen.scales,
                     .nans = nans_.get()});
   }

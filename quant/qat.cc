@@ -192,7 +192,7 @@ class Qat {
     const FusedConvAttributes& attributes = fused_conv(node)->attributes;
     Tensor weight = parameter(node.inputs[1]), bias = parameter(node.inputs[2]);
     if (attributes.batch_norm) {
-      if (options_.train_batch_norm) return conv_and_batch_norm(index);
+      if (options_.train_batch_norm && (options_.probed || !attributes.frozen)) return conv_and_batch_norm(index);
       std::vector<Tensor> operands;
       for (size_t i = 1; i < 7; ++i) operands.push_back(parameter(node.inputs[i]));
       auto folded = call_all(std::make_shared<const FoldBatchNorm>(attributes.eps), std::move(operands));

@@ -11,7 +11,8 @@ namespace sinter::quant {
 struct QatOptions {
   bool training = false;          ///< what is learned starts
   bool observe = false;           ///< ranges are observed, too
-  bool train_batch_norm = false;  ///< "with_bn": by the batch's statistics
+  bool train_batch_norm = false;  ///< "with_bn": by the batch's statistics, where it is not frozen
+  bool probed = false;            ///< all of them, frozen or not
   bool train_scales = true;       ///< what is learned of scales has gradients
   std::atomic<int64_t>* nans = nullptr;
 };

@@ -247,7 +247,16 @@ double dot(const float* x, const float* w, int64_t count) {
 }
 
 double exponentials(const float* x, int64_t count, float shift, float* y) {
-  map(x, count, y, [shift](float v) { return exp(v - shift); });
+  constexpr int64_t kAtOnce = 16;  // a vector of the widest; what is left takes one, too, not each value its own time
+  const auto of = [shift](float v) { return exp(v - shift); };
+  const int64_t left = count % kAtOnce, whole = count - left;
+  map(x, whole, y, of);
+  if (left > 0) {
+    float rest[kAtOnce] = {};
+    for (int64_t i = 0; i < left; ++i) rest[i] = x[whole + i];
+    map(rest, kAtOnce, rest, of);
+    for (int64_t i = 0; i < left; ++i) y[whole + i] = rest[i];
+  }
   return sum(y, count);
 }
 

@@ -35,6 +35,11 @@ struct Lines {
   /// The largest value of a line, NaN left out.
   float largest(const float* line) const {
     float low = std::numeric_limits<float>::infinity(), high = -low;
+    constexpr int64_t kShort = 32;  // the kernel, which keeps many at once, is for more
+    if (length < kShort) {
+      for (int64_t i = 0; i < length; ++i) high = line[i * stride] > high ? line[i * stride] : high;
+      return high;
+    }
     each_run([&](int64_t i, int64_t count) { kernel::elementwise_kernels().range(line + i, count, &low, &high); });
     return high;
   }

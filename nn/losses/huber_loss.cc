@@ -2,9 +2,7 @@
 
 #include <cmath>
 
-#include "../../core/ops/abs.h"
-#include "../../core/ops/arithmetic.h"
-#include "../../core/ops/clamp.h"
+#include "../../core/ops/huber.h"
 #include "reduction.h"
 
 namespace sinter {
@@ -13,8 +11,7 @@ Tensor huber_loss(const Tensor& x, const Tensor& target, const HuberLossOptions&
   detail::check_pair("huber_loss", x, target);
   check(std::isfinite(options.delta) && options.delta > 0, "huber_loss: delta is ", options.delta,
         ", expected above 0");
-  const Tensor distance = abs(x - target), near = clamp(distance, {.max = options.delta});
-  return detail::reduced("huber_loss", near * (distance - 0.5 * near), options.reduction);
+  return detail::reduced("huber_loss", huber(x, target, {.delta = options.delta}), options.reduction);
 }
 
 }  // namespace sinter

@@ -4,7 +4,7 @@
 
 #include "../../core/ops/abs.h"
 #include "../../core/ops/arithmetic.h"
-#include "../../core/ops/clamp.h"
+#include "../../core/ops/huber.h"
 #include "reduction.h"
 
 namespace sinter {
@@ -13,10 +13,8 @@ Tensor smooth_l1_loss(const Tensor& x, const Tensor& target, const SmoothL1LossO
   detail::check_pair("smooth_l1_loss", x, target);
   const double beta = options.beta;
   check(std::isfinite(beta) && beta >= 0, "smooth_l1_loss: beta is ", beta, ", expected 0 or more");
-  const Tensor distance = abs(x - target);
-  if (beta == 0) return detail::reduced("smooth_l1_loss", distance, options.reduction);
-  const Tensor near = clamp(distance, {.max = beta});
-  return detail::reduced("smooth_l1_loss", near / beta * (distance - 0.5 * near), options.reduction);
+  if (beta == 0) return detail::reduced("smooth_l1_loss", abs(x - target), options.reduction);
+  return detail::reduced("smooth_l1_loss", huber(x, target, {.delta = beta}), options.reduction) / beta;
 }
 
 }  // namespace sinter

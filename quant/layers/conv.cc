@@ -113,7 +113,7 @@ class Conv final : public Layer {
                     " have the scale ", weights.scales[o],
                     ", expected at most 2^100; they have diverged, or need to be scaled down");
     FusedConvAttributes attributes = conv.attributes;
-    attributes.batch_norm = false;
+    attributes.batch_norm = attributes.frozen = false;
     step.op = std::make_shared<FusedConv>(attributes);
     const Tensor& w = weights.values;
     step.weight = w.rank() == 4 ? w : ops::view(w, {w.size(0), 1, 1, w.size(1)});

@@ -122,7 +122,7 @@ void PartlyQuantized::quantize(Graph& graph, const Unit& unit) const {
     }
     if (skip != nullptr) inputs.push_back(*skip);
     FusedConvAttributes attributes = fused_conv(node)->attributes;
-    attributes.batch_norm = false;  // it is folded
+    attributes.batch_norm = attributes.frozen = false;  // it is folded
     node.op = std::make_shared<FusedConv>(attributes);
     node.inputs = std::move(inputs);
   }

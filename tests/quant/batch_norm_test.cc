@@ -2,6 +2,7 @@
 
 #include "../../nn/checkpoint.h"
 #include "../../nn/fit.h"
+#include "../../nn/freeze_layers.h"
 #include "../../quant/recalibrate_bn.h"
 #include "../data/files.h"
 #include "float_qat.h"
@@ -305,4 +306,26 @@ TEST_CASE("a model with batch normalisation in QAT learns, and goes on from a fi
   nn::fit(loaded, data, options);
   const auto a = whole.named_state(), b = loaded.named_state();
   for (size_t i = 0; i < a.size(); ++i) CHECK_SAME(b[i].value.tensor(), a[i].value.tensor());
+}
+
+TEST_CASE("statistics of layers that are frozen stay in QAT, and those of the others move") {
+  const auto data = dataset(32);
+  auto network = net(7);
+  nn::freeze(network.stem_bn);
+  PreparedModel model = calibrated(network, with_bn(get_default_qconfig(), March::bayes));
+  std::vector<Tensor> before;
+  const auto state = model.named_state();
+  for (const NamedParameter& p : state) before.push_back(p.value.tensor().detach().clone());
+  nn::fit(model, data, {.batch = 8, .optimizer = optim::SGD{{.lr = 0.01}}, .batches = 3, .progress = false});
+  int of_others = 0;
+  for (size_t i = 0; i < state.size(); ++i) {
+    CAPTURE(state[i].name);
+    const bool moved = !test::difference(state[i].value.tensor().detach(), before[i], 0, 0).empty();
+    if (state[i].name.starts_with("stem_bn.")) CHECK_FALSE(moved);
+    if (state[i].name.ends_with("running_mean") && moved) ++of_others;
+  }
+  CHECK(of_others > 0);
+  // In what is measured with the batch's statistics, all take part.
+  quant::recalibrate_bn(model, data);
+  CHECK(!test::difference(find(model, "stem_bn.running_mean"), network.stem_bn.running_mean, 0, 0).empty());
 }

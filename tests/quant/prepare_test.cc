@@ -10,6 +10,7 @@
 #include "../../core/ops/concat.h"
 #include "../../core/ops/reshape.h"
 #include "../../core/ops/slice.h"
+#include "../../core/ops/topk.h"
 #include "../../core/serialize.h"
 #include "../../nn/checkpoint.h"
 #include "../../nn/fit.h"
@@ -581,6 +582,7 @@ TEST_CASE("what moves values between images, or gives other than float32, is ref
       const Tensor y = relu(conv(x));
       if (kind == 0) return head(reshape(y, {-1, 8}));
       if (kind == 1) return flatten(y, 0);
+      if (kind == 3) return topk(head(mean(y, {1, 2})), {.k = 2}).values;
       return argmax(head(mean(y, {1, 2})));
     }
   };
@@ -590,6 +592,8 @@ TEST_CASE("what moves values between images, or gives other than float32, is ref
   CHECK_ERROR(prepare_qat(Net(1), example), "flatten: gives [128] for one image and [256] for two");
   CHECK_ERROR(prepare_qat(Net(2), example, {.by_type = {{"argmax", run_in_float()}}}),
               "argmax: gives int64; end the network before it");
+  CHECK_ERROR(prepare_qat(Net(3), example, {.by_type = {{"topk", run_in_float()}}}),
+              "topk: gives 2 results; end the network before it");
 }
 
 TEST_CASE("an empty batch has no results in any state") {
