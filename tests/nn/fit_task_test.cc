@@ -154,7 +154,7 @@ TEST_CASE("a network with several outputs learns by a loss of (outputs, batch), 
 
 TEST_CASE("several inputs are named, or what a function gives") {
   const Squares train(64);
-  TwoInputs named = fresh<TwoInputs>(), given;
+  TwoInputs given, named = fresh<TwoInputs>();
   auto o = options(2);
   o.inputs = {"image", "depth"};
   nn::fit(named, train, o);
@@ -322,7 +322,7 @@ TEST_CASE("training ends early without improvement, and the best epoch is in its
   CHECK(history.epochs.size() == 5);  // 3 is not more than 3
   CHECK(history.best_epoch == 1);
   CHECK(value == 2.5);
-  TwoHeads second = fresh(), loaded;
+  TwoHeads loaded, second = fresh();
   auto two = options(20);
   int64_t done = 0;
   two.on_step = [&](const nn::StepReport& step) { done = step.step; };
