@@ -4,6 +4,8 @@
 #include <atomic>
 #include <cmath>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <thread>
 
 #include "../../core/ops/arithmetic.h"
@@ -17,6 +19,10 @@
 #include "../../nn/layers/batch_norm2d.h"
 #include "../../nn/layers/conv2d.h"
 #include "../../nn/layers/dropout.h"
+#include "../../nn/log/csv_log.h"
+#include "../../nn/log/html_report.h"
+#include "../../nn/log/json_lines.h"
+#include "../../nn/log/tensorboard.h"
 #include "../../nn/losses/mse_loss.h"
 #include "../../nn/metrics/mean_iou.h"
 #include "../../nn/metrics/worst_images.h"
@@ -485,4 +491,60 @@ TEST_CASE("images of another size in a batch run as the model is written") {
   o.batch = 1;
   o.loss = how.loss;
   CHECK(nn::fit(net, Mixed(), o).epochs[0].images == 8);
+}
+
+TEST_CASE("a run writes its logs, and resumed it goes on in the same ones, with the rows of one that was not stopped") {
+  const Squares train(64), test(16);
+  const File csv("csv"), whole_csv("whole_csv"), json("json"), html("html"), checkpoint("checkpoint");
+  const std::string events = csv.path + ".events";
+  struct Remove {
+    std::string path;
+    ~Remove() { std::filesystem::remove_all(path); }
+  } const remove{events};
+  auto o = options(3);
+  o.validation = &test;
+  o.metrics = {nn::MeanIoU{{.target = "mask"}}, nn::WorstImages{{.count = 1, .target = "mask"}},
+               nn::ConfusionMatrix{{.target = "mask"}}};
+  o.log_steps = 2;
+  const auto rows = [](const std::string& path) {  // without what depends on time
+    std::ifstream in(path);
+    std::vector<std::string> all;
+    for (std::string line; std::getline(in, line);) all.push_back(line.substr(0, line.rfind("epoch/images")));
+    return all;
+  };
+  o.log = {nn::CsvLog(whole_csv.path)};
+  TwoHeads whole = fresh();
+  nn::fit(whole, train, o);
+
+  o.checkpoint = checkpoint.path;
+  o.checkpoint_steps = 5;
+  TwoHeads net = fresh();
+  {
+    auto killed = o;
+    killed.log = {nn::CsvLog(csv.path), nn::JsonLines(json.path), nn::TensorBoard(events), nn::HtmlReport(html.path)};
+    killed.on_step = [](const nn::StepReport& s) { check(s.step < 8, "killed"); };  // the checkpoint is of step 5
+    CHECK_ERROR(nn::fit(net, train, killed), "killed");
+  }
+  o.resume = true;
+  o.log = {nn::CsvLog(csv.path), nn::JsonLines(json.path), nn::TensorBoard(events), nn::HtmlReport(html.path)};
+  nn::fit(net, train, o);
+  check_same(net, whole);
+  const auto found = rows(csv.path), expected = rows(whole_csv.path);
+  REQUIRE(found.size() == expected.size());
+  const auto cells = [](const std::string& line, size_t n) {  // step, loss, lr, epoch, loss
+    size_t end = 0;
+    for (size_t i = 0; i < n; ++i) end = line.find(',', end) + 1;
+    return line.substr(0, end);
+  };
+  for (size_t i = 0; i < found.size(); ++i) CHECK(cells(found[i], 5) == cells(expected[i], 5));
+  CHECK(std::distance(std::filesystem::directory_iterator(events), {}) == 1);
+  std::ifstream page(html.path);
+  const std::string report((std::istreambuf_iterator<char>(page)), {});
+  CHECK(report.find("validation/confusion") != std::string::npos);
+  CHECK(report.find("data:image/png") != std::string::npos);
+  CHECK(report.find("3 epochs, the best is ") != std::string::npos);
+  std::ifstream bytes(std::filesystem::directory_iterator(events)->path(), std::ios::binary);
+  const std::string all((std::istreambuf_iterator<char>(bytes)), {});
+  for (const char* name : {"weights/first.weight", "activations/mask", "validation/miou", "validation/picture_0"})
+    CHECK(all.find(name) != std::string::npos);
 }
