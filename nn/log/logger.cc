@@ -37,4 +37,32 @@ bool Logs::wants_histograms() const {
   return std::any_of(all_.begin(), all_.end(), [](const AnyLogger& log) { return log->wants_histograms(); });
 }
 
+namespace {
+
+template <class T>
+std::vector<double> doubles(const Tensor& tensor) {
+  const auto values = tensor.values<T>();
+  return {values.begin(), values.end()};
+}
+
+}  // namespace
+
+std::vector<double> to_doubles(const Tensor& tensor) {
+  switch (tensor.dtype()) {
+    case DType::float32:
+      return doubles<float>(tensor);
+    case DType::int8:
+      return doubles<int8_t>(tensor);
+    case DType::uint8:
+      return doubles<uint8_t>(tensor);
+    case DType::int16:
+      return doubles<int16_t>(tensor);
+    case DType::int32:
+      return doubles<int32_t>(tensor);
+    case DType::int64:
+      return doubles<int64_t>(tensor);
+  }
+  return {};
+}
+
 }  // namespace sinter::nn

@@ -2,6 +2,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <utility>
@@ -23,7 +24,7 @@ class Logger {
   virtual void image(const std::string& /*name*/, int64_t /*step*/, const Tensor& /*image*/,
                      const std::string& /*caption*/) {}
   virtual void text(const std::string& /*name*/, int64_t /*step*/, const std::string& /*text*/) {}
-  /// Numbers in rows, such as a confusion matrix: [R,C] of any type.
+  /// Numbers in rows, such as a confusion matrix: [C] or [R,C] of any type.
   virtual void table(const std::string& /*name*/, int64_t /*step*/, const Tensor& /*table*/) {}
   /// A run goes on after this step: what was logged behind it is forgotten, and the same place is used. Called first;
   /// otherwise a run starts, and what an earlier one left there is replaced.
@@ -67,5 +68,8 @@ class Logs final : public Logger {
  private:
   std::vector<AnyLogger> all_;
 };
+
+/// The elements of a tensor of any type, as loggers show them.
+std::vector<double> to_doubles(const Tensor& tensor);
 
 }  // namespace sinter::nn

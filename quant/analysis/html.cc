@@ -6,8 +6,8 @@
 #include <span>
 
 #include "../../core/file.h"
+#include "../../core/html_page.h"
 #include "format.h"
-#include "html_page.h"
 
 namespace sinter::quant {
 
@@ -15,27 +15,6 @@ namespace {
 
 constexpr double kTop = 60;  // dB: beyond, nothing is worth seeing
 constexpr double kRed = 10, kGreen = 40;
-
-std::string escaped(std::string_view raw) {
-  std::string out;
-  for (const char c : raw) switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  return out;
-}
 
 // What the script sorts by: JavaScript reads 1e999 as infinity.
 std::string sort_key(double value) { return std::isinf(value) ? (value > 0 ? "1e999" : "-1e999") : text(value); }
@@ -50,7 +29,7 @@ struct Column {
 std::string heads(std::span<const Column> columns) {
   std::string out = "<thead><tr>";
   for (const Column& column : columns)
-    out += text("<th", column.left ? " class=\"left\"" : "", " title=\"", escaped(column.meaning), "\"><button>",
+    out += text("<th", column.left ? " class=\"left\"" : "", " title=\"", html_escaped(column.meaning), "\"><button>",
                 column.name, "</button></th>");
   return out + "</tr></thead>\n";
 }
@@ -60,7 +39,7 @@ std::string cell(double key, const std::string& shown) {
 }
 
 std::string name_cell(const std::string& name) {
-  return text("<td class=\"left\" data-sort=\"", escaped(name), "\">", escaped(name), "</td>");
+  return text("<td class=\"left\" data-sort=\"", html_escaped(name), "\">", html_escaped(name), "</td>");
 }
 
 // Nothing to show: sorted below everything.
@@ -112,10 +91,10 @@ std::string cards(const Comparison& report) {
     if (weights == nullptr || w.sqnr < weights->sqnr) weights = &w;
   std::string out = "<div class=\"cards\">\n";
   if (output != nullptr)
-    out += card(fixed(output->accumulated.sqnr, 1) + " dB", "SQNR of the output " + escaped(output->node)) +
+    out += card(fixed(output->accumulated.sqnr, 1) + " dB", "SQNR of the output " + html_escaped(output->node)) +
            card(fixed(output->accumulated.cosine, 5), "its cosine similarity");
-  if (worst != nullptr) out += card(fixed(worst->local->sqnr, 1) + " dB", "worst alone: " + escaped(worst->node));
-  if (weights != nullptr) out += card(fixed(weights->sqnr, 1) + " dB", "worst weights: " + escaped(weights->node));
+  if (worst != nullptr) out += card(fixed(worst->local->sqnr, 1) + " dB", "worst alone: " + html_escaped(worst->node));
+  if (weights != nullptr) out += card(fixed(weights->sqnr, 1) + " dB", "worst weights: " + html_escaped(weights->node));
   out += card(text(report.images), "images");
   return out + "</div>\n";
 }
@@ -124,9 +103,10 @@ std::string section(const std::vector<Finding>& findings) {
   if (findings.empty()) return "";
   std::string out = "<h2>Likely causes</h2>\n";
   for (const Finding& f : findings)
-    out += text("<div class=\"finding\"><h3>", escaped(f.cause), " <span class=\"soft\">· about ", percent(f.share),
-                " of the noise</span></h3><p>", escaped(joined(f.nodes)), "</p><p class=\"soft lines\">",
-                escaped(f.evidence), "</p><p>→ ", escaped(f.remedy), "</p></div>\n");
+    out +=
+        text("<div class=\"finding\"><h3>", html_escaped(f.cause), " <span class=\"soft\">· about ", percent(f.share),
+             " of the noise</span></h3><p>", html_escaped(joined(f.nodes)), "</p><p class=\"soft lines\">",
+             html_escaped(f.evidence), "</p><p>→ ", html_escaped(f.remedy), "</p></div>\n");
   return out;
 }
 
@@ -158,8 +138,8 @@ std::string chart(const Comparison& report) {
       if (d == nullptr) continue;
       points += text(points.empty() ? "" : " ", x(i), ",", y(d->sqnr));
       circles += text("<a href=\"#node", i, "\"><circle class=\"", name, "\" r=\"4\" cx=\"", x(i), "\" cy=\"",
-                      y(d->sqnr), "\"><title>", escaped(report.nodes[i].node), ": ", fixed(d->sqnr, 1), " dB ", what,
-                      "</title></circle></a>\n");
+                      y(d->sqnr), "\"><title>", html_escaped(report.nodes[i].node), ": ", fixed(d->sqnr, 1), " dB ",
+                      what, "</title></circle></a>\n");
     }
     out += text("<polyline class=\"", name, "\" points=\"", points, "\"/>\n", circles);
   };
@@ -239,13 +219,13 @@ std::string weights(const Comparison& report) {
 }
 
 std::string only(const std::string& stage, const std::vector<std::string>& nodes) {
-  return nodes.empty() ? "" : text("<p>Only in ", escaped(stage), ": ", escaped(joined(nodes)), "</p>\n");
+  return nodes.empty() ? "" : text("<p>Only in ", html_escaped(stage), ": ", html_escaped(joined(nodes)), "</p>\n");
 }
 
 }  // namespace
 
 std::string to_html(const Comparison& report, const std::vector<Finding>& findings) {
-  const std::string a = escaped(report.a), b = escaped(report.b), title = text(b, " against ", a);
+  const std::string a = html_escaped(report.a), b = html_escaped(report.b), title = text(b, " against ", a);
   const std::string key_a = text("<span class=\"key a\"></span>", a);
   const std::string keys = text("<span class=\"key b\"></span>", b, "<span class=\"key alone\"></span>", b,
                                 " alone, on the inputs of ", a, "</p>\n<div class=\"panel\">");

@@ -1,7 +1,13 @@
 #pragma once
 // Private: the parts of a report's page that are the same in all: how it looks, and how its tables are sorted.
 
-namespace sinter::quant {
+#include <string>
+#include <string_view>
+
+namespace sinter {
+
+/// Text as a page shows it.
+std::string html_escaped(std::string_view raw);
 
 inline constexpr const char* kStyle = R"css(
 :root {
@@ -84,4 +90,4 @@ for (const histogram of histograms)
   });
 )js";
 
-}  // namespace sinter::quant
+}  // namespace sinter
