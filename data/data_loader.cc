@@ -67,27 +67,41 @@ struct DefaultRandom {
 
 }  // namespace
 
+// The image of a sample, for the loader to write to: what others have as well is copied.
+float* own_image(Sample& sample) {
+  Tensor& image = sample.image;
+  check(image.defined() && image.dtype() == DType::float32 && image.rank() == 4 && image.size(0) == 1,
+        "DataLoader: image ", sample.index, " of the dataset is ",
+        image.defined() ? to_string(image.spec()) : "undefined", ", expected float32 [1,H,W,C]");
+  if (sinter::detail::Access::storage(image).use_count() > 1) image = image.clone();
+  return sinter::detail::Access::write<float>(image);
+}
+
 // `read_seed`: of what images draw from `default_random()`.
 Batch DataLoader::State::make(int64_t epoch, int64_t index, const std::vector<int64_t>& order,
                               uint64_t read_seed) const {
   const int64_t first = index * options.batch, count = std::min(options.batch, images - first);
-  const int64_t height = image_shape[0], width = image_shape[1], channels = image_shape[2];
-  const int64_t elements = image_shape.elements();
-  Batch batch{Tensor::empty({count, height, width, channels}), Tensor::empty({count}, DType::int64), index, {}};
   const DefaultRandom restored;
-  auto* values = sinter::detail::Access::write<float>(batch.images);
-  auto* labels = sinter::detail::Access::write<int64_t>(batch.labels);
-  for (int64_t i = 0; i < count; ++i, values += elements) {
-    const int64_t sample = options.shuffle ? order[static_cast<size_t>(first + i)] : first + i;
-    batch.samples.push_back(sample);
-    default_random() = random_for("dataset", read_seed, epoch, static_cast<uint64_t>(sample));
-    dataset->read(sample, {values, static_cast<size_t>(elements)});
-    labels[i] = dataset->label(sample);
-    if (options.augment.empty()) continue;
-    Random random = random_for(kPurpose, options.seed, epoch, static_cast<uint64_t>(sample));
-    for (const auto& augmentation : options.augment)
-      augmentation({values, height, width, channels, black.data()}, random);
+  std::vector<Sample> samples;
+  std::vector<int64_t> indices;
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t item = options.shuffle ? order[static_cast<size_t>(first + i)] : first + i;
+    indices.push_back(item);
+    default_random() = random_for("dataset", read_seed, epoch, static_cast<uint64_t>(item));
+    Sample sample = dataset->sample(item);
+    sample.index = item;
+    float* values = own_image(sample);
+    Random random = random_for(kPurpose, options.seed, epoch, static_cast<uint64_t>(item));
+    for (const auto& augmentation : options.augment) {
+      const Shape& shape = sample.image.shape();
+      augmentation({values, shape[1], shape[2], shape[3], black.data()}, random);
+    }
+    samples.push_back(std::move(sample));
   }
+  default_random() = random_for("collate", read_seed, epoch, static_cast<uint64_t>(index));
+  Batch batch = options.collate != nullptr ? options.collate(std::move(samples)) : collate(samples);
+  batch.index = index;
+  batch.samples = std::move(indices);
   return batch;
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <iterator>
 #include <memory>
 #include <vector>
@@ -10,14 +11,6 @@
 #include "dataset.h"
 
 namespace sinter::data {
-
-/// Images with their labels. It may be kept: the loader does not touch it again.
-struct Batch {
-  Tensor images;                   ///< float32 [N,H,W,C]
-  Tensor labels;                   ///< int64 [N]
-  int64_t index = 0;               ///< within the epoch
-  std::vector<int64_t> samples{};  ///< which images of the dataset these are, [N]
-};
 
 struct DataLoaderOptions {
   int64_t batch = 128;
@@ -28,14 +21,16 @@ struct DataLoaderOptions {
   int64_t prefetch = 2;    ///< batches prepared ahead of the loop, at least one a worker
   bool drop_last = false;  ///< leave out a last batch that is smaller than the others
   std::vector<Augmentation> augment{};
+  /// Makes a batch of its samples, whose order it keeps, in the loader's threads; empty: `data::collate`. What it draws
+  /// from `default_random()` depends on the seeds, the epoch and the batch alone.
+  std::function<Batch(std::vector<Sample>)> collate{};
 };
 
 /// Batches of a dataset, which outlives it: `for (const auto& batch : loader)` runs over one epoch, the next loop over
 /// the next, shuffled anew. What a batch holds depends on seed, epoch and index alone, not on threads or on the
-/// batches before it; so does what `Dataset::read` and augmentations draw from `default_random()`, which is another
+/// batches before it; so does what `Dataset::sample` and augmentations draw from `default_random()`, which is another
 /// generator for each image of each epoch (of the loader's seed and that of the loop's thread, `manual_seed`), and the
-/// thread's own again in the loop. An exception in a worker comes out
-/// of the loop; a loop may be left at any time.
+/// thread's own again in the loop. An exception in a worker comes out of the loop; a loop may be left at any time.
 class DataLoader {
  public:
   class Iterator;

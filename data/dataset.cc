@@ -32,12 +32,22 @@ void look_up(const float* normalized, const uint8_t* pixels, std::span<float> im
 
 std::vector<float> Dataset::black() const { return std::vector<float>(static_cast<size_t>(image_shape()[2])); }
 
-Sample Dataset::operator[](int64_t index) const {
-  check(index >= 0 && index < size(), "dataset: image ", index, " was asked for, there are ", size());
+void Dataset::read(int64_t, std::span<float>) const {
+  fail("dataset: it overrides neither read nor sample, or has images that only sample gives");
+}
+
+int64_t Dataset::label(int64_t) const { return 0; }
+
+Sample Dataset::sample(int64_t index) const {
   const Shape shape = image_shape();
-  Sample sample{Tensor::empty({1, shape[0], shape[1], shape[2]}), label(index)};
+  Sample sample{.image = Tensor::empty({1, shape[0], shape[1], shape[2]}), .label = label(index), .index = index};
   read(index, {sinter::detail::Access::write<float>(sample.image), static_cast<size_t>(sample.image.elements())});
   return sample;
+}
+
+Sample Dataset::operator[](int64_t index) const {
+  check(index >= 0 && index < size(), "dataset: image ", index, " was asked for, there are ", size());
+  return sample(index);
 }
 
 ImageDataset::ImageDataset(const Tensor& images, const Tensor& labels, const ImageDatasetOptions& options)

@@ -6,32 +6,32 @@
 #include <vector>
 
 #include "../core/tensor.h"
+#include "sample.h"
 
 namespace sinter::data {
 
-/// One labelled image.
-struct Sample {
-  Tensor image;  ///< float32 [1,H,W,C], normalised: a batch of one
-  int64_t label = 0;
-};
-
-/// Labelled images of one size. To read another format, derive from it; everything here is called from the threads
-/// of a loader at once.
+/// Images with their labels, or whatever else belongs to them. To read another format, derive from it and override
+/// `read` and `label` for images of one size with one label each, or else `sample`. Everything here is called from the
+/// threads of a loader at once.
 class Dataset {
  public:
   virtual ~Dataset() = default;
   virtual int64_t size() const = 0;
-  /// Of one image: [H,W,C].
+  /// Of one image: [H,W,C]. Where images differ in size, of what augmentations or a collate make of them.
   virtual Shape image_shape() const = 0;
-  /// Writes an image, normalised, as H*W*C values. The index is in 0..size()-1.
-  virtual void read(int64_t index, std::span<float> image) const = 0;
-  virtual int64_t label(int64_t index) const = 0;
+  /// Writes an image, normalised, as H*W*C values. The index is in 0..size()-1. Throws Error if not overridden.
+  virtual void read(int64_t index, std::span<float> image) const;
+  /// The class of an image, where there are classes; 0 otherwise.
+  virtual int64_t label(int64_t index) const;
+  /// An image with all that belongs to it, which a loader may change: tensors that others have as well are copied
+  /// before. The index is in 0..size()-1. If not overridden, what `read` and `label` give.
+  virtual Sample sample(int64_t index) const;
   /// Names of the classes by label; empty when they have none.
   virtual std::vector<std::string> classes() const { return {}; }
   /// What a black pixel is after normalisation, [C]: augmentation pads with it.
   virtual std::vector<float> black() const;
 
-  /// Throws Error unless the index is in 0..size()-1.
+  /// `sample(index)`. Throws Error unless the index is in 0..size()-1.
   Sample operator[](int64_t index) const;
 };
 
