@@ -28,6 +28,16 @@ Tensor Simulator::operator()(const Tensor& x) const {
 
 std::vector<Tensor> Simulator::operator()(std::span<const Tensor> x) const { return inspect(x, nullptr); }
 
+std::vector<Tensor> Simulator::integers(std::span<const Tensor> x) const {
+  const Program& p = program();
+  std::vector<Tensor> result(p.outputs.size());
+  inspect(x, [&](const std::string& name, const Tensor& integers) {
+    for (size_t i = 0; i < result.size(); ++i)
+      if (p.values[p.outputs[i]].name == name) result[i] = integers;
+  });
+  return result;
+}
+
 std::vector<Tensor> Simulator::inspect(std::span<const Tensor> x, const Inspector& inspector) const {
   const Program& p = program();
   check(x.size() == p.inputs.size(), "simulator: got ", x.size(), " inputs, expected ", p.inputs.size());

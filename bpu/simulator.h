@@ -35,7 +35,13 @@ class Simulator {
   std::vector<Tensor> operator()(std::initializer_list<Tensor> x) const {
     return (*this)(std::span<const Tensor>(x.begin(), x.size()));
   }
-  /// The same, showing every value: inputs first, then in the order of the instructions.
+  /// The outputs as integers, before they become real (OutputScale says how): int32 accumulators where an output is of
+  /// high precision, int8 or int16 where it has a scale; float32 where it has no integers.
+  std::vector<Tensor> integers(std::span<const Tensor> x) const;
+  std::vector<Tensor> integers(std::initializer_list<Tensor> x) const {
+    return integers(std::span<const Tensor>(x.begin(), x.size()));
+  }
+  /// The same as a call, showing every value: inputs first, then in the order of the instructions.
   std::vector<Tensor> inspect(std::span<const Tensor> x, const Inspector& inspector) const;
   std::vector<Tensor> inspect(std::initializer_list<Tensor> x, const Inspector& inspector) const {
     return inspect(std::span<const Tensor>(x.begin(), x.size()), inspector);
