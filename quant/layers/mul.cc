@@ -3,6 +3,7 @@
 
 #include "../../core/ops/arithmetic.h"
 #include "../../core/ops/reciprocal.h"
+#include "../../core/repeated.h"
 #include "../integer/strided.h"
 #include "checks.h"
 #include "rescale.h"
@@ -44,21 +45,13 @@ class Mul final : public Layer {
   }
 
   void run(const Running& r, Tensor& y) const override {
-    // Numbers by image and channel are read where they are.
     const bool by_channel = is_by_channel(r.x[1].shape(), r.shape);
     const Tensor a = expanded(r.x[0], r.shape), b = by_channel ? r.x[1] : expanded(r.x[1], r.shape);
-    const int64_t channels = r.shape[-1], image = r.x[1].size(0) == 1 ? y.elements() : y.elements() / r.shape[0];
     with_integers(a, [&]<class P>(const P* p) {
       with_integers(b, [&]<class Q>(const Q* q) {
-        rescale(r, r.step.rescale, Tensor(), y, [=](int64_t at, int64_t count, int32_t* sums) {
-          if (!by_channel) return multiply(p + at, q + at, count, sums);
-          for (const int64_t end = at + count; at < end;) {
-            const int64_t channel = at % channels, run = std::min(channels - channel, end - at);
-            multiply(p + at, q + at / image * channels + channel, run, sums);
-            at += run;
-            sums += run;
-          }
-        });
+        if (by_channel) return by_channels(r, p, q, y);
+        rescale(r, r.step.rescale, Tensor(), y,
+                [=](int64_t at, int64_t count, int32_t* sums) { multiply(p + at, q + at, count, sums); });
       });
     });
   }
@@ -78,6 +71,24 @@ class Mul final : public Layer {
     for (int axis = 1; axis < y.rank() - 1; ++axis)
       if (x[axis] != 1) return false;
     return y.rank() > 1 && y.elements() > 0;
+  }
+
+  // p times numbers q, [1 or N,1,...,C].
+  template <class P, class Q>
+  static void by_channels(const Running& r, const P* p, const Q* q, Tensor& y) {
+    const int64_t channels = r.shape[-1], images = r.x[1].size(0), image = y.elements() / images;
+    std::vector<Repeated<Q>> rows;
+    for (int64_t i = 0; i < images; ++i) rows.emplace_back(q + i * channels, channels);
+    rescale(r, r.step.rescale, Tensor(), y, [&, image](int64_t at, int64_t count, int32_t* sums) {
+      for (const int64_t end = at + count; at < end;) {
+        const int64_t i = at / image, first = i * image, stop = std::min(end, first + image);
+        rows[static_cast<size_t>(i)].each(at - first, stop - first, [&](int64_t begin, int64_t some, const Q* numbers) {
+          multiply(p + first + begin, numbers, some, sums);
+          sums += some;
+        });
+        at = stop;
+      }
+    });
   }
 
   template <class P, class Q>
