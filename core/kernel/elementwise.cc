@@ -1,10 +1,7 @@
 #include "elementwise.h"
 
 #include "bits.h"
-
-#ifdef __AVX512F__
-#include <immintrin.h>
-#endif
+#include "intrinsics.h"
 
 namespace sinter::kernel {
 
@@ -136,8 +133,15 @@ double squared_error(const float* x, int64_t count, float inverse_scale, float l
 
 int64_t sum_abs(const int8_t* x, int64_t count) {
   constexpr int64_t kChunk = 1 << 20;  // 32 bits hold its sum
-  int64_t total = 0;
-  for (int64_t begin = 0; begin < count; begin += kChunk) {
+  int64_t total = 0, done = 0;
+#ifdef __AVX512BW__
+  __m512i sums = _mm512_setzero_si512();
+  for (; done + 64 <= count; done += 64)
+    sums =
+        _mm512_add_epi64(sums, _mm512_sad_epu8(_mm512_abs_epi8(_mm512_loadu_si512(x + done)), _mm512_setzero_si512()));
+  total = _mm512_reduce_add_epi64(sums);
+#endif
+  for (int64_t begin = done; begin < count; begin += kChunk) {
     const int64_t end = count - begin < kChunk ? count : begin + kChunk;
     int32_t sum = 0;
     for (int64_t i = begin; i < end; ++i) sum += x[i] < 0 ? -x[i] : x[i];
