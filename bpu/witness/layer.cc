@@ -45,6 +45,8 @@ int64_t offset(const Shape& shape, const Index& index) {
 int64_t value_at(const Plain& x, const Index& index) { return x.values[static_cast<size_t>(offset(x.shape, index))]; }
 
 Plain broadcast(const Plain& x, const Shape& shape) {
+  check(x.shape.rank() == shape.rank(), "reference: an operand is ", x.shape, ", its result ", shape,
+        ", expected one rank");
   return made(shape, [&](Index at) {
     for (int axis = 0; axis < shape.rank(); ++axis) {
       int64_t& place = at[static_cast<size_t>(axis)];
