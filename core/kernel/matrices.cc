@@ -17,6 +17,7 @@ int64_t halves(const Matrix<T>& m, int64_t pair) {
 template <class T>
 void rows(const Matrix<T>& m, int16_t* __restrict to) {
   const int64_t depth = m.depth, padded = (depth + 1) / 2 * 2;
+  if (depth == 0) return;
   for (int64_t i = 0; i < m.count; ++i, to += padded) {
     const T* __restrict x = m.x + i * m.step;
     if (m.depth_step == 1)
@@ -30,6 +31,7 @@ void rows(const Matrix<T>& m, int16_t* __restrict to) {
 template <class T>
 void panels(const Matrix<T>& m, int16_t* __restrict to) {
   const int64_t pairs = (m.depth + 1) / 2;
+  if (pairs == 0) return;
   for (int64_t first = 0; first < m.count; first += kPanel, to += pairs * kPanel * 2) {
     const int64_t columns = m.count - first < kPanel ? m.count - first : kPanel;
     const T* __restrict x = m.x + first * m.step;

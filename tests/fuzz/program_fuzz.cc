@@ -53,7 +53,7 @@ struct Net : nn::Module {
     y = concat({up(y), resize_bilinear(slice(y, {.axis = 3, .begin = 0, .end = 4}), 2)}, 3);
     y = pixel_shuffle(concat({y, y, y, y}, 3), {.upscale = 2});
     y = y * sigmoid(mean(y, {1, 2}, true)) + relu(0.5 * y - 0.25);
-    const Tensor tokens = reshape(slice(y, {.axis = 1, .begin = 0, .end = 2}), {1, -1, 8}) * factors / divisors;
+    const Tensor tokens = reshape(slice(y, {.axis = 1, .begin = 0, .end = 2}), {-1, 16, 8}) * factors / divisors;
     const Tensor scores = matmul(tokens, permute(tokens, {0, 2, 1}));
     const Tensor mixed = matmul(relu(scores - max(scores, {-1}, true)), tokens);
     const Tensor all = concat({mean(pad(y, {.before = {0, 1, 0, 0}, .after = {}}), {1, 2}), mean(mixed, {1})}, 1);
