@@ -160,6 +160,23 @@ inline void check_moved(const std::function<Tensor(const Tensor&)>& f,
               [&](const Case& c) { return c.each([&](auto... at) { return from(c, at...); }); });
 }
 
+/// Axes of kImage that become one value, and how many values of each axis are one.
+struct Reduction {
+  std::vector<int64_t> axes;
+  int64_t h, w, c;
+
+  /// The integers that output (n,h,w,c) is made of.
+  std::vector<int64_t> values(const Case& of, int64_t n, int64_t row, int64_t column, int64_t channel) const {
+    std::vector<int64_t> all;
+    for (int64_t i = 0; i < h; ++i)
+      for (int64_t j = 0; j < w; ++j)
+        for (int64_t k = 0; k < c; ++k) all.push_back(of.x[0].at(n, row + i, column + j, channel + k));
+    return all;
+  }
+};
+inline const std::vector<Reduction> kReductions{
+    {{1, 2}, 5, 6, 1}, {{-1}, 1, 1, 4}, {{2}, 1, 6, 1}, {{1, 3}, 5, 1, 4}, {{1, 2, 3}, 5, 6, 4}};
+
 /// Numbers by channel as integers on a scale of their own: 127 is the largest magnitude, or 32767 beside 16 bits.
 inline Integers constant(const Tensor& numbers, const Case& c) {
   Integers p{{1, 1, 1, numbers.size(-1)}, {}, 1, -128, 127};
