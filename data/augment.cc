@@ -1,67 +1,59 @@
 #include "augment.h"
 
-#include <algorithm>
-#include <cstring>
-
-#include "../core/error.h"
+#include "augment/moved.h"
 
 namespace sinter::data {
 
-namespace {
-
-void fill(float* begin, const float* end, const Image& image) {
-  for (float* pixel = begin; pixel != end; pixel += image.channels) std::copy_n(image.black, image.channels, pixel);
+Sample AugmentContext::other() const {
+  check(dataset != nullptr, "augment: another image was asked for, but the augmentation knows no dataset");
+  const int64_t which = random.below(dataset->size());
+  Sample sample = dataset->sample(which);
+  sample.index = which;
+  return sample;
 }
 
-// Pixel (y, x) becomes what was at (y + down, x + right).
-void shift(const Image& image, int64_t down, int64_t right) {
-  const int64_t row = image.width * image.channels;
-  // What stays of a row comes to lie in from..to.
-  const int64_t from = std::clamp<int64_t>(-right, 0, image.width) * image.channels;
-  const int64_t to = std::clamp<int64_t>(image.width - right, 0, image.width) * image.channels;
-  for (int64_t i = 0; i < image.height; ++i) {
-    const int64_t y = down >= 0 ? i : image.height - 1 - i;  // a row is read before it is overwritten
-    float* target = image.values + y * row;
-    if (y + down < 0 || y + down >= image.height || from >= to) {
-      fill(target, target + row, image);
-      continue;
-    }
-    std::memmove(target + from, target + down * row + from + right * image.channels,
-                 static_cast<size_t>(to - from) * sizeof(float));
-    fill(target, target + from, image);
-    fill(target + to, target + row, image);
-  }
+Image Augmentation::pixels(Sample& sample, const AugmentContext& context) {
+  const Sides sides = sides_of(sample, "augment");
+  check(static_cast<int64_t>(context.black.size()) == sides.channels, "augment: ", context.black.size(),
+        " values of black for an image of ", sides.channels, " channels");
+  return {own_pixels(sample), sides.height, sides.width, sides.channels, context.black.data()};
 }
 
-template <int64_t kChannels>  // 0: as many as the image has
-void mirror(const Image& image) {
-  const int64_t channels = kChannels > 0 ? kChannels : image.channels;
-  for (int64_t y = 0; y < image.height; ++y) {
-    float* left = image.values + y * image.width * channels;
-    float* right = left + (image.width - 1) * channels;
-    for (; left < right; left += channels, right -= channels) std::swap_ranges(left, left + channels, right);
-  }
+Augmentation sometimes(double probability, const Augmentation& augmentation) {
+  check_probability("sometimes", probability);
+  check(static_cast<bool>(augmentation), "sometimes: the augmentation is empty");
+  return Augmentation([probability, augmentation](Sample& sample, AugmentContext& context) {
+    if (context.random.uniform() < probability) augmentation(sample, context);
+  });
 }
 
-}  // namespace
-
-Augmentation pad_crop(int64_t padding) {
-  check(padding >= 0 && padding <= 1 << 20, "pad_crop: padding is ", padding, ", expected 0 to 2^20");
-  return [padding](const Image& image, Random& random) {
-    const int64_t down = random.below(2 * padding + 1) - padding;
-    const int64_t right = random.below(2 * padding + 1) - padding;
-    if (down != 0 || right != 0) shift(image, down, right);
-  };
+Transformed::Transformed(const Dataset& dataset, std::vector<Augmentation> transforms)
+    : dataset_(&dataset), transforms_(std::move(transforms)) {
+  check(dataset.size() > 0, "Transformed: the dataset is empty");
+  for (size_t i = 0; i < transforms_.size(); ++i)
+    check(static_cast<bool>(transforms_[i]), "Transformed: transform ", i, " is empty");
+  AugmentContext context{.random = default_random(), .black = dataset.black(), .white = dataset.white()};
+  const Random before = default_random();
+  const Shape shape = changed(0, context).image.shape();
+  default_random() = before;
+  image_shape_ = {shape[1], shape[2], shape[3]};
+  black_ = context.black;
+  white_ = context.white;
 }
 
-Augmentation horizontal_flip(double probability) {
-  check(probability >= 0 && probability <= 1, "horizontal_flip: probability is ", probability, ", expected 0 to 1");
-  return [probability](const Image& image, Random& random) {
-    if (random.uniform() >= probability) return;
-    if (image.channels == 1) return mirror<1>(image);
-    if (image.channels == 3) return mirror<3>(image);
-    mirror<0>(image);
-  };
+Sample Transformed::changed(int64_t index, AugmentContext& context) const {
+  Sample sample = dataset_->sample(index);
+  sample.index = index;
+  context.index = index;
+  context.mask_fill = dataset_->mask_fill();
+  context.dataset = dataset_;
+  for (const Augmentation& transform : transforms_) transform(sample, context);
+  return sample;
+}
+
+Sample Transformed::sample(int64_t index) const {
+  AugmentContext context{.random = default_random(), .black = dataset_->black(), .white = dataset_->white()};
+  return changed(index, context);
 }
 
 }  // namespace sinter::data

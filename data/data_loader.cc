@@ -44,10 +44,10 @@ std::vector<int64_t> shuffled(int64_t size, int64_t count, Random random) {
 struct DataLoader::State {
   const Dataset* dataset;
   DataLoaderOptions options;
-  Shape image_shape;         // [H,W,C]
-  std::vector<float> black;  // [C]
-  int64_t images = 0;        // of an epoch
-  int64_t batches = 0;       // of an epoch
+  Shape image_shape;                // [H,W,C]
+  std::vector<float> black, white;  // [C]
+  int64_t images = 0;               // of an epoch
+  int64_t batches = 0;              // of an epoch
   int64_t next_epoch = 0, next_batch = 0;
   double waited = 0;
 
@@ -67,16 +67,6 @@ struct DefaultRandom {
 
 }  // namespace
 
-// The image of a sample, for the loader to write to: what others have as well is copied.
-float* own_image(Sample& sample) {
-  Tensor& image = sample.image;
-  check(image.defined() && image.dtype() == DType::float32 && image.rank() == 4 && image.size(0) == 1,
-        "DataLoader: image ", sample.index, " of the dataset is ",
-        image.defined() ? to_string(image.spec()) : "undefined", ", expected float32 [1,H,W,C]");
-  if (sinter::detail::Access::storage(image).use_count() > 1) image = image.clone();
-  return sinter::detail::Access::write<float>(image);
-}
-
 // `read_seed`: of what images draw from `default_random()`.
 Batch DataLoader::State::make(int64_t epoch, int64_t index, const std::vector<int64_t>& order,
                               uint64_t read_seed) const {
@@ -90,12 +80,19 @@ Batch DataLoader::State::make(int64_t epoch, int64_t index, const std::vector<in
     default_random() = random_for("dataset", read_seed, epoch, static_cast<uint64_t>(item));
     Sample sample = dataset->sample(item);
     sample.index = item;
-    float* values = own_image(sample);
+    check(sample.image.defined() && sample.image.dtype() == DType::float32 && sample.image.rank() == 4 &&
+              sample.image.size(0) == 1,
+          "DataLoader: image ", item, " of the dataset is ",
+          sample.image.defined() ? to_string(sample.image.spec()) : "undefined", ", expected float32 [1,H,W,C]");
     Random random = random_for(kPurpose, options.seed, epoch, static_cast<uint64_t>(item));
-    for (const auto& augmentation : options.augment) {
-      const Shape& shape = sample.image.shape();
-      augmentation({values, shape[1], shape[2], shape[3], black.data()}, random);
-    }
+    AugmentContext context{.random = random,
+                           .index = item,
+                           .epoch = epoch,
+                           .black = black,
+                           .white = white,
+                           .mask_fill = dataset->mask_fill(),
+                           .dataset = dataset};
+    for (const auto& augmentation : options.augment) augmentation(sample, context);
     samples.push_back(std::move(sample));
   }
   default_random() = random_for("collate", read_seed, epoch, static_cast<uint64_t>(index));
@@ -212,11 +209,12 @@ DataLoader::DataLoader(const Dataset& dataset, const DataLoaderOptions& options)
         ", expected 0 to ", kMostWorkers);
   check(options.prefetch >= 0, "DataLoader: prefetch is ", options.prefetch, ", expected 0 or more");
   for (size_t i = 0; i < options.augment.size(); ++i)
-    check(options.augment[i] != nullptr, "DataLoader: augment[", i, "] is empty");
+    check(static_cast<bool>(options.augment[i]), "DataLoader: augment[", i, "] is empty");
   const Shape& shape = state_->image_shape;
   check(shape.rank() == 3, "DataLoader: images of the dataset are ", shape, ", expected [H,W,C]");
   check(static_cast<int64_t>(state_->black.size()) == shape[2], "DataLoader: the dataset names ", state_->black.size(),
         " values of black for images ", shape);
+  state_->white = dataset.white();
   check(size > 0, "DataLoader: the dataset is empty");
   check(!options.drop_last || size >= batch, "DataLoader: drop_last leaves no batch: batch is ", batch,
         ", the dataset has ", size, " images");

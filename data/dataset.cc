@@ -32,6 +32,8 @@ void look_up(const float* normalized, const uint8_t* pixels, std::span<float> im
 
 std::vector<float> Dataset::black() const { return std::vector<float>(static_cast<size_t>(image_shape()[2])); }
 
+std::vector<float> Dataset::white() const { return std::vector<float>(static_cast<size_t>(image_shape()[2]), 1.0f); }
+
 void Dataset::read(int64_t, std::span<float>) const {
   fail("dataset: it overrides neither read nor sample, or has images that only sample gives");
 }
@@ -88,6 +90,12 @@ std::vector<float> ImageDataset::black() const {
   std::vector<float> black;
   for (size_t i = 0; i < normalized_.size(); i += 256) black.push_back(normalized_[i]);
   return black;
+}
+
+std::vector<float> ImageDataset::white() const {
+  std::vector<float> white;
+  for (size_t i = 255; i < normalized_.size(); i += 256) white.push_back(normalized_[i]);
+  return white;
 }
 
 ImageDataset ImageDataset::take(int64_t count) const {

@@ -30,6 +30,11 @@ class Dataset {
   virtual std::vector<std::string> classes() const { return {}; }
   /// What a black pixel is after normalisation, [C]: augmentation pads with it.
   virtual std::vector<float> black() const;
+  /// What a white one is, [C]; 1 unless overridden.
+  virtual std::vector<float> white() const;
+  /// What masks are where there is no picture, as behind the edge of one that is turned: 0, the background, unless
+  /// overridden.
+  virtual int64_t mask_fill() const { return 0; }
 
   /// `sample(index)`. Throws Error unless the index is in 0..size()-1.
   Sample operator[](int64_t index) const;
@@ -55,6 +60,7 @@ class ImageDataset final : public Dataset {
   int64_t label(int64_t index) const override { return labels_.data<int64_t>()[index]; }
   std::vector<std::string> classes() const override { return classes_; }
   std::vector<float> black() const override;
+  std::vector<float> white() const override;
 
   /// The first `count` images, or all when there are fewer.
   ImageDataset take(int64_t count) const;
