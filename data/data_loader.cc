@@ -45,7 +45,7 @@ struct DataLoader::State {
   const Dataset* dataset;
   DataLoaderOptions options;
   Shape image_shape;                // [H,W,C]
-  std::vector<float> black, white;  // [C]
+  std::vector<float> black, white{};  // [C]
   int64_t images = 0;               // of an epoch
   int64_t batches = 0;              // of an epoch
   int64_t next_epoch = 0, next_batch = 0;
