@@ -44,10 +44,10 @@ std::vector<int64_t> shuffled(int64_t size, int64_t count, Random random) {
 struct DataLoader::State {
   const Dataset* dataset;
   DataLoaderOptions options;
-  Shape image_shape;                // [H,W,C]
+  Shape image_shape;                  // [H,W,C]
   std::vector<float> black, white{};  // [C]
-  int64_t images = 0;               // of an epoch
-  int64_t batches = 0;              // of an epoch
+  int64_t images = 0;                 // of an epoch
+  int64_t batches = 0;                // of an epoch
   int64_t next_epoch = 0, next_batch = 0;
   double waited = 0;
 
@@ -75,7 +75,7 @@ Batch DataLoader::State::make(int64_t epoch, int64_t index, const std::vector<in
   std::vector<Sample> samples;
   std::vector<int64_t> indices;
   for (int64_t i = 0; i < count; ++i) {
-    const int64_t item = options.shuffle ? order[static_cast<size_t>(first + i)] : first + i;
+    const int64_t item = order.empty() ? first + i : order[static_cast<size_t>(first + i)];
     indices.push_back(item);
     default_random() = random_for("dataset", read_seed, epoch, static_cast<uint64_t>(item));
     Sample sample = dataset->sample(item);
@@ -108,8 +108,15 @@ class DataLoader::Run {
   Run(State& state, int64_t epoch, int64_t first) : state_(state), epoch_(epoch), claimed_(first), taken_(first) {
     constexpr uint64_t kOdd = 0x9e3779b97f4a7c15;
     read_seed_ = state.options.seed + kOdd * default_random().seed();
-    if (state.options.shuffle)
-      order_ = shuffled(state.dataset->size(), state.images, random_for(kPurpose, state.options.seed, epoch, kShuffle));
+    const int64_t size = state.dataset->size();
+    if (const Sampler& sampler = state.options.sampler; sampler) {
+      order_ = sampler.order(epoch);
+      check(static_cast<int64_t>(order_.size()) == sampler.count, "DataLoader: the sampler gave ", order_.size(),
+            " images for epoch ", epoch, ", expected ", sampler.count);
+      for (const int64_t item : order_)
+        check(item >= 0 && item < size, "DataLoader: the sampler gave image ", item, ", there are ", size);
+    } else if (state.options.shuffle)
+      order_ = shuffled(size, state.images, random_for(kPurpose, state.options.seed, epoch, kShuffle));
   }
   ~Run() {
     {
@@ -202,7 +209,8 @@ class DataLoader::Run {
 DataLoader::DataLoader(const Dataset& dataset, const DataLoaderOptions& options)
     : state_(new State{
           .dataset = &dataset, .options = options, .image_shape = dataset.image_shape(), .black = dataset.black()}) {
-  const int64_t size = dataset.size(), batch = options.batch;
+  const int64_t size = options.sampler && dataset.size() > 0 ? options.sampler.count : dataset.size();
+  const int64_t batch = options.batch;
   check(batch >= 1, "DataLoader: batch is ", batch, ", expected at least 1");
   check(options.batches >= 0, "DataLoader: batches is ", options.batches, ", expected 0 (no limit) or more");
   check(options.workers >= 0 && options.workers <= kMostWorkers, "DataLoader: workers is ", options.workers,

@@ -9,6 +9,7 @@
 
 #include "augment.h"
 #include "dataset.h"
+#include "sampler.h"
 
 namespace sinter::data {
 
@@ -16,6 +17,7 @@ struct DataLoaderOptions {
   int64_t batch = 128;
   uint64_t seed = 0;
   bool shuffle = true;
+  Sampler sampler{};       ///< which images an epoch has, in place of all of them, shuffled or in order
   int64_t batches = 0;     ///< an epoch ends after this many; 0: no limit
   int64_t workers = 1;     ///< threads that prepare batches, up to 1024; 0: the loop's own thread does
   int64_t prefetch = 2;    ///< batches prepared ahead of the loop, at least one a worker

@@ -206,4 +206,24 @@ Tensor read_idx(const std::string& path) {
   });
 }
 
+ImageDataset idx_images(const std::string& image_path, const std::string& label_path,
+                        const ImageDatasetOptions& options) {
+  const Tensor images = read_idx(image_path), labels = read_idx(label_path);
+  check(images.dtype() == DType::uint8 && (images.rank() == 3 || images.rank() == 4), image_path, ": holds ",
+        images.spec(), ", expected uint8 [N,H,W] or [N,H,W,C]");
+  check(images.elements() > 0, image_path, ": holds no images");
+  check(labels.dtype() != DType::float32 && labels.rank() == 1, label_path, ": holds ", labels.spec(),
+        ", expected integers [N]");
+  check(labels.size(0) == images.size(0), label_path, ": holds ", labels.size(0), " labels, but ", image_path, " ",
+        images.size(0), " images");
+  const Tensor wide = labels.to(DType::int64);
+  const auto classes = static_cast<int64_t>(options.classes.size());
+  for (int64_t i = 0; i < wide.size(0); ++i) {
+    const int64_t label = wide.data<int64_t>()[i];
+    check(label >= 0 && (classes == 0 || label < classes), label_path, ": label ", label, " of image ", i,
+          classes == 0 ? text(" is negative") : text(" is outside 0..", classes - 1));
+  }
+  return {images, wide, options};
+}
+
 }  // namespace sinter::data

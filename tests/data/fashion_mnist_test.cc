@@ -87,11 +87,11 @@ TEST_CASE("fashion_mnist names what is wrong with its files") {
   write(two, idx(8, {2}, "\1\12"));
   CHECK_THROWS_WITH_AS(load(), (labels + ": label 10 of image 1 is outside 0..9").c_str(), Error);
   write(two, idx(8, {2, 1}, "\1\1"));
-  CHECK_THROWS_WITH_AS(load(), (labels + ": holds uint8 [2,1], expected uint8 [N]").c_str(), Error);
+  CHECK_THROWS_WITH_AS(load(), (labels + ": holds uint8 [2,1], expected integers [N]").c_str(), Error);
   write(idx(8, {2, 28, 27}, std::string(2 * 28 * 27, 'x')), good);
-  CHECK_THROWS_WITH_AS(load(), (images + ": holds uint8 [2,28,27], expected uint8 [N,28,28]").c_str(), Error);
+  CHECK_THROWS_WITH_AS(load(), (images + ": holds images of [28,27,1], expected [28,28,1]").c_str(), Error);
   write(idx(9, {2, 28, 28}, std::string(2 * 28 * 28, 'x')), good);
-  CHECK_THROWS_WITH_AS(load(), (images + ": holds int8 [2,28,28], expected uint8 [N,28,28]").c_str(), Error);
+  CHECK_THROWS_WITH_AS(load(), (images + ": holds int8 [2,28,28], expected uint8 [N,H,W] or [N,H,W,C]").c_str(), Error);
   write(idx(8, {0, 28, 28}, ""), idx(8, {0}, ""));
   CHECK_THROWS_WITH_AS(load(), (images + ": holds no images").c_str(), Error);
   write(two.substr(0, 100), good);
