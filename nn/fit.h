@@ -47,14 +47,6 @@ struct History {
   int64_t best_epoch = -1;     ///< by FitOptions::monitor, from 0; the first of equal ones
 };
 
-/// Which number says how good an epoch was.
-struct Monitor {
-  /// "loss", "accuracy", or a metric by name: of the validation, where there is one, else of training.
-  std::string number = "loss";
-  std::optional<bool> larger_is_better{};  ///< none: false for names with "loss" or "error", else true
-  double min_change = 0;                   ///< what it must be better by to count
-};
-
 struct FitOptions {
   int64_t epochs = 1;
   int64_t batch = 128;

@@ -74,8 +74,7 @@ double monitored(const EpochReport& report, const Monitor& monitor) {
 }
 
 Ranking ranked(const std::vector<EpochReport>& epochs, const Monitor& monitor) {
-  const auto named = [&](const char* part) { return monitor.number.find(part) != std::string::npos; };
-  const double sign = monitor.larger_is_better.value_or(!named("loss") && !named("error")) ? 1 : -1;
+  const double sign = monitor.larger() ? 1 : -1;
   Ranking ranking;
   double best = 0;
   for (const EpochReport& report : epochs) {
