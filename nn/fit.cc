@@ -111,8 +111,8 @@ class Training {
   ProgressLine progress_;
   TrainingLog log_;
   TrainingRun run_;
-  double loss_of_step_ = 0;  // sum over its batches so far
-  double epoch_began_ = 0;   // in this process, as are the following
+  double loss_of_step_ = 0, images_of_step_ = 0;  // sums over its batches so far
+  double epoch_began_ = 0;                        // in this process, as are the following
   double session_began_ = 0, saved_at_ = 0;
   int64_t session_batches_ = 0, epoch_images_ = 0, unsaved_steps_ = 0;
 };
@@ -127,6 +127,13 @@ const FitOptions& checked(const FitOptions& options) {
         "fit: label_smoothing is of cross-entropy where no other loss is given, but there is one");
   check(options.metrics.empty() || options.validation != nullptr,
         "fit: metrics are of the validation, but there is none; a step's outputs are in on_step");
+  check(options.validation == nullptr || options.validation->size() > 0, "fit: the validation has no images");
+  // Where there are metrics, they say their names after the first epoch.
+  const std::string& number = options.monitor.number;
+  check(!options.metrics.empty() || number == "loss" || (number == "accuracy" && !options.loss),
+        "fit: the monitor is '", number, "', but ",
+        number == "accuracy" ? "with a loss of one's own there is only loss"
+                             : "without metrics there are only loss and accuracy");
   check(options.label_smoothing >= 0 && options.label_smoothing < 1, "fit: label_smoothing is ",
         options.label_smoothing, ", expected 0 <= label_smoothing < 1");
   check(options.clip_norm >= 0 && options.clip_value >= 0, "fit: clip_norm is ", options.clip_norm, " and clip_value ",
@@ -235,7 +242,8 @@ void Training::accumulate(const data::Batch& batch) {
     forward_.forget();
   }
   const int64_t first = run_.batch / options_.accumulate * options_.accumulate;
-  const int64_t together = std::min(options_.accumulate, batches - first);
+  const bool alone = std::min(options_.accumulate, batches - first) == 1;
+  const auto images = static_cast<double>(data::count_of(batch)), usual = static_cast<double>(options_.batch);
   Outputs outputs({});
   Tensor loss;
   {
@@ -252,19 +260,21 @@ void Training::accumulate(const data::Batch& batch) {
              bad == nullptr ? std::string() : text(" and ", bad->name, " is no longer finite"), kAdvice);
   }
   add(run_.sums, value, static_cast<bool>(options_.loss), outputs, batch);
-  loss_of_step_ += static_cast<double>(value);
+  loss_of_step_ += static_cast<double>(value) * images;
+  images_of_step_ += images;
   {
     const Stopwatch watch(log_.times().backward);
-    if (together == 1)
+    if (alone)
       loss.backward();
     else
-      (loss * (1 / static_cast<double>(together))).backward();
+      (loss * (images / usual)).backward();  // an image counts as much in a batch that is smaller
   }
   ++run_.batch;
   if (between_steps()) {
-    loss_of_step_ /= static_cast<double>(together);
+    if (!alone) optim::scale_gradients(parameters_, usual / images_of_step_);
+    loss_of_step_ = alone ? static_cast<double>(value) : loss_of_step_ / images_of_step_;
     step(batch, outputs);
-    loss_of_step_ = 0;
+    loss_of_step_ = images_of_step_ = 0;
   }
 }
 
@@ -462,6 +472,7 @@ History Training::run() {
   const bool resumed = resume();
   run_.sums.classifies = !options_.loss;
   if (resumed) log_.resume(steps_done());
+  log_.flush();  // a file that cannot be written says so now
   for (NamedParameter& state : model_.named_state())
     if (all_finite(state.value.tensor())) finite_.push_back(std::move(state));
   session_began_ = saved_at_ = now();

@@ -34,7 +34,7 @@ struct EpochReport {
 struct StepReport {
   int64_t epoch = 0;         ///< from 0
   int64_t step = 0;          ///< of the whole run, from 1
-  double loss = 0;           ///< mean of the step's batches
+  double loss = 0;           ///< mean over the images of the step's batches
   double lr = 0;             ///< with which it was made
   const data::Batch& batch;  ///< the step's last
   const Outputs& outputs;    ///< what the model made of it, in training behaviour
@@ -56,7 +56,9 @@ struct FitOptions {
   BatchLoss loss{};            ///< none: cross-entropy of the only output, logits [N,classes], and the labels
   Metrics metrics{};           ///< of the validation
   double label_smoothing = 0;  ///< of cross-entropy, where no other loss is given
-  int64_t accumulate = 1;  ///< batches whose gradients, in the mean, make one step; an epoch's last step may have fewer
+  /// Batches whose gradients, in the mean over their images, make one step, as one large batch would; an epoch's last
+  /// step may have fewer.
+  int64_t accumulate = 1;
   /// Decay of averages of the weights (see Ema), which are what is validated, saved, and in the model when `fit`
   /// returns; 0: none. A checkpoint has both, and `load` reads the averages.
   double ema = 0;

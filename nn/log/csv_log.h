@@ -15,7 +15,7 @@ class CsvLog final : public RowLog {
   void resume(int64_t step) override;
 
  protected:
-  void row(int64_t step, const Numbers& numbers) override;
+  void row(int64_t step, const Numbers& given) override;
 
  private:
   std::string header() const;

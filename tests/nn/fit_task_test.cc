@@ -196,7 +196,7 @@ TEST_CASE("a loss of one output and a target by its name") {
   CHECK_ERROR(nn::fit(a, train, o), "fit: label_smoothing is of cross-entropy");
 }
 
-TEST_CASE("gradients of several batches make one step: of the mean of their losses") {
+TEST_CASE("gradients of several batches make one step: of the mean over their images") {
   struct Plain : nn::Module {  // nothing in it depends on the rest of the batch
     nn::Conv2d conv{{.in = 1, .out = 2, .kernel = 3, .padding = 1}};
     SINTER_CHILDREN(conv)
@@ -220,6 +220,17 @@ TEST_CASE("gradients of several batches make one step: of the mean of their loss
   nn::fit(small, train, o);
   CHECK(rates == expected_rates);
   REQUIRE(losses.size() == 6);
+  // Of batches that differ in size, too: 20, 20, and 20, 10 are 40 and 30 images.
+  const Squares odd(70);
+  Plain halves = fresh<Plain>(), whole = fresh<Plain>();
+  auto p = o;
+  p.on_step = nullptr;
+  p.batch = 20;
+  nn::fit(halves, odd, p);
+  p.batch = 40;
+  p.accumulate = 1;
+  nn::fit(whole, odd, p);
+  CHECK_CLOSE(halves.conv.weight.tensor().detach(), whole.conv.weight.tensor().detach(), 1e-4, 1e-5);
   for (size_t i = 0; i < 6; ++i) CHECK(losses[i] == doctest::Approx(expected_losses[i]).epsilon(1e-4));
   CHECK_CLOSE(small.conv.weight.tensor().detach(), large.conv.weight.tensor().detach(), 1e-4, 1e-5);
 }

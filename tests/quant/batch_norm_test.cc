@@ -2,7 +2,7 @@
 
 #include "../../nn/checkpoint.h"
 #include "../../nn/fit.h"
-#include "../../nn/freeze_layers.h"
+#include "../../nn/freeze.h"
 #include "../../quant/recalibrate_bn.h"
 #include "../data/files.h"
 #include "float_qat.h"
