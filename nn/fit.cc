@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cmath>
+#include <cstring>
+#include <filesystem>
 #include <memory>
 
 #include "../core/format.h"
@@ -67,6 +70,9 @@ class Stopwatch {
 class Training {
  public:
   Training(Module& model, const data::Dataset& dataset, const FitOptions& options);
+  ~Training() { optim::zero_grad(parameters_); }
+  Training(const Training&) = delete;
+  Training& operator=(const Training&) = delete;
   History run();
 
  private:
@@ -117,6 +123,14 @@ class Training {
   int64_t session_batches_ = 0, epoch_images_ = 0, unsaved_steps_ = 0;
 };
 
+void check_can_be_made(const std::string& path) {
+  if (path.empty() || std::filesystem::is_symlink(path)) return;  // a link's target is what is written
+  const size_t slash = path.rfind('/');
+  const std::string directory = slash == std::string::npos ? "." : path.substr(0, std::max<size_t>(slash, 1));
+  check(access(directory.c_str(), W_OK | X_OK) == 0, path, ": cannot be written in ", directory, ": ",
+        std::strerror(errno));
+}
+
 const FitOptions& checked(const FitOptions& options) {
   check(options.epochs >= 0, "fit: epochs is ", options.epochs, ", expected 0 or more");
   check(options.accumulate >= 1, "fit: accumulate is ", options.accumulate, ", expected at least 1");
@@ -140,6 +154,8 @@ const FitOptions& checked(const FitOptions& options) {
         options.clip_value, ", expected 0 or more");
   check(options.checkpoint_steps >= 0 && options.checkpoint_seconds >= 0, "fit: checkpoint_steps is ",
         options.checkpoint_steps, " and checkpoint_seconds ", options.checkpoint_seconds, ", expected 0 or more");
+  // Known before hours of training.
+  for (const std::string& path : {options.checkpoint, options.best}) check_can_be_made(path);
   const bool wants_file = options.resume || options.checkpoint_steps > 0 || options.checkpoint_seconds > 0;
   check(!wants_file || !options.checkpoint.empty(), "fit: resume, checkpoint_steps and checkpoint_seconds need a ",
         "checkpoint to name the file");
@@ -182,6 +198,8 @@ const NamedParameter* not_finite(const std::vector<NamedParameter>& state) {
       std::find_if(state.begin(), state.end(), [](const NamedParameter& p) { return !all_finite(p.value.tensor()); });
   return found == state.end() ? nullptr : &*found;
 }
+
+bool has_numbers(const Tensor& output) { return output.dtype() != DType::float32 || all_finite(output); }
 
 // Which image of a batch is not finite, or nothing.
 std::string bad_image(const data::Batch& batch) {
@@ -256,6 +274,10 @@ void Training::accumulate(const data::Batch& batch) {
     ++run_.batch;  // the step that failed
     if (const std::string bad = bad_image(batch); !bad.empty()) fail("fit: ", bad, " (", place(), ")");
     const NamedParameter* bad = not_finite(finite_);
+    if (std::isnan(value) && bad == nullptr && std::all_of(outputs.begin(), outputs.end(), has_numbers))
+      diverged("fit: the loss is nan ", place(),
+               ", but all that the model gave is finite: is a target NaN, or is it a ",
+               "mean over nothing, as where a whole batch is ignored (\"sum\" over a count of one's own has none)?");
     diverged("fit: the loss is ", std::abs(value), " ", place(),
              bad == nullptr ? std::string() : text(" and ", bad->name, " is no longer finite"), kAdvice);
   }
@@ -469,6 +491,7 @@ void Training::train_epoch() {
 History Training::run() {
   const ModeOverride module_mode(true);
   const TrainingMode graph_mode(true);
+  optim::zero_grad(parameters_);  // of a loop that was left
   const bool resumed = resume();
   run_.sums.classifies = !options_.loss;
   if (resumed) log_.resume(steps_done());

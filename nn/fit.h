@@ -105,6 +105,7 @@ class Diverged : public Error {
 /// Throws Error for a parameter that is used but not listed in SINTER_CHILDREN, for an option that freezes what the
 /// model has not, Diverged when loss, parameters, buffers or the optimiser's state are no longer finite, and Error for
 /// a checkpoint that is damaged or of another run. An exception, of a callback as well, ends this run alone.
+/// Gradients that were there before are forgotten, and none are left.
 History fit(Module& model, const data::Dataset& dataset, const FitOptions& options = {});
 
 /// Asks every `fit` that runs, or else the next one, to stop: it finishes its step, writes its checkpoint and returns,

@@ -46,7 +46,7 @@ std::vector<std::string> cells(std::string_view line) {
 
 CsvLog::~CsvLog() {
   try {
-    flush();
+    RowLog::flush();
   } catch (const Error&) {  // nobody is left to hear of it
   }
 }
@@ -84,6 +84,11 @@ void CsvLog::row(int64_t step, const Numbers& given) {
   }
   line += '\n';
   file_.append(line);
+}
+
+void CsvLog::flush() {
+  RowLog::flush();
+  file_.open();
 }
 
 void CsvLog::resume(int64_t step) {

@@ -13,6 +13,7 @@ class CsvLog final : public RowLog {
   CsvLog(CsvLog&&) = default;
   ~CsvLog() override;
   void resume(int64_t step) override;
+  void flush() override;
 
  protected:
   void row(int64_t step, const Numbers& given) override;

@@ -456,6 +456,77 @@ TEST_CASE("a loop of one's own goes on from its checkpoint with the same bits") 
   check_same(untouched, fresh());
 }
 
+TEST_CASE("what can be known before the first step is said before it") {
+  const Squares train(64), none(0);
+  TwoHeads net = fresh();
+  const auto check_refused = [&](const nn::FitOptions& options, const std::string& message) {
+    auto o = options;
+    int64_t steps = 0;
+    o.on_step = [&](const nn::StepReport&) { ++steps; };
+    CHECK_ERROR(nn::fit(net, train, o), message);
+    CHECK(steps == 0);
+  };
+  auto o = options(1);
+  o.checkpoint = "/nowhere/checkpoint";
+  check_refused(o, "/nowhere/checkpoint: cannot be written in /nowhere: No such file");
+  o = options(1);
+  o.best = "/nowhere/best";
+  check_refused(o, "/nowhere/best: cannot be written");
+  o = options(1);
+  o.log = {nn::CsvLog("/nowhere/run.csv")};
+  check_refused(o, "/nowhere/run.csv: cannot be written");
+  o.log = {nn::JsonLines("/nowhere/run.jsonl")};
+  check_refused(o, "/nowhere/run.jsonl: cannot be written");
+  o.log = {nn::HtmlReport("/nowhere/run.html")};
+  check_refused(o, "/nowhere/run.html: cannot be written");
+  o = options(1);
+  o.validation = &none;
+  check_refused(o, "fit: the validation has no images");
+  o = options(1);
+  o.monitor.number = "miou";
+  check_refused(o, "fit: the monitor is 'miou', but without metrics there are only loss and accuracy");
+  o.monitor.number = "accuracy";
+  check_refused(o, "fit: the monitor is 'accuracy', but with a loss of one's own there is only loss");
+}
+
+TEST_CASE("gradients of a run that was left are not those of the next") {
+  const Squares train(64);
+  TwoHeads expected = fresh(), net = fresh();
+  nn::fit(expected, train, options(1));
+  net = fresh();
+  for (const NamedParameter& p : net.parameters()) {
+    Tensor value = p.value.tensor();
+    value.set_grad(Tensor::full(value.shape(), 3));
+  }
+  nn::fit(net, train, options(1));
+  check_same(net, expected);
+  auto o = options(1);
+  int64_t calls = 0;
+  o.accumulate = 3;
+  o.loss = [&](const nn::Outputs& y, const data::Batch& batch) {
+    check(++calls < 3, "left");
+    return both_losses(y, batch);
+  };
+  CHECK_ERROR(nn::fit(net, train, o), "left");
+  for (const NamedParameter& p : net.parameters()) {
+    INFO(p.name);
+    const Tensor grad = p.value.tensor().grad();
+    if (grad.defined())
+      for (const float g : grad.values<float>()) CHECK(g == 0);
+  }
+}
+
+TEST_CASE("a loss that is NaN of finite outputs is not taken for too high a rate") {
+  const Squares train(64);
+  TwoHeads net = fresh();
+  auto o = options(1);
+  o.loss = [](const nn::Outputs& y, const data::Batch& batch) {
+    return cross_entropy(y[0], Tensor::full(batch["mask"].shape(), 255, DType::int64), {.ignore_index = 255});
+  };
+  CHECK_ERROR(nn::fit(net, train, o),
+              "all that the model gave is finite: is a target NaN, or is it a mean over nothing");
+}
+
 TEST_CASE("the learning rate finder tells the loss by rate, and leaves everything as it was") {
   const Squares train(64);
   TwoHeads net = fresh();
