@@ -22,7 +22,8 @@ OutputScale::OutputScale(const Program& program, size_t output) {
 }
 
 float OutputScale::real(int64_t integer, int64_t channel) const {
-  return static_cast<float>(static_cast<double>(integer) * units_[units_.size() == 1 ? 0 : static_cast<size_t>(channel)]);
+  return static_cast<float>(static_cast<double>(integer) *
+                            units_[units_.size() == 1 ? 0 : static_cast<size_t>(channel)]);
 }
 
 int64_t OutputScale::threshold(float real, int64_t channel) const {

@@ -34,8 +34,7 @@ void add_noise(Canvas& canvas, Random& random, int64_t cells, double strength) {
       const auto column = static_cast<int64_t>(gx);
       const auto fx = static_cast<float>(gx - static_cast<double>(column));
       const float* g = grid.data() + row * (cells + 1) + column;
-      canvas.at(y, x) +=
-          (1 - fy) * ((1 - fx) * g[0] + fx * g[1]) + fy * ((1 - fx) * g[cells + 1] + fx * g[cells + 2]);
+      canvas.at(y, x) += (1 - fy) * ((1 - fx) * g[0] + fx * g[1]) + fy * ((1 - fx) * g[cells + 1] + fx * g[cells + 2]);
     }
   }
 }
@@ -55,7 +54,8 @@ void add_stripes(Canvas& canvas, Random& random) {
 void add_clutter(Canvas& canvas, Random& random) {
   const bool ellipse = random.below(2) == 1;
   const auto size = static_cast<double>(canvas.size);
-  const double cx = between(random, 0, size), cy = between(random, 0, size), angle = between(random, 0, std::numbers::pi);
+  const double cx = between(random, 0, size), cy = between(random, 0, size),
+               angle = between(random, 0, std::numbers::pi);
   const double a = between(random, 2, 12), b = between(random, 1, 5), grey = between(random, 0, 0.8),
                cover = between(random, 0.4, 0.9);
   const double c = std::cos(angle), s = std::sin(angle), reach = a + b;
@@ -71,7 +71,8 @@ void add_clutter(Canvas& canvas, Random& random) {
 }
 
 Canvas background(int64_t size, Random& random) {
-  Canvas canvas{size, std::vector<float>(static_cast<size_t>(size * size), static_cast<float>(between(random, 0.1, 0.6)))};
+  Canvas canvas{size,
+                std::vector<float>(static_cast<size_t>(size * size), static_cast<float>(between(random, 0.1, 0.6)))};
   add_noise(canvas, random, 1, 0.2);  // a gradient
   add_noise(canvas, random, 6, 0.1);
   add_noise(canvas, random, size / 3, 0.06);
@@ -133,8 +134,8 @@ Scenes::Scenes(std::string_view split, const SceneOptions& options)
         options.most, ", expected 1 <= least <= most");
   check(options.smallest >= 8 && options.smallest <= options.largest &&
             options.largest <= static_cast<double>(options.size),
-        "scenes: things of ", options.smallest, " to ", options.largest, " pixels, expected 8 <= smallest <= largest <= ",
-        options.size, ", the scene's size");
+        "scenes: things of ", options.smallest, " to ", options.largest,
+        " pixels, expected 8 <= smallest <= largest <= ", options.size, ", the scene's size");
 }
 
 Scenes Scenes::take(int64_t count) const {

@@ -8,8 +8,8 @@
 namespace sinter::examples {
 
 struct SceneOptions {
-  int64_t size = 64;                 ///< pixels, of either side
-  int64_t least = 2, most = 4;       ///< things
+  int64_t size = 64;                   ///< pixels, of either side
+  int64_t least = 2, most = 4;         ///< things
   double smallest = 24, largest = 36;  ///< pixels of the 28x28 of a thing
   uint64_t seed = 0;
 };

@@ -44,7 +44,18 @@ int64_t offset(const Shape& shape, const Index& index) {
 
 int64_t value_at(const Plain& x, const Index& index) { return x.values[static_cast<size_t>(offset(x.shape, index))]; }
 
+Plain Product::run(const Site& site, const std::vector<const Plain*>& in, const Shape& shape) const {
+  const Plain a = broadcast(*in[0], shape), b = broadcast(*in[1], shape);
+  return rescaled(site, shape, [&](const Index& at) { return Term{value_at(a, at) * value_at(b, at)}; });
+}
+
+std::vector<quant::Rescaling> Product::rescalings(const Site& site) const {
+  return {Datapath(site.program.march).accumulator(exact(site.x(0).scale) * exact(site.x(1).scale), site.y())};
+}
+
 Plain broadcast(const Plain& x, const Shape& shape) {
+  check(x.shape.rank() == shape.rank(), "reference: an operand is ", x.shape, ", its result ", shape,
+        ", expected one rank");
   return made(shape, [&](Index at) {
     for (int axis = 0; axis < shape.rank(); ++axis) {
       int64_t& place = at[static_cast<size_t>(axis)];

@@ -97,6 +97,13 @@ Plain rescaled(const Site& site, const Shape& shape, const F& f) {
   });
 }
 
+/// Of layers that multiply two operands, which may broadcast.
+class Product : public Twin {
+ public:
+  Plain run(const Site& site, const std::vector<const Plain*>& in, const Shape& shape) const override;
+  std::vector<quant::Rescaling> rescalings(const Site& site) const override;
+};
+
 /// Windows over an image [N,H,W,C].
 struct Windows {
   std::array<int64_t, 2> kernel, stride, padding, dilation{1, 1};

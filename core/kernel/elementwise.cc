@@ -1,10 +1,7 @@
 #include "elementwise.h"
 
 #include "bits.h"
-
-#ifdef __AVX512F__
-#include <immintrin.h>
-#endif
+#include "intrinsics.h"
 
 namespace sinter::kernel {
 
@@ -42,19 +39,31 @@ bool range(const float* x, int64_t count, float* low, float* high) {
   return total != 0.0f;  // true for NaN
 }
 
-void masked(const uint8_t* bits, const float* x, int64_t count, float* y) {
+inline void masked_row(const uint8_t* bits, const float* x, int64_t count, float* y) {
   int64_t i = 0;
 #ifdef __AVX512F__
   for (; i + 16 <= count; i += 16) {
     const auto lanes = static_cast<__mmask16>(bits[i / 8] | bits[i / 8 + 1] << 8);
     _mm512_storeu_ps(y + i, _mm512_maskz_loadu_ps(lanes, x + i));
   }
-#endif
+  if (i < count) {
+    const int64_t left = count - i;
+    const auto all = static_cast<__mmask16>((1u << left) - 1);
+    const auto lanes = static_cast<__mmask16>((bits[i / 8] | (left > 8 ? bits[i / 8 + 1] << 8 : 0)) & all);
+    _mm512_mask_storeu_ps(y + i, all, _mm512_maskz_loadu_ps(lanes, x + i));
+  }
+#else
   for (; i + 8 <= count; i += 8) {
     const uint32_t eight = bits[i / 8];
     for (int64_t j = 0; j < 8; ++j) y[i + j] = (eight >> j & 1) != 0 ? x[i + j] : 0.0f;
   }
   for (; i < count; ++i) y[i] = (bits[i / 8] >> i % 8 & 1) != 0 ? x[i] : 0.0f;
+#endif
+}
+
+void masked(const uint8_t* bits, const float* x, int64_t rows, int64_t row, float* y) {
+  if (row % 8 == 0) return masked_row(bits, x, rows * row, y);
+  for (int64_t r = 0; r < rows; ++r, bits += bit_bytes(row), x += row, y += row) masked_row(bits, x, row, y);
 }
 
 void widen(const int8_t* x, int64_t count, float* y) {
@@ -124,8 +133,15 @@ double squared_error(const float* x, int64_t count, float inverse_scale, float l
 
 int64_t sum_abs(const int8_t* x, int64_t count) {
   constexpr int64_t kChunk = 1 << 20;  // 32 bits hold its sum
-  int64_t total = 0;
-  for (int64_t begin = 0; begin < count; begin += kChunk) {
+  int64_t total = 0, done = 0;
+#ifdef __AVX512BW__
+  __m512i sums = _mm512_setzero_si512();
+  for (; done + 64 <= count; done += 64)
+    sums =
+        _mm512_add_epi64(sums, _mm512_sad_epu8(_mm512_abs_epi8(_mm512_loadu_si512(x + done)), _mm512_setzero_si512()));
+  total = _mm512_reduce_add_epi64(sums);
+#endif
+  for (int64_t begin = done; begin < count; begin += kChunk) {
     const int64_t end = count - begin < kChunk ? count : begin + kChunk;
     int32_t sum = 0;
     for (int64_t i = begin; i < end; ++i) sum += x[i] < 0 ? -x[i] : x[i];

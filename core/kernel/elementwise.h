@@ -22,8 +22,8 @@ struct ElementwiseKernels {
   /// low and high become the least and the largest of themselves and x, NaN left out; returns whether x holds a NaN or
   /// an infinity.
   bool (*range)(const float* x, int64_t count, float* low, float* high);
-  /// y = x where its bit is set, else 0; y may be x.
-  void (*masked)(const uint8_t* bits, const float* x, int64_t count, float* y);
+  /// y = x where its bit is set, else 0; y may be x. Each row's bits start at a byte.
+  void (*masked)(const uint8_t* bits, const float* x, int64_t rows, int64_t row, float* y);
   /// y = x as float32
   void (*widen)(const int8_t* x, int64_t count, float* y);
   void (*quantize)(const QuantizeArguments& a, int64_t count);

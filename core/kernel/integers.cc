@@ -165,18 +165,6 @@ void gather(const T* x, int64_t step, int64_t count, T* y) {
   for (; i < count; ++i, x += step) y[i] = *x;
 }
 
-template <bool kAdds>
-void whole_as(const float* __restrict x, int shift, int64_t count, int32_t* __restrict y) {
-  for (int64_t i = 0; i < count; ++i) {
-    const uint32_t value = static_cast<uint32_t>(static_cast<int32_t>(x[i])) << shift;
-    y[i] = static_cast<int32_t>(kAdds ? static_cast<uint32_t>(y[i]) + value : value);
-  }
-}
-
-void whole(const float* x, int shift, bool adds, int64_t count, int32_t* y) {
-  (adds ? whole_as<true> : whole_as<false>)(x, shift, count, y);
-}
-
 void look_up(const int8_t* table, const int8_t* x, int64_t count, int8_t* y) {
   int64_t i = 0;
 #ifdef __AVX512BW__
@@ -197,6 +185,23 @@ void look_up(const int8_t* table, const int8_t* x, int64_t count, int8_t* y) {
   for (; i < count; ++i) y[i] = table[x[i] + 128];
 }
 
+void look_up_words(const int16_t* table, const int16_t* x, int64_t count, int16_t* y) {
+  const int16_t* middle = table + 32768;
+  int64_t i = 0;
+#ifdef __AVX512BW__
+  // Of 32 bits from an entry on; the last one is the upper half of those from the one before it on.
+  const __m512i last = _mm512_set1_epi32(32766);
+  for (; i + 16 <= count; i += 16) {
+    const __m512i index = _mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x + i)));
+    const __m512i from = _mm512_min_epi32(index, last);
+    const __m512i both = _mm512_i32gather_epi32(from, middle, 2);
+    const __m512i entry = _mm512_srlv_epi32(both, _mm512_slli_epi32(_mm512_sub_epi32(index, from), 4));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(y + i), _mm512_cvtepi32_epi16(entry));
+  }
+#endif
+  for (; i < count; ++i) y[i] = middle[x[i]];
+}
+
 template <class T>
 constexpr IntegersOf<T> kIntegers{largest<T>,    least<T>,   accumulate<T>, real<T>,  accumulate_products<T>,
                                   widen<T>,      product<T>, split<T>,      clamp<T>, blend_columns<T>,
@@ -204,6 +209,7 @@ constexpr IntegersOf<T> kIntegers{largest<T>,    least<T>,   accumulate<T>, real
 
 }  // namespace
 
-const IntegerKernels SINTER_KERNELS(integer_kernels) = {kIntegers<int8_t>, kIntegers<int16_t>, sums, whole, look_up};
+const IntegerKernels SINTER_KERNELS(integer_kernels) = {kIntegers<int8_t>, kIntegers<int16_t>, sums, look_up,
+                                                        look_up_words};
 
 }  // namespace sinter::kernel

@@ -43,10 +43,9 @@ struct IntegerKernels {
   IntegersOf<int16_t> words;
   /// y[o][c] += x[o step + c]
   void (*sums)(const int32_t* x, int64_t step, int64_t channels, int64_t outputs, int32_t* y);
-  /// y = x 2^shift, or y += that, modulo 2^32, of integers.
-  void (*whole)(const float* x, int shift, bool adds, int64_t count, int32_t* y);
-  /// y = table[x + 128]; of 256 entries.
+  /// y = table[x + 128] of 256 entries; y = table[x + 32768] of 65536.
   void (*look_up)(const int8_t* table, const int8_t* x, int64_t count, int8_t* y);
+  void (*look_up_words)(const int16_t* table, const int16_t* x, int64_t count, int16_t* y);
 };
 
 SINTER_DECLARE_KERNELS(IntegerKernels, integer_kernels)

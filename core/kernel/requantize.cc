@@ -46,26 +46,37 @@ inline void store(int16_t* p, __mmask16 lanes, __m512i v) {
   _mm256_mask_storeu_epi16(p, lanes, _mm512_cvtepi32_epi16(v));
 }
 
-// Numbers per channel, or, kUniform, the first one's.
+// Numbers per channel, or, kUniform, the first one's, which is read once: what is written might be any of them.
 template <bool kUniform>
-__m512d load_low(const double* p, int64_t c, __mmask16 lanes) {
-  return kUniform ? _mm512_set1_pd(*p) : _mm512_maskz_loadu_pd(static_cast<__mmask8>(lanes), p + c);
-}
+struct Integers {
+  const int32_t* numbers;
+  __m512i first;
+  explicit Integers(const int32_t* p)
+      : numbers(p), first(kUniform && p != nullptr ? _mm512_set1_epi32(*p) : _mm512_setzero_si512()) {}
+  __m512i at(int64_t c, __mmask16 lanes) const {
+    return kUniform ? first : _mm512_maskz_loadu_epi32(lanes, numbers + c);
+  }
+};
 template <bool kUniform>
-__m512d load_high(const double* p, int64_t c, __mmask16 lanes) {
-  return kUniform ? _mm512_set1_pd(*p) : _mm512_maskz_loadu_pd(static_cast<__mmask8>(lanes >> 8), p + c + 8);
-}
-template <bool kUniform>
-__m512i load(const int32_t* p, int64_t c, __mmask16 lanes) {
-  return kUniform ? _mm512_set1_epi32(*p) : _mm512_maskz_loadu_epi32(lanes, p + c);
-}
+struct Doubles {
+  const double* numbers;
+  __m512d first;
+  explicit Doubles(const double* p)
+      : numbers(p), first(kUniform && p != nullptr ? _mm512_set1_pd(*p) : _mm512_setzero_pd()) {}
+  __m512d low(int64_t c, __mmask16 lanes) const {
+    return kUniform ? first : _mm512_maskz_loadu_pd(static_cast<__mmask8>(lanes), numbers + c);
+  }
+  __m512d high(int64_t c, __mmask16 lanes) const {
+    return kUniform ? first : _mm512_maskz_loadu_pd(static_cast<__mmask8>(lanes >> 8), numbers + c + 8);
+  }
+};
 
 template <class Skip, bool kUniform>
 struct Sums {
   __m512i acc, skip = _mm512_setzero_si512();
 
-  Sums(const int32_t* a, const int32_t* bias, const Skip* s, int64_t c, __mmask16 lanes)
-      : acc(_mm512_add_epi32(_mm512_maskz_loadu_epi32(lanes, a + c), load<kUniform>(bias, c, lanes))) {
+  Sums(const int32_t* a, const Integers<kUniform>& bias, const Skip* s, int64_t c, __mmask16 lanes)
+      : acc(_mm512_add_epi32(_mm512_maskz_loadu_epi32(lanes, a + c), bias.at(c, lanes))) {
     if constexpr (kAdds<Skip>) skip = widened(s + c, lanes);
   }
   __m256i acc_low() const { return _mm512_castsi512_si256(acc); }
@@ -78,9 +89,10 @@ template <class Skip, class Y, bool kUniform>
 void double_rows(const DoubleRescale& a, int64_t count) {
   const int64_t channels = a.channels;
   const __m512d low = _mm512_set1_pd(a.low), high = _mm512_set1_pd(a.high);
-  const int32_t *acc = a.acc, *bias = a.bias;
+  const int32_t* acc = a.acc;
+  const Integers<kUniform> bias(a.bias);
   const Skip* skip = static_cast<const Skip*>(a.skip.data);
-  const double *scale = a.scale, *skip_scale = a.skip_scale;
+  const Doubles<kUniform> scale(a.scale), skip_scale(a.skip_scale);
   Y* y = static_cast<Y*>(a.y.data);
   // Bounds are integers: rounding does not change what is clamped, whichever comes first.
   const auto limited = [&](__m512d v) {
@@ -92,13 +104,11 @@ void double_rows(const DoubleRescale& a, int64_t count) {
       const Sums<Skip, kUniform> s(acc, bias, skip, c, lanes);
       __m512d low_skip = _mm512_setzero_pd(), high_skip = low_skip;
       if constexpr (kAdds<Skip>) {
-        low_skip = load_low<kUniform>(skip_scale, c, lanes);
-        high_skip = load_high<kUniform>(skip_scale, c, lanes);
+        low_skip = skip_scale.low(c, lanes);
+        high_skip = skip_scale.high(c, lanes);
       }
-      const __m256i first =
-          limited(eight<kAdds<Skip>>(s.acc_low(), load_low<kUniform>(scale, c, lanes), s.skip_low(), low_skip));
-      const __m256i second =
-          limited(eight<kAdds<Skip>>(s.acc_high(), load_high<kUniform>(scale, c, lanes), s.skip_high(), high_skip));
+      const __m256i first = limited(eight<kAdds<Skip>>(s.acc_low(), scale.low(c, lanes), s.skip_low(), low_skip));
+      const __m256i second = limited(eight<kAdds<Skip>>(s.acc_high(), scale.high(c, lanes), s.skip_high(), high_skip));
       const __m512i both = _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1);
       store(y + c, lanes, both);
     });
@@ -113,9 +123,10 @@ void mask_rows(const MaskArguments& a, int64_t count) {
   const int64_t channels = a.channels, bytes = bit_bytes(channels);
   const __m512d above = _mm512_set1_pd(a.above), below = _mm512_set1_pd(a.below),
                 skip_unit = _mm512_set1_pd(a.skip_unit);
-  const int32_t *acc = a.acc, *bias = a.bias;
+  const int32_t* acc = a.acc;
+  const Integers<false> bias(a.bias);
   const Skip* skip = static_cast<const Skip*>(a.skip.data);
-  const double* unit = a.unit;
+  const Doubles<false> unit(a.unit);
   uint8_t* mask = a.mask;
   const auto passes = [&](__m512d v) {
     return _mm512_mask_cmp_pd_mask(_mm512_cmp_pd_mask(v, above, _CMP_GT_OQ), v, below, _CMP_LT_OQ);
@@ -123,8 +134,8 @@ void mask_rows(const MaskArguments& a, int64_t count) {
   for (int64_t row = 0; row < count; ++row) {
     each_sixteen(channels, [&](int64_t c, __mmask16 lanes) {
       const Sums<Skip, false> s(acc, bias, skip, c, lanes);
-      const __m512d low = eight<kAdds<Skip>>(s.acc_low(), load_low<false>(unit, c, lanes), s.skip_low(), skip_unit);
-      const __m512d high = eight<kAdds<Skip>>(s.acc_high(), load_high<false>(unit, c, lanes), s.skip_high(), skip_unit);
+      const __m512d low = eight<kAdds<Skip>>(s.acc_low(), unit.low(c, lanes), s.skip_low(), skip_unit);
+      const __m512d high = eight<kAdds<Skip>>(s.acc_high(), unit.high(c, lanes), s.skip_high(), skip_unit);
       mask[c / 8] = static_cast<uint8_t>(passes(low) & lanes);
       if ((lanes >> 8) != 0) mask[c / 8 + 1] = static_cast<uint8_t>(passes(high) & lanes >> 8);
     });
@@ -134,38 +145,57 @@ void mask_rows(const MaskArguments& a, int64_t count) {
   }
 }
 
+inline void store(int8_t* p, __mmask32 lanes, __m512i v) { _mm256_mask_storeu_epi8(p, lanes, _mm512_cvtepi16_epi8(v)); }
+inline void store(int16_t* p, __mmask32 lanes, __m512i v) { _mm512_mask_storeu_epi16(p, lanes, v); }
+
+// Thirty-two values at a time, in two vectors. What has at most 16 bits after a shift is packed into one with
+// saturation, which puts four of the one beside four of the other; unpacking takes them apart again.
 template <class Skip, class Y, bool kFirst, bool kStaged, bool kUniform>
 void integer_rows(const IntegerRescale& a, int64_t count) {
   const int64_t channels = a.channels;
-  const __m512i low = _mm512_set1_epi32(a.low), high = _mm512_set1_epi32(a.high);
-  const __m512i least = _mm512_set1_epi32(-32768), most = _mm512_set1_epi32(32767);
+  const __m512i low = _mm512_set1_epi16(static_cast<int16_t>(a.low)),
+                high = _mm512_set1_epi16(static_cast<int16_t>(a.high)), zero = _mm512_setzero_si512(),
+                in_order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
   const __m512i one = _mm512_set1_epi32(a.rounds ? 1 : 0);
-  const int32_t *acc = a.acc, *bias = a.bias, *first = a.first, *second = a.second, *pre = a.pre, *m = a.m,
-                *post = a.post;
+  const int32_t* acc = a.acc;
+  const Integers<kUniform> bias(a.bias), first(a.first), second(a.second), pre(a.pre), m(a.m), half(a.half),
+      post(a.post);
   const Skip* skip = static_cast<const Skip*>(a.skip.data);
   Y* y = static_cast<Y*>(a.y.data);
+  const auto sum = [&](int64_t c, __mmask16 lanes) {
+    const Sums<Skip, kUniform> s(acc, bias, skip, c, lanes);
+    __m512i v = s.acc;
+    if constexpr (kFirst) v = _mm512_mullo_epi32(v, first.at(c, lanes));
+    if constexpr (kAdds<Skip>) v = _mm512_add_epi32(v, _mm512_mullo_epi32(s.skip, second.at(c, lanes)));
+    if constexpr (kStaged) v = _mm512_srav_epi32(v, pre.at(c, lanes));
+    return v;
+  };
+  const auto shifted = [&](__m512i v, int64_t c, __mmask16 lanes) {
+    const __m512i shift = post.at(c, lanes);
+    if constexpr (kStaged) {  // a product of 16 bits each; that of the upper halves is 0
+      v = _mm512_add_epi32(_mm512_madd_epi16(v, m.at(c, lanes)), half.at(c, lanes));
+      return _mm512_srav_epi32(v, shift);
+    }
+    // in two steps, as the sum may be all that 32 bits hold
+    const __m512i last = _mm512_and_si512(_mm512_min_epu32(shift, _mm512_set1_epi32(1)), one);
+    v = _mm512_srav_epi32(v, _mm512_sub_epi32(shift, last));
+    return _mm512_srav_epi32(_mm512_add_epi32(v, last), last);
+  };
+  const auto values = [&](int64_t c, __mmask32 lanes) {
+    const auto left = static_cast<__mmask16>(lanes), right = static_cast<__mmask16>(lanes >> 16);
+    __m512i v = sum(c, left), w = sum(c + 16, right);
+    if constexpr (kStaged) {
+      const __m512i both = _mm512_packs_epi32(v, w);
+      v = _mm512_unpacklo_epi16(both, zero);
+      w = _mm512_unpackhi_epi16(both, zero);
+    }
+    const __m512i both = _mm512_packs_epi32(shifted(v, c, left), shifted(w, c + 16, right));
+    store(y + c, lanes, _mm512_permutexvar_epi64(in_order, _mm512_min_epi16(_mm512_max_epi16(both, low), high)));
+  };
+  const int64_t whole = channels / 32 * 32;
   for (int64_t row = 0; row < count; ++row) {
-    each_sixteen(channels, [&](int64_t c, __mmask16 lanes) {
-      const Sums<Skip, kUniform> s(acc, bias, skip, c, lanes);
-      __m512i v = s.acc;
-      if constexpr (kFirst) v = _mm512_mullo_epi32(v, load<kUniform>(first, c, lanes));
-      if constexpr (kAdds<Skip>) v = _mm512_add_epi32(v, _mm512_mullo_epi32(s.skip, load<kUniform>(second, c, lanes)));
-      const __m512i shift = load<kUniform>(post, c, lanes);
-      if constexpr (kStaged) {
-        v = _mm512_srav_epi32(v, load<kUniform>(pre, c, lanes));
-        v = _mm512_min_epi32(_mm512_max_epi32(v, least), most);
-        // A product of 16 bits each; that of the upper halves is 0.
-        v = _mm512_madd_epi16(_mm512_and_si512(v, _mm512_set1_epi32(0xffff)), load<kUniform>(m, c, lanes));
-        v = _mm512_add_epi32(v, _mm512_srli_epi32(_mm512_sllv_epi32(one, shift), 1));
-        v = _mm512_srav_epi32(v, shift);
-      } else {  // in two steps, as the sum may be all that 32 bits hold
-        const __m512i last = _mm512_and_si512(_mm512_min_epu32(shift, _mm512_set1_epi32(1)), one);
-        v = _mm512_srav_epi32(v, _mm512_sub_epi32(shift, last));
-        v = _mm512_srav_epi32(_mm512_add_epi32(v, last), last);
-      }
-      v = _mm512_min_epi32(_mm512_max_epi32(v, low), high);
-      store(y + c, lanes, v);
-    });
+    for (int64_t c = 0; c < whole; c += 32) values(c, ~__mmask32{0});
+    if (whole < channels) values(whole, (__mmask32{1} << (channels - whole)) - 1);
     acc += channels;
     if constexpr (kAdds<Skip>) skip += channels;
     y += channels;
@@ -183,6 +213,7 @@ void integer_rows(const IntegerRescale& a, int64_t count) {
   const int32_t* __restrict second = a.second;
   const int32_t* __restrict pre = a.pre;
   const int32_t* __restrict m = a.m;
+  const int32_t* __restrict half = a.half;
   const int32_t* __restrict post = a.post;
   for (int64_t row = 0; row < count; ++row) {
     const int32_t* __restrict acc = a.acc + row * channels;
@@ -197,10 +228,7 @@ void integer_rows(const IntegerRescale& a, int64_t count) {
         v >>= pre[n];
         v = v < -32768 ? -32768 : v;
         v = v > 32767 ? 32767 : v;
-        v *= m[n];
-      }
-      if constexpr (kStaged) {
-        v = (v + static_cast<int32_t>((static_cast<uint32_t>(one) << post[n]) >> 1)) >> post[n];
+        v = (v * m[n] + half[n]) >> post[n];
       } else {  // in two steps, as the sum may be all that 32 bits hold
         const int32_t last = post[n] > 0 ? one : 0;
         v = ((v >> (post[n] - last)) + last) >> last;
@@ -309,10 +337,10 @@ void real(const RealArguments& a, int64_t begin, int64_t end, float* out) {
   (a.skip != nullptr ? real_as<true> : real_as<false>)(wide, begin, end, out);
 }
 
-// How many rows to compute as one: so many that sixteen lanes are filled; 1: they are as they are.
+// How many rows to compute as one: so many that all lanes are filled; 1: they are as they are.
 int64_t rows_at_once(int64_t channels, int64_t count) {
   int64_t times = 1;
-  while (times * channels % 16 != 0) times *= 2;
+  while (times * channels % 32 != 0) times *= 2;
   if (times == 1 || times * channels > kWide) return 1;
   times *= kWide / (times * channels);
   return count >= 8 * times ? times : 1;
@@ -376,13 +404,14 @@ void in_wide_rows(const Arguments& a, int64_t count, const F& f, const Repeat& r
 }
 
 void integers(const IntegerRescale& a, int64_t count) {
-  Repeated<int32_t> bias, first, second, pre, m, post;
+  Repeated<int32_t> bias, first, second, pre, m, half, post;
   in_wide_rows(a, count, integer_all, [&](IntegerRescale& wide, int64_t times) {
     wide.bias = bias.of(a.bias, a.channels, times);
     wide.first = first.of(a.first, a.channels, times);
     wide.second = second.of(a.second, a.channels, times);
     wide.pre = pre.of(a.pre, a.channels, times);
     wide.m = m.of(a.m, a.channels, times);
+    wide.half = half.of(a.half, a.channels, times);
     wide.post = post.of(a.post, a.channels, times);
   });
 }

@@ -31,15 +31,15 @@ struct DoubleRescale {
   NarrowOut y;
 };
 
-/// a = (acc + bias) first + skip second, then, staged, y = sat((sat16(a >> pre) m) >> post), else y = sat(a >> post);
-/// the last shift rounds half up, or truncates. In 32-bit lanes, which nothing overflows.
+/// a = (acc + bias) first + skip second, then, staged, y = sat((sat16(a >> pre) m + half) >> post), else
+/// y = sat(a >> post), which rounds half up, or truncates. In 32-bit lanes, which nothing overflows.
 struct IntegerRescale {
   const int32_t* acc = nullptr;
   Narrow skip;  // or null
   const int32_t* bias = nullptr;
   const int32_t* first = nullptr;  // or null: 1
-  const int32_t *second = nullptr, *pre = nullptr, *m = nullptr, *post = nullptr;
-  bool staged = false, rounds = true;
+  const int32_t *second = nullptr, *pre = nullptr, *m = nullptr, *half = nullptr, *post = nullptr;
+  bool staged = false, rounds = true;  // `rounds`: where not staged
   int64_t channels = 0;
   bool uniform = false;  // every channel has the first one's numbers
   int32_t low = 0, high = 0;

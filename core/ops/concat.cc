@@ -1,6 +1,9 @@
 #include "concat.h"
 
+#include <utility>
+
 #include "../autograd.h"
+#include "../kernel/independent.h"
 #include "runs.h"
 
 namespace sinter {
@@ -32,11 +35,29 @@ struct Part {
 // Between parts and the whole of them, in whose memory a run of each lies beside those of the others: a few runs of all
 // parts at a time, while they are in cache. Parts without memory are left out.
 enum class Direction { join, separate };
+
+// One value of 4 bytes of each of as many parts as there are indices beside the others': a loop that the compiler turns
+// into one over vectors.
+template <size_t... kPart>
+void interleave(std::index_sequence<kPart...>, const std::vector<Part>& parts, std::byte* whole, int64_t begin,
+                int64_t end) {
+  constexpr size_t kBytes = 4, kParts = sizeof...(kPart);
+  const std::byte* const from[] = {parts[kPart].memory...};
+  SINTER_INDEPENDENT
+  for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i)
+    (std::memcpy(whole + (i * kParts + kPart) * kBytes, from[kPart] + i * kBytes, kBytes), ...);
+}
+
 void copy_parts(Direction direction, const std::vector<Part>& parts, std::byte* whole, int64_t step, int64_t count) {
   constexpr int64_t kGrain = 1 << 16, kBlock = 1 << 14;  // bytes a thread copies at least, and at a time
   if (step == 0) return;
   const int64_t at_once = std::max<int64_t>(1, kBlock / step);
+  const bool values = direction == Direction::join && parts.size() > 1 && parts.size() < 5 &&
+                      std::all_of(parts.begin(), parts.end(), [](const Part& p) { return p.bytes == 4; });
   parallel_for(count, std::max<int64_t>(1, kGrain / step), [&](int64_t begin, int64_t end) {
+    if (values && parts.size() == 2) return interleave(std::make_index_sequence<2>(), parts, whole, begin, end);
+    if (values && parts.size() == 3) return interleave(std::make_index_sequence<3>(), parts, whole, begin, end);
+    if (values) return interleave(std::make_index_sequence<4>(), parts, whole, begin, end);
     for (int64_t first = begin; first < end; first += at_once) {
       const int64_t runs = std::min(at_once, end - first);
       std::byte* at = whole + first * step;

@@ -19,10 +19,10 @@ namespace sinter::nn {
 
 namespace {
 
-constexpr float kLevelSize = 28;    // pixels: the larger side of what the first level is for
-constexpr float kRadius = 1.5;      // strides from a box's middle
-constexpr double kLargest = 6;      // logarithm of a distance in strides: beyond any image
-constexpr size_t kOutputs = 3;      // of a level
+constexpr float kLevelSize = 28;  // pixels: the larger side of what the first level is for
+constexpr float kRadius = 1.5;    // strides from a box's middle
+constexpr double kLargest = 6;    // logarithm of a distance in strides: beyond any image
+constexpr size_t kOutputs = 3;    // of a level
 
 void check_outputs(std::span<const Tensor> outputs) {
   constexpr size_t kLevels = Detector::kStrides.size();
@@ -31,7 +31,8 @@ void check_outputs(std::span<const Tensor> outputs) {
     const Tensor* of_level = &outputs[kOutputs * level];
     for (const int64_t k : {0, 1, 2})
       check(of_level[k].defined() && of_level[k].dtype() == DType::float32 && of_level[k].rank() == 4 &&
-                of_level[k].shape() == of_level[0].shape().with(3, std::array{of_level[0].size(3), int64_t{4}, int64_t{1}}[k]),
+                of_level[k].shape() ==
+                    of_level[0].shape().with(3, std::array{of_level[0].size(3), int64_t{4}, int64_t{1}}[k]),
             "a detector's output ", kOutputs * level + static_cast<size_t>(k), " is ",
             of_level[k].defined() ? to_string(of_level[k].spec()) : "undefined",
             ", expected float32 [N,H,W,C] with the classes, 4, and 1 channels");
@@ -59,7 +60,8 @@ void add_targets(const Level& level, size_t index, int64_t classes, int64_t firs
     const auto label_values = labels[static_cast<size_t>(image)].values<int64_t>();
     for (int64_t y = 0; y < level.height; ++y)
       for (int64_t x = 0; x < level.width; ++x) {
-        const float px = (static_cast<float>(x) + 0.5f) * level.stride, py = (static_cast<float>(y) + 0.5f) * level.stride;
+        const float px = (static_cast<float>(x) + 0.5f) * level.stride,
+                    py = (static_cast<float>(y) + 0.5f) * level.stride;
         const float* best = nullptr;
         float best_area = 0;
         int64_t label = 0;
@@ -83,8 +85,7 @@ void add_targets(const Level& level, size_t index, int64_t classes, int64_t firs
         for (const float sign : {-1.0f, -1.0f, 1.0f, 1.0f}) targets.strides.push_back(sign * level.stride);
         targets.boxes.insert(targets.boxes.end(), best, best + 4);
         const float l = px - best[0], t = py - best[1], r = best[2] - px, b = best[3] - py;
-        targets.centres.push_back(
-            std::sqrt(std::min(l, r) / std::max(l, r) * (std::min(t, b) / std::max(t, b))));
+        targets.centres.push_back(std::sqrt(std::min(l, r) / std::max(l, r) * (std::min(t, b) / std::max(t, b))));
       }
   }
 }
@@ -120,8 +121,7 @@ Tensor detection_loss(std::span<const Tensor> outputs, const std::vector<Tensor>
   const Tensor logits = concat(parts[0], 0);
   const auto count = static_cast<int64_t>(targets.positive.size());
   const float each = 1 / static_cast<float>(std::max<int64_t>(count, 1));
-  Tensor loss =
-      focal_loss(logits, Tensor::from({places, classes}, targets.classes), {.reduction = "sum"}) * each;
+  Tensor loss = focal_loss(logits, Tensor::from({places, classes}, targets.classes), {.reduction = "sum"}) * each;
   if (count == 0) return loss;
   const Tensor positive = Tensor::from({count}, targets.positive);
   const Tensor distances = exp(clamp(index_select(concat(parts[1], 0), positive), {.min = -kLargest, .max = kLargest}));

@@ -27,9 +27,9 @@ Tensor detection_loss(std::span<const Tensor> outputs, const std::vector<Tensor>
                       const std::vector<Tensor>& labels);
 
 struct DecodeOptions {
-  double score = 0.05;       ///< of a class: what is below is not looked at
-  double iou = 0.5;          ///< of two boxes of one class that overlap more, the one of the higher score stays
-  int64_t most = 100;        ///< detections of an image
+  double score = 0.05;  ///< of a class: what is below is not looked at
+  double iou = 0.5;     ///< of two boxes of one class that overlap more, the one of the higher score stays
+  int64_t most = 100;   ///< detections of an image
 };
 
 /// One level of a detector's results as `decode` reads it: which class logits are high enough, by element of [N,H,W,C],

@@ -8,8 +8,8 @@ namespace sinter::nn {
 
 struct UNetOptions {
   int64_t in_channels = 1;
-  int64_t classes = 11;                               ///< the background is one
-  std::vector<int64_t> channels{16, 32, 64, 128};     ///< of each size of the image, each half as large as the one before
+  int64_t classes = 11;                            ///< the background is one
+  std::vector<int64_t> channels{16, 32, 64, 128};  ///< of each size of the image, each half as large as the one before
   std::vector<std::string> up{"bilinear", "transposed", "transposed"};  ///< how each size is made from the next smaller
 };
 
@@ -28,8 +28,8 @@ struct DoubleConv : Module {
   Tensor forward(const Tensor& x) const override;
 };
 
-/// Twice the size: a transposed convolution, or bilinear with a 1x1 convolution before it, which leaves as many channels
-/// as the larger image has, and then both images together through a DoubleConv.
+/// Twice the size: a transposed convolution, or bilinear with a 1x1 convolution before it, which leaves as many
+/// channels as the larger image has, and then both images together through a DoubleConv.
 struct UNetUp : Module {
   std::optional<ConvTranspose2d> transposed;
   std::optional<Conv2d> narrow;

@@ -27,13 +27,14 @@ class Lanes final : public Rescaler {
  public:
   Lanes(Rescalings r, bool rounds) : r_(std::move(r)), rounds_(rounds) {
     const size_t channels = r_.by.size();
-    for (auto* numbers : {&first_, &second_, &pre_, &m_, &post_}) numbers->resize(channels);
+    for (auto* numbers : {&first_, &second_, &pre_, &m_, &half_, &post_}) numbers->resize(channels);
     for (size_t c = 0; c < channels; ++c) {
       const Rescaling& by = r_.by[c];
       first_[c] = static_cast<int32_t>(by.first);
       second_[c] = static_cast<int32_t>(by.second);
       pre_[c] = by.pre;
       m_[c] = by.m;
+      half_[c] = rounds && by.post > 0 ? int32_t{1} << (by.post - 1) : 0;
       post_[c] = by.post;
       plain_ = plain_ && by.first == 1;
       fits_ = fits_ && !(by.m == INT16_MIN && by.post == 31);  // 2^30 and the half of its rounding
@@ -50,16 +51,16 @@ class Lanes final : public Rescaler {
     k.second = second_.data();
     k.pre = pre_.data();
     k.m = m_.data();
+    k.half = half_.data();
     k.post = post_.data();
     k.staged = true;
-    k.rounds = rounds_;
     kernel::requantize_kernels().integers(k, rows.count);
   }
 
  private:
   Rescalings r_;
   bool rounds_, plain_ = true, fits_ = true;
-  std::vector<int32_t> first_, second_, pre_, m_, post_;
+  std::vector<int32_t> first_, second_, pre_, m_, half_, post_;
 };
 
 }  // namespace

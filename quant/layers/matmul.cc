@@ -2,11 +2,9 @@
 #include <limits>
 
 #include "../../core/error.h"
-#include "../../core/gemm.h"
+#include "../../core/kernel/matrices.h"
 #include "../../core/ops/matmul_products.h"
-#include "../../core/ops/slice.h"
 #include "../../core/within.h"
-#include "../integer/conv.h"
 #include "checks.h"
 #include "rescale.h"
 
@@ -14,8 +12,8 @@ namespace sinter::quant {
 
 namespace {
 
-// Of a block of the result: a few hundred KiB.
-constexpr int64_t kValues = 1 << 16;
+// Of a block of the result, and its rows, which are worth packing the other operand for.
+constexpr int64_t kValues = 1 << 13, kLeastRows = 32;
 
 // How many products a sum has.
 int64_t depth_of(const MatmulAttributes& a, const Shape& x) { return x[a.transpose_a ? -2 : -1]; }
@@ -49,25 +47,40 @@ class Matmul final : public Layer {
     step.rescale.push_back(from.rescaling([&](const Datapath& d) { return d.accumulator(unit, y); }, depth * reach));
   }
 
+  // A matrix of the result at a time, or some rows of a large one: what is rescaled is in cache.
   void run(const Running& r, Tensor& y) const override {
-    const auto& a = attributes_of<ops::Matmul>(r.step);
-    const int64_t depth = depth_of(a, r.x[0].shape());
-    std::vector<Factors> factors;  // their products, each times 2^shift, add up to the result
-    const std::vector<Part> lefts = parts_of(r.x[0]), rights = parts_of(r.x[1]);
-    for (const Part& left : lefts)
-      for (const Part& right : rights) {
-        const int64_t piece = (1 << 24) / (left.reach * right.reach);  // which float sums exactly
-        for (int64_t begin = 0; begin < depth; begin += piece) {
-          const auto some = [&](const Tensor& x, int64_t axis) {
-            const NoGrad no_grad;
-            if (piece >= depth) return x;
-            return slice(x, {.axis = axis, .begin = begin, .end = std::min(begin + piece, depth)});
-          };
-          factors.push_back({some(left.values, a.transpose_a ? -2 : -1), some(right.values, a.transpose_b ? -1 : -2),
-                             left.shift + right.shift, std::min(piece, depth - begin)});
-        }
+    if (y.elements() == 0) return;
+    const auto& t = attributes_of<ops::Matmul>(r.step);
+    const ops::Products products(t, r.x[0].shape(), r.x[1].shape());
+    const auto rescaler = r.march.datapath->rescaler({{0}, r.step.rescale, r.y.bounds});
+    const IntegersAt<void> out = integers_at(y);
+    const int64_t m = products.m, k = products.k, n = products.n, pairs = (k + 1) / 2;
+    const int64_t rows = std::min(m, std::max(kLeastRows, kValues / n / 8 * 8)), blocks = (m + rows - 1) / rows;
+    const int64_t panels = (n + kernel::kPanel - 1) / kernel::kPanel;
+    parallel_for(products.count() * blocks, 1, [&](int64_t begin, int64_t end) {
+      std::vector<int16_t> a(static_cast<size_t>(rows * pairs * 2));
+      std::vector<int16_t> b(static_cast<size_t>(panels * kernel::kPanel * pairs * 2));
+      std::vector<int32_t> sums(static_cast<size_t>(rows * n));
+      for (int64_t i = begin; i < end; ++i) {
+        const auto matrix = static_cast<size_t>(i / blocks);
+        const int64_t first = i % blocks * rows, count = std::min(rows, m - first);
+        with_integers(r.x[0], [&]<class P>(const P* p) {
+          kernel::pack_of(p).rows(
+              matrix_of(p + products.a[matrix] * m * k + first * (t.transpose_a ? 1 : k), count, k, t.transpose_a, m),
+              a.data());
+        });
+        if (i == begin || products.b[matrix] != products.b[static_cast<size_t>((i - 1) / blocks)])
+          with_integers(r.x[1], [&]<class Q>(const Q* q) {
+            kernel::pack_of(q).panels(matrix_of(q + products.b[matrix] * k * n, n, k, !t.transpose_b, n), b.data());
+          });
+        kernel::best_matrix_kernels().product(a.data(), b.data(), count, n, pairs, sums.data());
+        rescaler->run({.count = 1,
+                       .length = count * n,
+                       .acc = sums.data(),
+                       .y = out.at((i / blocks * m + first) * n),
+                       .y_type = out.type});
       }
-    multiply(r, factors, y);
+    });
   }
 
   void check(const IntegerProgram& program, const Instruction& step) const override {
@@ -88,74 +101,11 @@ class Matmul final : public Layer {
   }
 
  private:
-  // float32 of magnitudes up to `reach`, times 2^shift.
-  struct Part {
-    Tensor values;
-    int64_t reach;
-    int shift;
-  };
-
-  struct Factors {
-    Tensor a, b;
-    int shift;
-    int64_t depth;
-  };
-
-  // A matrix of the result at a time, or some rows of a tall one: what is rescaled is in cache.
-  static void multiply(const Running& r, const std::vector<Factors>& factors, Tensor& y) {
-    if (y.elements() == 0) return;
-    const auto& a = attributes_of<ops::Matmul>(r.step);
-    const ops::Products products(a, r.x[0].shape(), r.x[1].shape());
-    const auto rescaler = r.march.datapath->rescaler({{0}, r.step.rescale, r.y.bounds});
-    const IntegersAt<void> out = integers_at(y);
-    const int64_t n = products.n;
-    const int64_t rows =
-        a.transpose_a ? products.m : std::clamp<int64_t>(kValues / std::max<int64_t>(n, 1), 1, products.m);
-    const int64_t blocks = (products.m + rows - 1) / rows;
-    parallel_for(products.count() * blocks, 1, [&](int64_t begin, int64_t end) {
-      std::vector<float> real(static_cast<size_t>(rows * n));
-      std::vector<int32_t> sums(real.size());
-      for (int64_t i = begin; i < end; ++i) {
-        const auto matrix = static_cast<size_t>(i / blocks);
-        const int64_t first = i % blocks * rows, count = std::min(rows, products.m - first);
-        for (size_t f = 0; f < factors.size(); ++f) {
-          const int64_t k = factors[f].depth;
-          onednn::gemm(
-              {.rows = count, .columns = n, .depth = k, .transpose_a = a.transpose_a, .transpose_b = a.transpose_b},
-              factors[f].a.data<float>() + products.a[matrix] * products.m * k + first * k,
-              factors[f].b.data<float>() + products.b[matrix] * k * n, real.data());
-          kernel::integer_kernels().whole(real.data(), factors[f].shift, f > 0, count * n, sums.data());
-        }
-        rescaler->run({.count = 1,
-                       .length = count * n,
-                       .acc = sums.data(),
-                       .y = out.at((i / blocks * products.m + first) * n),
-                       .y_type = out.type});
-      }
-    });
-  }
-
-  // int8 as it is, int16 by bytes, as 256 high + low.
-  static std::vector<Part> parts_of(const Tensor& x) {
-    Tensor high = Tensor::empty(x.shape());
-    if (x.dtype() == DType::int8) {
-      const int8_t* in = x.data<int8_t>();
-      float* out = high.mutable_data<float>();
-      parallel_for(x.elements(), kGrain, [&](int64_t begin, int64_t end) {
-        kernel::integers_of(in).real(in + begin, 1, end - begin, out + begin);
-      });
-      return {{high, 128, 0}};
-    }
-    Tensor low = Tensor::empty(x.shape());
-    const auto* in = x.data<int16_t>();
-    float *upper = high.mutable_data<float>(), *lower = low.mutable_data<float>();
-    parallel_for(x.elements(), kGrain, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        upper[i] = static_cast<float>(in[i] >> 8);
-        lower[i] = static_cast<float>(in[i] & 255);
-      }
-    });
-    return {{high, 128, 8}, {low, 255, 0}};
+  // `count` rows of `depth` values, or, `by_depth`, those of a matrix [depth,all].
+  template <class T>
+  static kernel::Matrix<T> matrix_of(const T* x, int64_t count, int64_t depth, bool by_depth, int64_t all) {
+    if (by_depth) return {.x = x, .count = count, .depth = depth, .step = 1, .depth_step = all};
+    return {.x = x, .count = count, .depth = depth, .step = depth, .depth_step = 1};
   }
 };
 

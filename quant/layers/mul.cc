@@ -1,91 +1,16 @@
-#include <algorithm>
-#include <cmath>
-
-#include "../../core/ops/arithmetic.h"
-#include "../../core/ops/reciprocal.h"
-#include "../integer/strided.h"
-#include "checks.h"
-#include "rescale.h"
+#include "product.h"
 
 namespace sinter::quant {
 
 namespace {
 
-/// The product of two tensors, which may broadcast; a quotient by a parameter or numbers is that by their reciprocals.
-class Mul final : public Layer {
+/// The product of two tensors, or of one and a parameter or numbers.
+class Mul final : public Product {
  public:
-  std::string_view name() const override { return "mul"; }
-  bool reads_constants() const override { return true; }
+  Mul() : Product("mul") {}
 
   Answer takes(const Graph& graph, const Node& node) const override {
-    const std::string_view op = node.op->name();
-    if (op == "mul") return takes_two(graph, node);
-    if (op != "div") return not_mine();
-    const Answer answer = takes_two(graph, node);
-    if (!answer.takes || !node.inputs[1].is_activation()) return answer;
-    return refused(
-        "div by a tensor that is computed; write a * reciprocal(b), whose reciprocal has a scale of its own");
-  }
-
-  Tensor constant(const Node& node, const Tensor& value) const override {
-    if (node.op->name() == "mul") return value;
-    const NoGrad no_grad;
-    Tensor reciprocals = reciprocal(value);
-    for (const float v : reciprocals.values<float>())
-      sinter::check(std::isfinite(v), "the divisor has a zero, whose reciprocal is no number");
-    return reciprocals;
-  }
-
-  void lower(const Lowering& from, Instruction& step, Grid& y) const override {
-    step.op = std::make_shared<const ops::Mul>();
-    const double unit = static_cast<double>(from.x[0].scale) * static_cast<double>(from.x[1].scale);
-    step.rescale.push_back(from.rescaling([&](const Datapath& d) { return d.accumulator(unit, y); },
-                                          from.x[0].bounds.reach() * from.x[1].bounds.reach()));
-  }
-
-  void run(const Running& r, Tensor& y) const override {
-    // Numbers by image and channel are read where they are.
-    const bool by_channel = is_by_channel(r.x[1].shape(), r.shape);
-    const Tensor a = expanded(r.x[0], r.shape), b = by_channel ? r.x[1] : expanded(r.x[1], r.shape);
-    const int64_t channels = r.shape[-1], image = r.x[1].size(0) == 1 ? y.elements() : y.elements() / r.shape[0];
-    with_integers(a, [&]<class P>(const P* p) {
-      with_integers(b, [&]<class Q>(const Q* q) {
-        rescale(r, r.step.rescale, Tensor(), y, [=](int64_t at, int64_t count, int32_t* sums) {
-          if (!by_channel) return multiply(p + at, q + at, count, sums);
-          for (const int64_t end = at + count; at < end;) {
-            const int64_t channel = at % channels, run = std::min(channels - channel, end - at);
-            multiply(p + at, q + at / image * channels + channel, run, sums);
-            at += run;
-            sums += run;
-          }
-        });
-      });
-    });
-  }
-
-  void check(const IntegerProgram& program, const Instruction& step) const override {
-    expect_operation(step, 2, {"mul"});
-    expect_broadcast(program, step);
-  }
-
-  std::vector<Reach> reaches(const IntegerProgram& program, const Instruction& step) const override {
-    return {{reach(program, step, 0) * reach(program, step, 1), 0}};
-  }
-
- private:
-  static bool is_by_channel(const Shape& x, const Shape& y) {
-    if (x == y || x[-1] != y[-1] || (x[0] != 1 && x[0] != y[0])) return false;
-    for (int axis = 1; axis < y.rank() - 1; ++axis)
-      if (x[axis] != 1) return false;
-    return y.rank() > 1 && y.elements() > 0;
-  }
-
-  template <class P, class Q>
-  static void multiply(const P* p, const Q* q, int64_t count, int32_t* sums) {
-    if constexpr (std::is_same_v<P, Q>)
-      kernel::integers_of(p).product(p, q, count, sums);
-    else
-      for (int64_t i = 0; i < count; ++i) sums[i] = p[i] * q[i];
+    return node.op->name() == "mul" ? takes_two(graph, node) : not_mine();
   }
 };
 

@@ -2,6 +2,7 @@
 // Private: sums that are made a piece at a time, and rescaled while they are in cache.
 
 #include <algorithm>
+#include <memory>
 
 #include "../../core/kernel/integers.h"
 #include "../../core/parallel.h"
@@ -30,13 +31,13 @@ void rescale_both(const Running& r, const std::vector<Rescaling>& by, DType b_ty
   constexpr int64_t kPiece = 1 << 11;
   const int64_t elements = y.elements(), each = channels * std::max<int64_t>(1, kPiece / channels);
   parallel_for((elements + each - 1) / each, std::max<int64_t>(1, kGrain / each), [&](int64_t begin, int64_t end) {
-    std::vector<int32_t> sums(static_cast<size_t>(each));
+    const auto sums = std::make_unique_for_overwrite<int32_t[]>(static_cast<size_t>(std::min(each, elements)));
     for (int64_t at = begin * each; at < std::min(end * each, elements); at += each) {
       const int64_t count = std::min(each, elements - at);
-      const void* b = fill(at, count, sums.data());
+      const void* b = fill(at, count, sums.get());
       rescaler->run({.count = channels == 1 ? 1 : count / channels,
                      .length = channels == 1 ? count : channels,
-                     .acc = sums.data(),
+                     .acc = sums.get(),
                      .b = b,
                      .b_type = b_type,
                      .y = out.at(at),

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <type_traits>
 
 #include "../../core/error.h"
 #include "../../core/kernel/integers.h"
@@ -121,19 +122,18 @@ class Table final : public Layer {
 
   void run(const Running& r, Tensor& y) const override {
     const Tensor &x = r.x[0], &table = r.step.table;
-    if (x.dtype() == DType::int8 && table.dtype() == DType::int8) {
-      const int8_t *in = x.data<int8_t>(), *entries = table.data<int8_t>();
-      auto* out = y.mutable_data<int8_t>();
-      return parallel_for(x.elements(), kGrain, [&](int64_t begin, int64_t end) {
-        kernel::integer_kernels().look_up(entries, in + begin, end - begin, out + begin);
-      });
-    }
-    with_integers(x, [&](const auto* in) {
+    with_integers(x, [&]<class X>(const X* in) {
       with_integers(table, [&]<class Entry>(const Entry* entries) {
         const Entry* middle = entries + table.elements() / 2;
         Entry* out = y.mutable_data<Entry>();
         parallel_for(y.elements(), kGrain, [=](int64_t begin, int64_t end) {
-          for (int64_t i = begin; i < end; ++i) out[i] = middle[in[i]];
+          const auto& k = kernel::integer_kernels();
+          if constexpr (!std::is_same_v<X, Entry>)
+            for (int64_t i = begin; i < end; ++i) out[i] = middle[in[i]];
+          else if constexpr (sizeof(X) == 1)
+            k.look_up(entries, in + begin, end - begin, out + begin);
+          else
+            k.look_up_words(entries, in + begin, end - begin, out + begin);
         });
       });
     });

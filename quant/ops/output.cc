@@ -126,11 +126,7 @@ Tensor learned_gradient(const Context& context, size_t i, const Learning& learni
 }
 
 void masked(const Tensor& mask, int64_t begin, int64_t end, int64_t row, const float* x, float* y) {
-  const int64_t bytes = mask.size(1);
-  const uint8_t* bits = mask.data<uint8_t>() + begin * bytes;
-  const auto& kernels = kernel::elementwise_kernels();
-  if (row % 8 == 0) return kernels.masked(bits, x, (end - begin) * row, y);
-  for (int64_t r = 0; r < end - begin; ++r) kernels.masked(bits + r * bytes, x + r * row, row, y + r * row);
+  kernel::elementwise_kernels().masked(mask.data<uint8_t>() + begin * mask.size(1), x, end - begin, row, y);
 }
 
 Tensor through_mask(const Context& context, size_t i, const Tensor& dy) {
@@ -143,7 +139,7 @@ Tensor through_mask(const Context& context, size_t i, const Tensor& dy) {
   if (rows == 1) {  // cut at bytes
     const auto* bits = mask.data<uint8_t>();
     parallel_for(mask.elements(), kGrain / 8, [&](int64_t begin, int64_t end) {
-      kernel::elementwise_kernels().masked(bits + begin, g + 8 * begin, std::min(8 * end, row) - 8 * begin,
+      kernel::elementwise_kernels().masked(bits + begin, g + 8 * begin, 1, std::min(8 * end, row) - 8 * begin,
                                            out + 8 * begin);
     });
   } else {

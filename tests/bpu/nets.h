@@ -160,7 +160,7 @@ inline quant::PreparedModel calibrated(const nn::Module& model, const Tensor& x,
                                        const quant::QConfig& qconfig = quant::get_default_qconfig()) {
   auto prepared = quant::prepare_qat(model, x, {.qconfig = qconfig, .march = march});
   quant::set_fake_quantize(prepared, quant::FakeQuantState::calibration);
-  prepared(x);
+  prepared({x});
   quant::set_fake_quantize(prepared, quant::FakeQuantState::validation);
   return prepared;
 }

@@ -42,8 +42,7 @@ TEST_CASE("a U-Net has the same integers everywhere, on every march" * doctest::
   }
 }
 
-TEST_CASE("a detector's six outputs have the same integers everywhere, on every march" *
-          doctest::test_suite("exact")) {
+TEST_CASE("a detector's six outputs have the same integers everywhere, on every march" * doctest::test_suite("exact")) {
   const test::OneThread one_thread;
   nn::Detector net({.classes = 3, .channels = 4});
   test::fill(net);

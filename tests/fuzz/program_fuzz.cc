@@ -45,6 +45,7 @@ struct Net : nn::Module {
   nn::PReLU prelu{{.channels = 8}};
   nn::Linear head{{.in = 16, .out = 3}};
   Tensor factors = Tensor::from({8}, std::vector<float>{1, -1, 0.5f, 2, 0.25f, 1, 0, -2});
+  Tensor divisors = Tensor::from({8}, std::vector<float>{1, -1, 0.5f, 2, 0.25f, 1, 3, -2});
   SINTER_CHILDREN(stem, skip, up, prelu, head)
   Tensor forward(const Tensor& x) const override {
     Tensor y = prelu(stem(x));
@@ -52,7 +53,7 @@ struct Net : nn::Module {
     y = concat({up(y), resize_bilinear(slice(y, {.axis = 3, .begin = 0, .end = 4}), 2)}, 3);
     y = pixel_shuffle(concat({y, y, y, y}, 3), {.upscale = 2});
     y = y * sigmoid(mean(y, {1, 2}, true)) + relu(0.5 * y - 0.25);
-    const Tensor tokens = reshape(slice(y, {.axis = 1, .begin = 0, .end = 2}), {1, -1, 8}) * factors;
+    const Tensor tokens = reshape(slice(y, {.axis = 1, .begin = 0, .end = 2}), {-1, 16, 8}) * factors / divisors;
     const Tensor scores = matmul(tokens, permute(tokens, {0, 2, 1}));
     const Tensor mixed = matmul(relu(scores - max(scores, {-1}, true)), tokens);
     const Tensor all = concat({mean(pad(y, {.before = {0, 1, 0, 0}, .after = {}}), {1, 2}), mean(mixed, {1})}, 1);

@@ -61,10 +61,10 @@ TEST_CASE("a detector gives classes, boxes and centres of two levels, from one h
 TEST_CASE("boxes are read from where a class is likely, the best of those that overlap") {
   std::vector<Tensor> outputs = nothing(2);
   see(outputs, 0, 1, 3, 3, 1, 3, {4, 6, 22, 24});
-  see(outputs, 0, 1, 3, 4, 1, 2, {5, 6, 22, 24});   // nearly the same
-  see(outputs, 1, 1, 1, 1, 0, 1, {4, 6, 22, 24});   // of another class
+  see(outputs, 0, 1, 3, 4, 1, 2, {5, 6, 22, 24});  // nearly the same
+  see(outputs, 1, 1, 1, 1, 0, 1, {4, 6, 22, 24});  // of another class
   see(outputs, 1, 0, 2, 2, 1, 4, {1, 2, 31, 30.5});
-  see(outputs, 0, 0, 0, 0, 0, -4, {1, 1, 9, 9});    // unlikely
+  see(outputs, 0, 0, 0, 0, 0, -4, {1, 1, 9, 9});  // unlikely
   const auto found = nn::decode(outputs);
   REQUIRE(found.size() == 3);
   CHECK(found[0].image == 0);
@@ -109,7 +109,7 @@ TEST_CASE("the loss is small where all is right, and has a part for each output"
   CHECK(worse(0, {0, 7, 7, 0}, 3) > 0.01f);
   CHECK(worse(1, {0, 2, 2, 0}, 2) > 0.01f);
   CHECK(worse(2, {0, 2, 2, 0}, -9) > 0.01f);
-  CHECK(worse(1, {0, 7, 7, 0}, 2) == 0);  // nothing there
+  CHECK(worse(1, {0, 7, 7, 0}, 2) == 0);     // nothing there
   CHECK(worse(3, {0, 1, 1, 1}, 3) > 0.01f);  // not the level for it
   CHECK(worse(4, {0, 1, 1, 1}, 3) == 0);
 }

@@ -33,8 +33,8 @@ TEST_CASE("a U-Net has the parameters of its convolutions and of their batch nor
   int64_t count = 0;
   for (const auto& parameter : nn::UNet(small()).parameters()) count += parameter.value.tensor().elements();
   const auto two = [](int64_t in, int64_t out) { return 9 * out * (in + out) + 4 * out; };
-  CHECK(count == two(1, 4) + two(4, 8) + two(8, 16) + (4 * 16 * 8 + 16 + two(16, 8)) + (8 * 4 + 8 + two(8, 4)) +
-                     (3 * 4 + 3));
+  CHECK(count ==
+        two(1, 4) + two(4, 8) + two(8, 16) + (4 * 16 * 8 + 16 + two(16, 8)) + (8 * 4 + 8 + two(8, 4)) + (3 * 4 + 3));
 }
 
 TEST_CASE("a U-Net learns which pixels are bright, and its fused graph has the same bits") {
@@ -51,7 +51,7 @@ TEST_CASE("a U-Net learns which pixels are bright, and its fused graph has the s
   const TrainingMode mode(true);
   optim::SGD sgd({.lr = 0.1, .momentum = 0.9});
   float first = 0, last = 0;
-  for (int step = 0; step < 60; ++step) {
+  for (int step = 0; step < 120; ++step) {
     const Tensor logits = net(x);
     if (step == 0) CHECK_SAME(fused(x), logits);
     const Tensor loss = cross_entropy(logits, mask);

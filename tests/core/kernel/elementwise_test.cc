@@ -30,19 +30,23 @@ std::vector<uint8_t> random_bytes(int64_t count) {
 }  // namespace
 
 TEST_CASE("masked lets through what has its bit set, in place too") {
-  for (const int64_t count : kCounts)
-    for (const auto* k : tables()) {
-      CAPTURE(count);
-      const auto bits = random_bytes(kernel::bit_bytes(count));
-      const Tensor x = test::normal({count + 1});
-      Tensor y = x.clone();
-      k->masked(bits.data(), y.data<float>(), count, y.mutable_data<float>());
-      int64_t wrong = 0;
-      for (int64_t i = 0; i < count; ++i)
-        wrong += y.at({i}) != ((bits[static_cast<size_t>(i / 8)] >> i % 8 & 1) != 0 ? x.at({i}) : 0);
-      CHECK(wrong == 0);
-      CHECK(y.at({count}) == x.at({count}));
-    }
+  for (const int64_t rows : {1, 3})
+    for (const int64_t row : kCounts)
+      for (const auto* k : tables()) {
+        CAPTURE(row);
+        const int64_t bytes = kernel::bit_bytes(row), count = rows * row;
+        const auto bits = random_bytes(rows * bytes);
+        const Tensor x = test::normal({count + 1});
+        Tensor y = x.clone();
+        k->masked(bits.data(), y.data<float>(), rows, row, y.mutable_data<float>());
+        int64_t wrong = 0;
+        for (int64_t i = 0; i < count; ++i) {
+          const int byte = bits[static_cast<size_t>(i / row * bytes + i % row / 8)];
+          wrong += y.at({i}) != ((byte >> i % row % 8 & 1) != 0 ? x.at({i}) : 0);
+        }
+        CHECK(wrong == 0);
+        CHECK(y.at({count}) == x.at({count}));
+      }
 }
 
 TEST_CASE("quantize rounds ties as it is told, clamps, and says what it clamped") {

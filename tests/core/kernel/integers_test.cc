@@ -162,17 +162,25 @@ TEST_CASE("values are gathered at any step") {
   check(int16_t{});
 }
 
-TEST_CASE("every entry of a table is found") {
-  const auto table = values<int8_t>(256, 7);
-  for (const int64_t count : {1, 31, 32, 33, 1000}) {
-    std::vector<int8_t> x;
-    for (int64_t i = 0; i < count; ++i) x.push_back(static_cast<int8_t>(i * 7 - 128));
+template <class T, class LookUp>
+void check_look_up(const LookUp& look_up) {
+  constexpr int64_t kEntries = int64_t{1} << (8 * sizeof(T));
+  const auto table = values<T>(kEntries, 7);
+  for (const int64_t count : {1, 15, 31, 32, 33, 1000}) {
+    std::vector<T> x;
+    for (int64_t i = 0; i < count; ++i) x.push_back(static_cast<T>(i * 7 - kEntries / 2));
+    x.back() = std::numeric_limits<T>::max();
     for (const auto* k : tables()) {
-      std::vector<int8_t> y(x.size());
-      k->look_up(table.data(), x.data(), count, y.data());
+      std::vector<T> y(x.size());
+      (k->*look_up)(table.data(), x.data(), count, y.data());
       int64_t wrong = 0;
-      for (size_t i = 0; i < x.size(); ++i) wrong += y[i] != table[static_cast<size_t>(x[i] + 128)];
+      for (size_t i = 0; i < x.size(); ++i) wrong += y[i] != table[static_cast<size_t>(x[i] + kEntries / 2)];
       CHECK(wrong == 0);
     }
   }
+}
+
+TEST_CASE("every entry of a table is found") {
+  check_look_up<int8_t>(&IntegerKernels::look_up);
+  check_look_up<int16_t>(&IntegerKernels::look_up_words);
 }

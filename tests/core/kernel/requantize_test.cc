@@ -32,7 +32,7 @@ std::string to_string(const Variant& v) {
 struct Problem {
   Variant variant;
   int64_t channels;
-  std::vector<int32_t> acc, bias, first, second, pre, m, post;
+  std::vector<int32_t> acc, bias, first, second, pre, m, post, half;
   std::vector<int8_t> bytes;
   std::vector<int16_t> words;
   std::vector<double> scale, skip_scale, unit;
@@ -113,6 +113,9 @@ struct Problem {
     a.second = second.data();
     a.pre = pre.data();
     a.m = m.data();
+    half.clear();
+    for (const int32_t shift : post) half.push_back(rounds && shift > 0 ? int32_t{1} << (shift - 1) : 0);
+    a.half = half.data();
     a.post = post.data();
     a.staged = staged;
     a.rounds = rounds;

@@ -54,6 +54,16 @@ TEST_CASE("concat and slice take runs of every length to their places") {
     }
 }
 
+TEST_CASE("values of two, three, four, five tensors lie side by side") {
+  for (int64_t count = 2; count <= 5; ++count) {
+    std::vector<Tensor> parts;
+    for (int64_t i = 0; i < count; ++i) parts.push_back(test::normal({701, 1}, static_cast<uint64_t>(i)));
+    const Tensor y = concat(parts);
+    for (int64_t i = 0; i < count; ++i)
+      CHECK_SAME(slice(y, {.axis = 1, .begin = i, .end = i + 1}), parts[static_cast<size_t>(i)]);
+  }
+}
+
 TEST_CASE("concat does not depend on the number of threads") {
   CHECK_THREADS(along(-1), {test::normal({2000, 30}), test::normal({2000, 20}, 2)});
   CHECK_THREADS(along(-1), {test::normal({20001, 1}), test::normal({20001, 2}, 2), test::normal({20001, 4}, 3)});

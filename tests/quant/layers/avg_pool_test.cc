@@ -4,10 +4,12 @@
 
 #include "../../../nn/module.h"
 #include "../../../quant/prepare.h"
+#include "../one_layer.h"
 #include "layer.h"
 
 using namespace sinter;
 using namespace sinter::quant;
+using namespace sinter::test;
 
 TEST_CASE("a pooling has as many rescalings as its windows count different numbers of values") {
   struct Net : nn::Module {
@@ -52,4 +54,39 @@ TEST_CASE("sums of windows are rescaled, for every pair of types") {
               CHECK(out.at({n, h, w, c}) == std::clamp(std::nearbyint(sum * 3 / 16), -100.0f, 90.0f));
             }
     }
+}
+
+TEST_CASE("the mean of each window is rounded once, for every count of values") {
+  for (const AvgPoolAttributes& a :
+       {AvgPoolAttributes{.kernel = 2},
+        AvgPoolAttributes{
+            .kernel = Pair{3, 2}, .stride = 2, .padding = 1, .ceil_mode = true, .count_include_pad = false},
+        AvgPoolAttributes{.kernel = 3, .stride = 2, .padding = 1, .ceil_mode = true},
+        AvgPoolAttributes{.kernel = Pair{5, 6}}})
+    check_layer([&](const Tensors& x) { return avg_pool2d(x[0], a); }, {kImage},
+                [&](const Case& c) {
+                  const Pair kernel = a.kernel, stride = a.stride == Pair{0} ? kernel : a.stride;
+                  return c.each([&](int64_t n, int64_t h, int64_t w, int64_t channel) {
+                    int64_t sum = 0, count = 0;
+                    for (int64_t y = h * stride.h - a.padding.h; y < h * stride.h - a.padding.h + kernel.h; ++y)
+                      for (int64_t x = w * stride.w - a.padding.w; x < w * stride.w - a.padding.w + kernel.w; ++x) {
+                        const bool inside = y >= 0 && y < 5 && x >= 0 && x < 6;
+                        if (inside) sum += c.x[0].at(n, y, x, channel);
+                        count += inside || (a.count_include_pad && y < 5 + a.padding.h && x < 6 + a.padding.w);
+                      }
+                    return c.rescaled(sum, c.path.mean(c.x[0].scale, count, c.y.scale, c.y.bits));
+                  });
+                });
+}
+
+TEST_CASE("sums that 32 bits may not hold are refused by their layer's name") {
+  PreparedModel model = prepare_qat(OneLayer([](const Tensors& x) {
+                                      return avg_pool2d(x[0], {.kernel = {256, 128}});
+                                    }),
+                                    Tensor::zeros({1, 256, 128, 1}),
+                                    {.qconfig = get_default_qconfig({.activation_qkwargs = {{"dtype", "int16"}}})});
+  test::set_ranges(model);
+  model.set_state(FakeQuantState::validation);
+  CHECK_ERROR(model(Tensor::zeros({1, 256, 128, 1})),
+              "avg_pool2d: the mean: adds 32768 values of int16, which could overflow 32 bits");
 }

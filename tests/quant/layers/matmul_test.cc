@@ -2,10 +2,12 @@
 
 #include <cmath>
 
+#include "../one_layer.h"
 #include "layer.h"
 
 using namespace sinter;
 using namespace sinter::quant;
+using namespace sinter::test;
 
 namespace {
 
@@ -46,4 +48,22 @@ TEST_CASE("products of activations are exact, whatever their types and however m
   check_product(Tensor::full({1, 2, 1}, 32767, DType::int16), Tensor::full({1, 3, 1}, -32767, DType::int16), 15);
   check_product(Tensor::full({1, 2, 2000}, -128, DType::int8), Tensor::full({1, 3, 2000}, -127, DType::int8), 12);
   check_product(Tensor::full({1, 1, 130000}, -128, DType::int8), Tensor::full({1, 1, 130000}, -127, DType::int8), 17);
+}
+
+TEST_CASE("products of matrices are exact before they are rounded") {
+  for (const bool a : {false, true})
+    for (const bool b : {false, true})
+      check_layer([&](const Tensors& x) { return matmul(x[0], x[1], {.transpose_a = a, .transpose_b = b}); },
+                  {a ? Shape{2, 5, 4, 6} : Shape{2, 5, 6, 4}, b ? Shape{2, 1, 3, 4} : Shape{2, 1, 4, 3}},
+                  [&](const Case& c) {
+                    const auto by = c.path.accumulator(c.x[0].scale * c.x[1].scale, c.y.scale, c.y.bits);
+                    return c.each([&](int64_t n, int64_t h, int64_t row, int64_t column) {
+                      int64_t sum = 0;
+                      for (int64_t k = 0; k < 4; ++k)
+                        sum +=
+                            c.x[0].at(n, h, a ? k : row, a ? row : k) * c.x[1].at(n, h, b ? column : k, b ? k : column);
+                      return c.rescaled(sum, by);
+                    });
+                  },
+                  {.int16 = false});
 }

@@ -2,10 +2,12 @@
 
 #include <cmath>
 
+#include "../one_layer.h"
 #include "layer.h"
 
 using namespace sinter;
 using namespace sinter::quant;
+using namespace sinter::test;
 
 namespace {
 
@@ -66,4 +68,33 @@ TEST_CASE("the extremes of both types stay what they are, and ties round as the 
   March floor = March::bayes;
   floor.datapath = make_datapath("two_stage", std::vector<Field>{{"rounds", false}});
   CHECK_SAME(resized(a, x, floor), Tensor::from({1, 1, 4, 1}, std::vector<int8_t>{0, 0, 1, 2}));
+}
+
+TEST_CASE("the integers of nearest pixels are as they were, in a network") {
+  check_moved(
+      [](const Tensor& x) {
+        return resize_nearest(x, {2, 1.5});
+      },
+      [](const Case& c, auto n, auto h, auto w, auto k) { return c.x[0].at(n, h / 2, w * 2 / 3, k); });
+}
+
+TEST_CASE("bilinear resizing is rounded once, and exact in its weights for factors of 2 and 4") {
+  for (const int64_t factor : {2, 4})
+    check_moved([&](const Tensor& x) { return resize_bilinear(x, static_cast<double>(factor)); },
+                [&](const Case& c, int64_t n, int64_t h, int64_t w, int64_t k) {
+                  // Everything in units of 1 / (2 factor) of a pixel: integers throughout.
+                  const auto along = [&](int64_t i, int64_t size, int64_t& low, int64_t& high) {
+                    const int64_t u = std::max<int64_t>(2 * i + 1 - factor, 0);
+                    low = u / (2 * factor);
+                    high = std::min(low + 1, size - 1);
+                    return u % (2 * factor);
+                  };
+                  int64_t top, bottom, left, right;
+                  const int64_t down = along(h, 5, top, bottom), across = along(w, 6, left, right), one = 2 * factor;
+                  const int64_t sum =
+                      (one - down) *
+                          ((one - across) * c.x[0].at(n, top, left, k) + across * c.x[0].at(n, top, right, k)) +
+                      down * ((one - across) * c.x[0].at(n, bottom, left, k) + across * c.x[0].at(n, bottom, right, k));
+                  return c.path.shifted(sum, factor == 2 ? 4 : 6);
+                });
 }

@@ -24,10 +24,11 @@
 #include "../../../core/ops/sqrt.h"
 #include "../../../core/ops/tanh.h"
 #include "../../../core/parallel.h"
-#include "../../support.h"
+#include "../one_layer.h"
 
 using namespace sinter;
 using namespace sinter::quant;
+using namespace sinter::test;
 
 namespace {
 
@@ -146,4 +147,70 @@ TEST_CASE("a table does not depend on threads") {
   }
   set_threads(before);
   CHECK_SAME(tables[0], tables[1]);
+}
+
+TEST_CASE("an operation of one value is a table of its values in double") {
+  const auto hinge = [](double v) { return std::fmin(std::fmax(v + 3, 0), 6); };
+  check_table([](const Tensor& x) { return sigmoid(x); }, [](double v) { return 1 / (1 + std::exp(-v)); });
+  check_table([](const Tensor& x) { return silu(x); }, [](double v) { return v / (1 + std::exp(-v)); });
+  check_table([](const Tensor& x) { return tanh(x); }, [](double v) { return std::tanh(v); });
+  check_table([](const Tensor& x) { return hardsigmoid(x); }, [&](double v) { return hinge(v) / 6; });
+  check_table([](const Tensor& x) { return hardswish(x); }, [&](double v) { return v * hinge(v) / 6; });
+  check_table([](const Tensor& x) { return leaky_relu(x, {.negative_slope = 0.3}); },
+              [](double v) { return v < 0 ? v * 0.3 : v; });
+  check_table([](const Tensor& x) { return hardsigmoid(x, {.slope = 0.25, .offset = 0.75}); },
+              [](double v) { return std::fmin(std::fmax(v + 3, 0), 4) / 4; });
+  check_table([](const Tensor& x) { return exp(x); }, [](double v) { return std::exp(v); });
+  check_table([](const Tensor& x) { return gelu(x); },
+              [](double v) { return v * (1 + std::erf(v / std::sqrt(2.0))) / 2; });
+  check_table([](const Tensor& x) { return clamp(x, {.min = -0.5, .max = 1.25}); },
+              [](double v) { return std::fmin(std::fmax(v, -0.5), 1.25); });
+  check_table([](const Tensor& x) { return square(x); }, [](double v) { return std::pow(v, 2.0); });
+}
+
+TEST_CASE("arithmetic with a number is a table, too") {
+  check_table([](const Tensor& x) { return x * 1.5; }, [](double v) { return v * 1.5; });
+  check_table([](const Tensor& x) { return 0.25 - x; }, [](double v) { return 0.25 - v; });
+  check_table([](const Tensor& x) { return x + 1.0; }, [](double v) { return v + 1; });
+  check_table([](const Tensor& x) { return x / 3.0; }, [](double v) { return v / 3; });
+  check_table([](const Tensor& x) { return maximum(x, 0.3); }, [](double v) { return std::fmax(v, double{0.3f}); });
+}
+
+TEST_CASE("operations of one value and numbers that follow one another are one table, rounded once") {
+  const auto hinge = [](double v) { return std::fmin(std::fmax(v + 3, 0), 6); };
+  check_table([](const Tensor& x) { return maximum(leaky_relu(x, {.negative_slope = 0.3}), -0.4); },
+              [](double v) { return std::fmax(v < 0 ? v * 0.3 : v, double{-0.4f}); });
+  check_table([](const Tensor& x) { return hardswish(x) * 0.75 - 0.125; },
+              [&](double v) { return v * hinge(v) / 6 * 0.75 - 0.125; });
+  check_table([](const Tensor& x) { return relu(x * 0.5); }, [](double v) { return std::fmax(v * 0.5, 0); });
+  // Spelled out, as exporters do: x is read twice.
+  check_table([](const Tensor& x) { return x * sigmoid(x); }, [](double v) { return v * (1 / (1 + std::exp(-v))); });
+  check_table([](const Tensor& x) { return x * relu6(x + 3.0) / 6.0; }, [&](double v) { return v * hinge(v) / 6; });
+  check_table([](const Tensor& x) { return 0.5 * x * (1.0 + tanh((x + pow(x, 3.0) * 0.5) * 0.75)); },
+              [](double v) { return 0.5 * v * (1 + std::tanh((v + std::pow(v, 3.0) * 0.5) * 0.75)); });
+  check_table([](const Tensor& x) { return 1.0 / (exp(-x) + 1.0); },
+              [](double v) { return 1 / (std::exp(v * -1) + 1); });
+}
+
+TEST_CASE("what the qconfigs tell apart is no chain") {
+  const OneLayer net([](const Tensors& x) { return tanh(sigmoid(x[0] * 0.5)); });
+  const Tensor x = Tensor::zeros({1, 2, 2, 3});
+  const auto names = [&](const PrepareOptions& options) {
+    std::vector<std::string> all;
+    const auto model = prepare_qat(net, x, options);
+    for (const Node& node : model.graph().nodes) all.push_back(node.name);
+    return all;
+  };
+  using Names = std::vector<std::string>;
+  CHECK(names({}) == Names{"tanh"});
+  const auto model = prepare_qat(net, x);
+  CHECK(model.graph().nodes[0].aliases == Names{"mul", "sigmoid"});
+  CHECK(names({.by_path = {{"sigmoid", run_in_float()}}}) == Names{"mul", "sigmoid", "tanh"});
+  CHECK(names({.by_type = {{"tanh", get_default_qconfig({.activation_observer = "mse"})}}}) ==
+        Names{"sigmoid", "tanh"});
+  CHECK(names({.by_path = {{"mul.activation", get_default_qconfig({.activation_observer = "mse"})}}}) ==
+        Names{"mul", "tanh"});
+  CHECK(names({.by_path = {{"tanh", get_default_qconfig({.activation_observer = "mse"})},
+                           {"sigmoid", get_default_qconfig({.activation_observer = "mse"})}}}) ==
+        Names{"mul", "sigmoid", "tanh"});
 }
