@@ -229,7 +229,7 @@ void Training::check_usable() {
     diverged("fit: the optimiser's state of ", bad, " is no longer finite ", place(), kAdvice);
   // Without a file, the next step tells.
   const bool last = run_.epoch + 1 == options_.epochs && run_.batch == loader_.batches();
-  if (!last_.images.defined() || (options_.checkpoint.empty() && !last)) return;
+  if (data::count_of(last_) == 0 || (options_.checkpoint.empty() && !last)) return;
   const NoGrad no_grad;
   const ModeOverride module_mode(false);
   const TrainingMode graph_mode(false);
