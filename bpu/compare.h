@@ -2,9 +2,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
+#include <vector>
 
 #include "../data/dataset.h"
+#include "../data/inputs.h"
+#include "../nn/metrics/metric.h"
 #include "../quant/prepare.h"
 #include "reference.h"
 #include "simulator.h"
@@ -17,12 +21,16 @@ struct Comparison {
   int64_t compared = 0;  ///< of all activations: integers, inputs and heads included, and what stays float
   int64_t differing = 0;
   std::string first{};  ///< where: value, image, the two integers; empty when none differ
+  std::map<std::string, double> metrics_a{}, metrics_b{};  ///< of the outputs of either, by name
 };
 std::string to_string(const Comparison& comparison);
 
 struct CompareOptions {
   int64_t batch = 256;
-  int64_t batches = 0;                             ///< stop after so many; 0: the whole dataset
+  int64_t batches = 0;    ///< stop after so many; 0: the whole dataset
+  data::Inputs inputs{};  ///< what the network reads; several where it has several inputs
+  nn::Metrics metrics{};  ///< of the outputs of both
+  std::function<data::Batch(std::vector<data::Sample>)> collate{};  ///< of the loader
   std::function<void(int64_t images)> on_batch{};  ///< after every batch, with the images compared so far
 };
 

@@ -5,8 +5,8 @@
 namespace sinter::bpu {
 
 std::unique_ptr<quant::Stage> program_stage(const Simulator& simulator) {
-  const auto all = [&simulator](const Tensor& x, const Simulator::Inspector& inspector) {
-    simulator.inspect({&x, 1}, inspector);
+  const auto all = [&simulator](std::span<const Tensor> x, const Simulator::Inspector& inspector) {
+    return simulator.inspect(x, inspector);
   };
   const auto alone = [&simulator](const std::map<std::string, Tensor>& real, const Simulator::Inspector& inspector) {
     simulator.inspect_alone(real, inspector);

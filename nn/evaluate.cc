@@ -64,6 +64,11 @@ double Evaluation::operator[](const std::string& name) const {
   fail("evaluation: there is no number '", name, "', there are ", joined(names));
 }
 
+bool Monitor::larger() const {
+  const auto named = [&](const char* part) { return number.find(part) != std::string::npos; };
+  return larger_is_better.value_or(!named("loss") && !named("error"));
+}
+
 Evaluation evaluate_with(const detail::AnyForward& model, const data::Dataset& dataset, const EvaluateOptions& options,
                          Metrics& metrics) {
   const NoGrad no_grad;

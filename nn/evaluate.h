@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -51,6 +52,16 @@ struct Evaluation {
 
   /// A metric, or "loss" or "accuracy". Throws Error for any other name, with those that there are.
   double operator[](const std::string& name) const;
+};
+
+/// Which number says how good an evaluation, or an epoch, is.
+struct Monitor {
+  /// "loss", "accuracy", or a metric by name: of the validation, where there is one, else of training.
+  std::string number = "loss";
+  std::optional<bool> larger_is_better{};  ///< none: false for names with "loss" or "error", else true
+  double min_change = 0;                   ///< what it must be better by to count
+
+  bool larger() const;
 };
 
 struct EvaluateOptions {

@@ -35,10 +35,12 @@ class Restored {
 
 double steepest(const LearningRates& found) {
   const auto smallest = std::min_element(found.loss.begin(), found.loss.end()) - found.loss.begin();
+  // From one step to the next it is noise that falls fastest, and most of all while the mean is one of a few.
+  const std::ptrdiff_t window = std::max<std::ptrdiff_t>(1, std::ssize(found.loss) / 10);
   double slope = 0, at = std::numeric_limits<double>::quiet_NaN();
-  for (std::ptrdiff_t i = 1; i <= smallest; ++i) {
-    const auto k = static_cast<size_t>(i);
-    const double here = (found.loss[k] - found.loss[k - 1]) / std::log(found.lr[k] / found.lr[k - 1]);
+  for (std::ptrdiff_t i = 2 * window; i <= smallest; ++i) {
+    const auto k = static_cast<size_t>(i), before = static_cast<size_t>(i - window);
+    const double here = (found.loss[k] - found.loss[before]) / std::log(found.lr[k] / found.lr[before]);
     if (here >= slope) continue;
     slope = here;
     at = found.lr[k];

@@ -17,8 +17,8 @@ struct FindLearningRateOptions {
 struct LearningRates {
   std::vector<double> lr;
   std::vector<double> loss;  ///< smoothed
-  /// Where the loss falls fastest over the logarithm of the rate, among the rates below that of the smallest loss; NaN
-  /// where it never falls.
+  /// Where the loss falls fastest over the logarithm of the rate, within a tenth of the steps, among the rates below
+  /// that of the smallest loss; NaN where it never falls.
   double suggestion = 0;
 };
 /// A table.

@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cmath>
+#include <cstring>
+#include <filesystem>
 #include <memory>
 
 #include "../core/format.h"
@@ -67,6 +70,9 @@ class Stopwatch {
 class Training {
  public:
   Training(Module& model, const data::Dataset& dataset, const FitOptions& options);
+  ~Training() { optim::zero_grad(parameters_); }
+  Training(const Training&) = delete;
+  Training& operator=(const Training&) = delete;
   History run();
 
  private:
@@ -111,11 +117,19 @@ class Training {
   ProgressLine progress_;
   TrainingLog log_;
   TrainingRun run_;
-  double loss_of_step_ = 0;  // sum over its batches so far
-  double epoch_began_ = 0;   // in this process, as are the following
+  double loss_of_step_ = 0, images_of_step_ = 0;  // sums over its batches so far
+  double epoch_began_ = 0;                        // in this process, as are the following
   double session_began_ = 0, saved_at_ = 0;
   int64_t session_batches_ = 0, epoch_images_ = 0, unsaved_steps_ = 0;
 };
+
+void check_can_be_made(const std::string& path) {
+  if (path.empty() || std::filesystem::is_symlink(path)) return;  // a link's target is what is written
+  const size_t slash = path.rfind('/');
+  const std::string directory = slash == std::string::npos ? "." : path.substr(0, std::max<size_t>(slash, 1));
+  check(access(directory.c_str(), W_OK | X_OK) == 0, path, ": cannot be written in ", directory, ": ",
+        std::strerror(errno));
+}
 
 const FitOptions& checked(const FitOptions& options) {
   check(options.epochs >= 0, "fit: epochs is ", options.epochs, ", expected 0 or more");
@@ -127,12 +141,21 @@ const FitOptions& checked(const FitOptions& options) {
         "fit: label_smoothing is of cross-entropy where no other loss is given, but there is one");
   check(options.metrics.empty() || options.validation != nullptr,
         "fit: metrics are of the validation, but there is none; a step's outputs are in on_step");
+  check(options.validation == nullptr || options.validation->size() > 0, "fit: the validation has no images");
+  // Where there are metrics, they say their names after the first epoch.
+  const std::string& number = options.monitor.number;
+  check(!options.metrics.empty() || number == "loss" || (number == "accuracy" && !options.loss),
+        "fit: the monitor is '", number, "', but ",
+        number == "accuracy" ? "with a loss of one's own there is only loss"
+                             : "without metrics there are only loss and accuracy");
   check(options.label_smoothing >= 0 && options.label_smoothing < 1, "fit: label_smoothing is ",
         options.label_smoothing, ", expected 0 <= label_smoothing < 1");
   check(options.clip_norm >= 0 && options.clip_value >= 0, "fit: clip_norm is ", options.clip_norm, " and clip_value ",
         options.clip_value, ", expected 0 or more");
   check(options.checkpoint_steps >= 0 && options.checkpoint_seconds >= 0, "fit: checkpoint_steps is ",
         options.checkpoint_steps, " and checkpoint_seconds ", options.checkpoint_seconds, ", expected 0 or more");
+  // Known before hours of training.
+  for (const std::string& path : {options.checkpoint, options.best}) check_can_be_made(path);
   const bool wants_file = options.resume || options.checkpoint_steps > 0 || options.checkpoint_seconds > 0;
   check(!wants_file || !options.checkpoint.empty(), "fit: resume, checkpoint_steps and checkpoint_seconds need a ",
         "checkpoint to name the file");
@@ -176,6 +199,8 @@ const NamedParameter* not_finite(const std::vector<NamedParameter>& state) {
   return found == state.end() ? nullptr : &*found;
 }
 
+bool has_numbers(const Tensor& output) { return output.dtype() != DType::float32 || all_finite(output); }
+
 // Which image of a batch is not finite, or nothing.
 std::string bad_image(const data::Batch& batch) {
   if (!batch.images.defined() || all_finite(batch.images)) return "";
@@ -204,7 +229,7 @@ void Training::check_usable() {
     diverged("fit: the optimiser's state of ", bad, " is no longer finite ", place(), kAdvice);
   // Without a file, the next step tells.
   const bool last = run_.epoch + 1 == options_.epochs && run_.batch == loader_.batches();
-  if (!last_.images.defined() || (options_.checkpoint.empty() && !last)) return;
+  if (data::count_of(last_) == 0 || (options_.checkpoint.empty() && !last)) return;
   const NoGrad no_grad;
   const ModeOverride module_mode(false);
   const TrainingMode graph_mode(false);
@@ -235,7 +260,8 @@ void Training::accumulate(const data::Batch& batch) {
     forward_.forget();
   }
   const int64_t first = run_.batch / options_.accumulate * options_.accumulate;
-  const int64_t together = std::min(options_.accumulate, batches - first);
+  const bool alone = std::min(options_.accumulate, batches - first) == 1;
+  const auto images = static_cast<double>(data::count_of(batch)), usual = static_cast<double>(options_.batch);
   Outputs outputs({});
   Tensor loss;
   {
@@ -248,23 +274,29 @@ void Training::accumulate(const data::Batch& batch) {
     ++run_.batch;  // the step that failed
     if (const std::string bad = bad_image(batch); !bad.empty()) fail("fit: ", bad, " (", place(), ")");
     const NamedParameter* bad = not_finite(finite_);
+    if (std::isnan(value) && bad == nullptr && std::all_of(outputs.begin(), outputs.end(), has_numbers))
+      diverged("fit: the loss is nan ", place(),
+               ", but all that the model gave is finite: is a target NaN, or is it a ",
+               "mean over nothing, as where a whole batch is ignored (\"sum\" over a count of one's own has none)?");
     diverged("fit: the loss is ", std::abs(value), " ", place(),
              bad == nullptr ? std::string() : text(" and ", bad->name, " is no longer finite"), kAdvice);
   }
   add(run_.sums, value, static_cast<bool>(options_.loss), outputs, batch);
-  loss_of_step_ += static_cast<double>(value);
+  loss_of_step_ += static_cast<double>(value) * images;
+  images_of_step_ += images;
   {
     const Stopwatch watch(log_.times().backward);
-    if (together == 1)
+    if (alone)
       loss.backward();
     else
-      (loss * (1 / static_cast<double>(together))).backward();
+      (loss * (images / usual)).backward();  // an image counts as much in a batch that is smaller
   }
   ++run_.batch;
   if (between_steps()) {
-    loss_of_step_ /= static_cast<double>(together);
+    if (!alone) optim::scale_gradients(parameters_, usual / images_of_step_);
+    loss_of_step_ = alone ? static_cast<double>(value) : loss_of_step_ / images_of_step_;
     step(batch, outputs);
-    loss_of_step_ = 0;
+    loss_of_step_ = images_of_step_ = 0;
   }
 }
 
@@ -459,9 +491,11 @@ void Training::train_epoch() {
 History Training::run() {
   const ModeOverride module_mode(true);
   const TrainingMode graph_mode(true);
+  optim::zero_grad(parameters_);  // of a loop that was left
   const bool resumed = resume();
   run_.sums.classifies = !options_.loss;
   if (resumed) log_.resume(steps_done());
+  log_.flush();  // a file that cannot be written says so now
   for (NamedParameter& state : model_.named_state())
     if (all_finite(state.value.tensor())) finite_.push_back(std::move(state));
   session_began_ = saved_at_ = now();

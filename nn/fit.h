@@ -34,7 +34,7 @@ struct EpochReport {
 struct StepReport {
   int64_t epoch = 0;         ///< from 0
   int64_t step = 0;          ///< of the whole run, from 1
-  double loss = 0;           ///< mean of the step's batches
+  double loss = 0;           ///< mean over the images of the step's batches
   double lr = 0;             ///< with which it was made
   const data::Batch& batch;  ///< the step's last
   const Outputs& outputs;    ///< what the model made of it, in training behaviour
@@ -47,14 +47,6 @@ struct History {
   int64_t best_epoch = -1;     ///< by FitOptions::monitor, from 0; the first of equal ones
 };
 
-/// Which number says how good an epoch was.
-struct Monitor {
-  /// "loss", "accuracy", or a metric by name: of the validation, where there is one, else of training.
-  std::string number = "loss";
-  std::optional<bool> larger_is_better{};  ///< none: false for names with "loss" or "error", else true
-  double min_change = 0;                   ///< what it must be better by to count
-};
-
 struct FitOptions {
   int64_t epochs = 1;
   int64_t batch = 128;
@@ -64,7 +56,9 @@ struct FitOptions {
   BatchLoss loss{};            ///< none: cross-entropy of the only output, logits [N,classes], and the labels
   Metrics metrics{};           ///< of the validation
   double label_smoothing = 0;  ///< of cross-entropy, where no other loss is given
-  int64_t accumulate = 1;  ///< batches whose gradients, in the mean, make one step; an epoch's last step may have fewer
+  /// Batches whose gradients, in the mean over their images, make one step, as one large batch would; an epoch's last
+  /// step may have fewer.
+  int64_t accumulate = 1;
   /// Decay of averages of the weights (see Ema), which are what is validated, saved, and in the model when `fit`
   /// returns; 0: none. A checkpoint has both, and `load` reads the averages.
   double ema = 0;
@@ -111,6 +105,7 @@ class Diverged : public Error {
 /// Throws Error for a parameter that is used but not listed in SINTER_CHILDREN, for an option that freezes what the
 /// model has not, Diverged when loss, parameters, buffers or the optimiser's state are no longer finite, and Error for
 /// a checkpoint that is damaged or of another run. An exception, of a callback as well, ends this run alone.
+/// Gradients that were there before are forgotten, and none are left.
 History fit(Module& model, const data::Dataset& dataset, const FitOptions& options = {});
 
 /// Asks every `fit` that runs, or else the next one, to stop: it finishes its step, writes its checkpoint and returns,

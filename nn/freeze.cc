@@ -1,19 +1,17 @@
 #include "freeze.h"
 
+#include "layers/batch_norm2d.h"
+
 namespace sinter::nn {
 
-namespace {
-thread_local Frozen frozen_now;
+void freeze(Module& module, bool frozen) {
+  for (const NamedParameter& parameter : module.parameters()) {
+    Tensor value = parameter.value.tensor();
+    value.set_requires_grad(!frozen);
+    if (frozen) value.set_grad({});
+  }
+  for (const auto& [path, inside] : module.modules())  // of a module that is ours to change
+    if (auto* bn = dynamic_cast<BatchNorm2d*>(const_cast<Module*>(inside))) bn->attributes.frozen = frozen;
 }
-
-Freezing::Freezing(const Frozen& frozen) : before_(frozen_now) {
-  frozen_now = {.observers = before_.observers || frozen.observers,
-                .batch_norm = before_.batch_norm || frozen.batch_norm,
-                .scales = before_.scales || frozen.scales};
-}
-
-Freezing::~Freezing() { frozen_now = before_; }
-
-const Frozen& Freezing::now() { return frozen_now; }
 
 }  // namespace sinter::nn

@@ -1,28 +1,13 @@
 #pragma once
 
+#include "module.h"
+
 namespace sinter::nn {
 
-/// What may stay as it is while the rest of a model is trained.
-struct Frozen {
-  bool observers = false;   ///< quantised activations are not observed: their ranges stay
-  bool batch_norm = false;  ///< normalises with its running statistics, which stay; its weight and bias are trained
-  bool scales = false;      ///< the scales of quantised activations stay, and learned ones of weights
-  bool operator==(const Frozen&) const = default;
-};
-
-/// While alive, what it says is frozen in all modules that this thread runs, besides what is anyway. A copy of a module
-/// that is made meanwhile is free of it, as it is the thread's, not the module's.
-class Freezing {
- public:
-  explicit Freezing(const Frozen& frozen);
-  ~Freezing();
-  /// What is frozen in the modules that this thread runs; they read it in `forward`.
-  static const Frozen& now();
-  Freezing(const Freezing&) = delete;
-  Freezing& operator=(const Freezing&) = delete;
-
- private:
-  Frozen before_;
-};
+/// A module's layers are trained no longer, as of a backbone that others are fitted to: its parameters ask for no
+/// gradient, and its batch normalisations (BatchNorm2d) keep their statistics and normalise with them, in training too.
+/// Both is so in copies of it and in what `prepare_qat` makes of it. With `frozen` false, all of it is trained again.
+/// (A part of a model: `nn::freeze(net.backbone)`. Of a prepared model, use PreparedModel::freeze_bn for statistics.)
+void freeze(Module& module, bool frozen = true);
 
 }  // namespace sinter::nn

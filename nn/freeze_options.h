@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "fit.h"
-#include "freeze.h"
+#include "freezing.h"
 
 namespace sinter::nn {
 

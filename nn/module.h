@@ -16,7 +16,7 @@
 #include "../core/graph.h"
 #include "../core/op.h"
 #include "../core/parameter.h"
-#include "freeze.h"
+#include "freezing.h"
 
 namespace sinter {
 class Archive;

@@ -68,14 +68,11 @@ void TrainingRun::load(const Archive& archive) {
 double monitored(const EpochReport& report, const Monitor& monitor) {
   if (report.validation) return (*report.validation)[monitor.number];
   if (monitor.number == "loss") return report.loss;
-  check(monitor.number == "accuracy", "fit: the monitor is '", monitor.number,
-        "', but without a validation there are only loss and accuracy");
   return report.accuracy;
 }
 
 Ranking ranked(const std::vector<EpochReport>& epochs, const Monitor& monitor) {
-  const auto named = [&](const char* part) { return monitor.number.find(part) != std::string::npos; };
-  const double sign = monitor.larger_is_better.value_or(!named("loss") && !named("error")) ? 1 : -1;
+  const double sign = monitor.larger() ? 1 : -1;
   Ranking ranking;
   double best = 0;
   for (const EpochReport& report : epochs) {

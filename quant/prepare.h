@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "../nn/freeze.h"
+#include "../nn/freezing.h"
 #include "../nn/module.h"
 #include "march.h"
 #include "qconfig.h"

@@ -6,7 +6,7 @@
 #include "../core/ops/batch_norm_probe.h"
 #include "../core/ops/relu.h"
 #include "../core/serialize.h"
-#include "../nn/freeze.h"
+#include "../nn/freezing.h"
 #include "fused_conv.h"
 #include "integer/values.h"
 #include "listed.h"

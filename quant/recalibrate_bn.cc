@@ -68,10 +68,12 @@ void recalibrate_bn(nn::Module& model, const data::Dataset& dataset, const Recal
       pool.running_var = seen.running_var;
       pool.add(seen);
     });
-    data::DataLoader loader(
-        dataset,
-        {.batch = options.batch, .seed = options.seed, .batches = options.batches, .workers = options.workers});
-    for (const auto& batch : loader) model(batch.images);
+    data::DataLoader loader(dataset, {.batch = options.batch,
+                                      .seed = options.seed,
+                                      .batches = options.batches,
+                                      .workers = options.workers,
+                                      .collate = options.collate});
+    for (const auto& batch : loader) model(options.inputs(batch));
   }
   check(!pools.empty(), "recalibrate_bn: ", model.title(), " runs no batch normalisation; is it folded into the ",
         "convolutions already, or a prepared model that is not in FakeQuantState::qat (set_fake_quantize)?");

@@ -1,17 +1,22 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <vector>
 
 #include "../data/dataset.h"
+#include "../data/inputs.h"
 #include "../nn/module.h"
 
 namespace sinter::quant {
 
 struct RecalibrateOptions {
   int64_t batch = 128;
-  int64_t batches = 0;  ///< so many are enough; 0: the whole dataset
-  uint64_t seed = 0;    ///< of the order, and so of what is in a batch
-  int64_t workers = 1;  ///< threads that prepare batches: changes no result
+  int64_t batches = 0;    ///< so many are enough; 0: the whole dataset
+  uint64_t seed = 0;      ///< of the order, and so of what is in a batch
+  int64_t workers = 1;    ///< threads that prepare batches: changes no result
+  data::Inputs inputs{};  ///< what the network reads; several where it has several inputs
+  std::function<data::Batch(std::vector<data::Sample>)> collate{};  ///< of the loader
 };
 
 /// Re-estimates the running mean and variance of every batch normalisation that the model runs, in place, whatever

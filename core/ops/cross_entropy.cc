@@ -55,7 +55,7 @@ Shape rows_of(const Shape& logits) { return Shape(std::span(logits.begin(), logi
 void check_logits(const Spec& logits) {
   check(logits.dtype == DType::float32 && logits.shape.rank() >= 1, "cross_entropy: logits are ", logits,
         ", expected float32 [...,classes]");
-  check(logits.shape.elements() > 0, "cross_entropy: logits are ", logits.shape, ", expected no empty axis");
+  check(logits.shape[-1] > 0, "cross_entropy: logits are ", logits.shape, ", expected at least one class");
 }
 
 void check_weight(const Spec& weight, int64_t classes) {

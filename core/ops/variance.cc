@@ -1,5 +1,7 @@
 #include "variance.h"
 
+#include <cmath>
+
 #include "arithmetic.h"
 #include "broadcast.h"
 #include "reduce.h"
@@ -56,7 +58,9 @@ void Variance::backward(const Context& context, Outputs dy, Gradients& dx) const
   const double count = static_cast<double>(x.elements()) / static_cast<double>(dy[0].elements());
   const auto factor = static_cast<float>(2 / std::max(0.0, count - static_cast<double>(attributes.correction)));
   const Shape kept = mean_of(attributes).infer(std::vector{x.spec()})[0].shape;
-  broadcast_map(d, d.shape(), dy[0], kept, dx.create(0), [factor](float v, float g) { return g * (v * factor); });
+  // Equal values have no direction to go in, whatever a root behind this asks for.
+  broadcast_map(d, d.shape(), dy[0], kept, dx.create(0),
+                [factor](float v, float g) { return v == 0 && std::isinf(g) ? 0 : g * (v * factor); });
 }
 
 }  // namespace ops

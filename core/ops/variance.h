@@ -27,7 +27,7 @@ struct Variance final : OpWith<VarianceAttributes> {
 
 /// See ops::Variance: `var(x, {.axes = {1, 2}, .correction = 0})`.
 Tensor var(const Tensor& x, const VarianceAttributes& attributes = {});
-/// Its square root: the standard deviation. (Its gradient at 0 is not finite: add something before where that can be.)
+/// Its square root: the standard deviation. Its gradient is 0 where all values are equal.
 Tensor stddev(const Tensor& x, const VarianceAttributes& attributes = {});
 
 }  // namespace sinter

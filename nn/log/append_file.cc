@@ -18,12 +18,15 @@ void AppendFile::Close::operator()(const int* fd) const {
   delete fd;
 }
 
+void AppendFile::open() {
+  if (file_ != nullptr) return;
+  const int fd = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (keep_ ? 0 : O_TRUNC), 0666);
+  check(fd >= 0, path_, ": cannot be written: ", std::strerror(errno));
+  file_ = std::unique_ptr<int, Close>(new int(fd));
+}
+
 void AppendFile::append(std::string_view piece) {
-  if (file_ == nullptr) {
-    const int fd = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (keep_ ? 0 : O_TRUNC), 0666);
-    check(fd >= 0, path_, ": cannot be written: ", std::strerror(errno));
-    file_ = std::unique_ptr<int, Close>(new int(fd));
-  }
+  open();
   while (!piece.empty()) {
     const ssize_t written = ::write(*file_, piece.data(), piece.size());
     if (written < 0 && errno == EINTR) continue;

@@ -7,14 +7,16 @@
 
 namespace sinter::nn {
 
-/// A file that whole pieces are appended to, for loggers. Opened at the first piece: emptied, unless `keep` was called.
-/// A process that is killed leaves at most one piece that is cut.
+/// A file that whole pieces are appended to, for loggers. Opened at the first piece, or by `open`: emptied, unless
+/// `keep` was called. A process that is killed leaves at most one piece that is cut.
 class AppendFile {
  public:
   explicit AppendFile(std::string path) : path_(std::move(path)) {}
 
   const std::string& path() const { return path_; }
   bool opened() const { return file_ != nullptr; }
+  /// Before the first piece, so that one that cannot be written says so at once.
+  void open();
   /// What was there before stays.
   void keep() { keep_ = true; }
   /// Throws Error naming the path and the fault.

@@ -10,10 +10,17 @@ namespace sinter::nn {
 
 namespace {
 
+// A line of the file is a row.
+std::string one_line(std::string name) {
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
+  return name;
+}
+
 std::string cell(const std::string& name) {
-  if (name.find_first_of(",\"\r\n") == std::string::npos) return name;
+  if (name.find_first_of(",\"") == std::string::npos) return name;
   std::string quoted = "\"";
-  for (const char c : name) quoted += c == '"' ? "\"\"" : c == '\n' || c == '\r' ? " " : sinter::text(c);
+  for (const char c : name) quoted += c == '"' ? "\"\"" : sinter::text(c);
   return quoted + '"';
 }
 
@@ -39,7 +46,7 @@ std::vector<std::string> cells(std::string_view line) {
 
 CsvLog::~CsvLog() {
   try {
-    flush();
+    RowLog::flush();
   } catch (const Error&) {  // nobody is left to hear of it
   }
 }
@@ -51,7 +58,9 @@ std::string CsvLog::header() const {
   return line;
 }
 
-void CsvLog::row(int64_t step, const Numbers& numbers) {
+void CsvLog::row(int64_t step, const Numbers& given) {
+  Numbers numbers = given;
+  for (auto& number : numbers) number.first = one_line(number.first);
   const size_t before = columns_.size();
   for (const auto& number : numbers)
     if (std::find(columns_.begin(), columns_.end(), number.first) == columns_.end()) columns_.push_back(number.first);
@@ -75,6 +84,11 @@ void CsvLog::row(int64_t step, const Numbers& numbers) {
   }
   line += '\n';
   file_.append(line);
+}
+
+void CsvLog::flush() {
+  RowLog::flush();
+  file_.open();
 }
 
 void CsvLog::resume(int64_t step) {

@@ -13,9 +13,10 @@ class CsvLog final : public RowLog {
   CsvLog(CsvLog&&) = default;
   ~CsvLog() override;
   void resume(int64_t step) override;
+  void flush() override;
 
  protected:
-  void row(int64_t step, const Numbers& numbers) override;
+  void row(int64_t step, const Numbers& given) override;
 
  private:
   std::string header() const;

@@ -14,6 +14,7 @@
 #include "../../core/html_page.h"
 #include "../../data/png.h"
 #include "../progress.h"
+#include "utf8.h"
 
 namespace sinter::nn {
 
@@ -36,7 +37,8 @@ td.share { background: color-mix(in srgb, var(--alone) var(--share), transparent
 )css";
 
 constexpr const char* kColours[] = {"#2f6db3", "#c2571a", "#3a8f4d", "#8b55b5", "#b53a5e", "#7a7a2a"};
-const std::string kDataBegin = "<script type=\"text/plain\" id=\"numbers\">\n", kDataEnd = "</script>";
+const std::string kDataBegin = "<script type=\"text/plain\" id=\"numbers\">\n", kDataEnd = "</script>",
+                  kKeptEnd = "<!--/-->\n";
 
 std::string base64(std::span<const std::byte> bytes) {
   constexpr const char* kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -50,6 +52,8 @@ std::string base64(std::span<const std::byte> bytes) {
   return out;
 }
 
+std::string escaped(const std::string& raw) { return html_escaped(valid_utf8(raw)); }
+
 // `train/loss` is a curve of the chart `loss`.
 std::string chart_of(const std::string& name) {
   const size_t slash = name.find('/');
@@ -60,6 +64,7 @@ bool is_time(const std::string& name) { return name.starts_with("time/"); }
 
 // A line of the page's data: step, value, name.
 std::string one_line(std::string name) {
+  name = valid_utf8(name);
   std::replace_if(
       name.begin(), name.end(), [](char c) { return c == '\n' || c == '\t' || c == '\r'; }, ' ');
   return name;
@@ -111,8 +116,8 @@ std::string chart(const std::string& title, const std::vector<Line>& lines) {
   const auto y = [&](double value) {
     return with_decimals(kTop + (high - value) / (high - low) * (kHeight - kTop - kBottom), 1);
   };
-  std::string out = text("<div class=\"panel\"><h3>", html_escaped(title), "</h3><svg viewBox=\"0 0 ", kWidth, " ",
-                         kHeight, "\" role=\"img\"><title>", html_escaped(title), "</title>\n");
+  std::string out = text("<div class=\"panel\"><h3>", escaped(title), "</h3><svg viewBox=\"0 0 ", kWidth, " ", kHeight,
+                         "\" role=\"img\"><title>", escaped(title), "</title>\n");
   for (int i = 0; i <= 4; ++i) {
     const double value = low + (high - low) * i / 4;
     out += text("<line class=\"grid\" x1=\"", kLeft, "\" x2=\"", kWidth - kRight, "\" y1=\"", y(value), "\" y2=\"",
@@ -140,7 +145,7 @@ std::string chart(const std::string& title, const std::vector<Line>& lines) {
         points += text(points.empty() ? "" : " ", x(step), ",", y(value));
     }
     draw();
-    legend += text("<i style=\"background:", colour, "\"></i>", html_escaped(lines[i].name));
+    legend += text("<i style=\"background:", colour, "\"></i>", escaped(lines[i].name));
   }
   return out + "</svg><div class=\"soft legend\">" + legend + "</div></div>\n";
 }
@@ -160,21 +165,21 @@ void HtmlReport::image(const std::string& name, int64_t step, const Tensor& imag
             (image.size(2) == 1 || image.size(2) == 3),
         "log: an image is ", image.spec(), ", expected uint8 [H,W,C] of 1 or 3 channels");
   const auto png = data::encode_png(image.data<uint8_t>(), image.size(0), image.size(1), image.size(2), 8);
-  const std::string shown = html_escaped(caption.empty() ? name : caption);
+  const std::string shown = escaped(caption.empty() ? name : caption);
   images_[name] = {step, sinter::text("<figure><img alt=\"", shown, "\" src=\"data:image/png;base64,", base64(png),
                                       "\"><figcaption>", shown, "</figcaption></figure>\n")};
 }
 
 void HtmlReport::text(const std::string& name, int64_t step, const std::string& text) {
-  texts_[name] = {step, sinter::text("<p class=\"lines\"><b>", html_escaped(name), "</b> (step ", step,
-                                     "): ", html_escaped(text), "</p>\n")};
+  texts_[name] = {
+      step, sinter::text("<p class=\"lines\"><b>", escaped(name), "</b> (step ", step, "): ", escaped(text), "</p>\n")};
 }
 
 void HtmlReport::table(const std::string& name, int64_t step, const Tensor& table) {
   const std::vector<double> values = to_doubles(table);
   const auto columns = static_cast<size_t>(table.rank() == 0 ? 1 : table.size(-1));
   const auto label = [&](size_t i) {
-    return i < options_.classes.size() ? html_escaped(options_.classes[i]) : sinter::text(i);
+    return i < options_.classes.size() ? escaped(options_.classes[i]) : sinter::text(i);
   };
   std::string html = "<div class=\"panel\"><table><thead><tr><th></th>";
   for (size_t c = 0; c < columns; ++c) html += "<th>" + label(c) + "</th>";
@@ -192,7 +197,7 @@ void HtmlReport::table(const std::string& name, int64_t step, const Tensor& tabl
     html += "</tr>\n";
   }
   tables_[name] = {
-      step, sinter::text("<h2>", html_escaped(name), "</h2>",
+      step, sinter::text("<h2>", escaped(name), "</h2>",
                          table.rank() > 1 ? "<p class=\"soft\">Rows are labels, columns predictions.</p>" : "", html,
                          "</tbody></table></div>\n")};
 }
@@ -218,7 +223,7 @@ std::string HtmlReport::numbers() const {
       low = std::fmin(low, point.second);
       high = std::fmax(high, point.second);
     }
-    out += sinter::text("<tr><td class=\"left\">", html_escaped(name), "</td><td>", with_digits(curve.back().second, 5),
+    out += sinter::text("<tr><td class=\"left\">", escaped(name), "</td><td>", with_digits(curve.back().second, 5),
                         "</td><td>", with_digits(low, 5), "</td><td>", with_digits(high, 5), "</td></tr>\n");
   }
   return out + "</tbody></table></div>\n";
@@ -241,20 +246,25 @@ std::string HtmlReport::times() const {
       "<h2>Time by phase</h2><div class=\"panel\"><table><thead><tr><th class=\"left\">phase</th><th>time</th>"
       "<th>share</th></tr></thead><tbody>\n";
   for (const auto& [name, seconds] : phases)
-    out += sinter::text("<tr><td class=\"left\">", html_escaped(name), "</td><td>", to_time(seconds), "</td><td>",
+    out += sinter::text("<tr><td class=\"left\">", escaped(name), "</td><td>", to_time(seconds), "</td><td>",
                         with_decimals(100 * seconds / all, 1),
                         " %<span class=\"bar\"><i style=\"width:", with_decimals(100 * seconds / all, 1),
                         "%\"></i></span></td></tr>\n");
   return out + "</tbody></table></div>\n";
 }
 
+// Between comments that say what it is, so that a resumed run finds it.
+std::string HtmlReport::kept(const char* kind, const std::string& name, const Shown& shown) {
+  return sinter::text("<!--", kind, "\t", shown.step, "\t", escaped(name), "-->", shown.html, kKeptEnd);
+}
+
 std::string HtmlReport::page() const {
   std::string out = sinter::text("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>",
-                                 html_escaped(options_.title), "</title><style>", kStyle, kOwnStyle,
-                                 "</style></head><body>\n<h1>", html_escaped(options_.title), "</h1>\n");
-  for (const auto& entry : texts_) out += entry.second.html;
+                                 escaped(options_.title), "</title><style>", kStyle, kOwnStyle,
+                                 "</style></head><body>\n<h1>", escaped(options_.title), "</h1>\n");
+  for (const auto& [name, shown] : texts_) out += kept("text", name, shown);
   out += charts() + numbers();
-  for (const auto& entry : tables_) out += entry.second.html;
+  for (const auto& [name, shown] : tables_) out += kept("table", name, shown);
   if (!images_.empty()) {
     out += "<h2>Pictures</h2><div class=\"pictures\">\n";
     // picture_2 comes before picture_10.
@@ -262,14 +272,14 @@ std::string HtmlReport::page() const {
     for (const auto& [name, shown] : images_) ordered.emplace_back(name, &shown);
     std::stable_sort(ordered.begin(), ordered.end(),
                      [](const auto& a, const auto& b) { return a.first.size() < b.first.size(); });
-    for (const auto& entry : ordered) out += entry.second->html;
+    for (const auto& [name, shown] : ordered) out += kept("image", name, *shown);
     out += "</div>\n";
   }
   out += times() + kDataBegin;
   for (const auto& [name, curve] : curves_)
     for (const auto& [step, value] : curve)
-      out += sinter::text(step, "\t", std::isnan(value) ? std::string("nan") : sinter::text(value), "\t",
-                          html_escaped(name), "\n");
+      out += sinter::text(step, "\t", std::isnan(value) ? std::string("nan") : sinter::text(value), "\t", escaped(name),
+                          "\n");
   return out + kDataEnd + "\n</body></html>\n";
 }
 
@@ -284,6 +294,18 @@ void HtmlReport::resume(int64_t step) {
   const std::string old(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   const size_t begin = old.rfind(kDataBegin);
   check(begin != std::string::npos, path_, ": is no report of a run: it holds no numbers to go on from");
+  for (auto& [kind, all] : {std::pair("text", &texts_), std::pair("table", &tables_), std::pair("image", &images_)}) {
+    all->clear();
+    const std::string start = sinter::text("<!--", kind, "\t");
+    for (size_t at = old.find(start); at < begin; at = old.find(start, at + 1)) {
+      const size_t step_at = at + start.size(), name_at = old.find('\t', step_at) + 1, html = old.find("-->", name_at),
+                   last = old.find(kKeptEnd, html);
+      check(last < begin, path_, ": is damaged: what is between its comments has no end");
+      const int64_t there = std::atoll(old.c_str() + step_at);
+      if (there <= step)
+        (*all)[unescaped(old.substr(name_at, html - name_at))] = {there, old.substr(html + 3, last - html - 3)};
+    }
+  }
   curves_.clear();
   const size_t end = old.find(kDataEnd, begin + kDataBegin.size());
   for (size_t at = begin + kDataBegin.size(); at < std::min(end, old.size());) {

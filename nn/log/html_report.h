@@ -17,7 +17,7 @@ struct HtmlReportOptions {
 
 /// One page that needs nothing else: the curves of all numbers (those of one name, "train/loss" and "validation/loss",
 /// in one chart), the latest tables, such as confusion matrices, and pictures, such as the worst ones, and where the
-/// time went. The file is replaced whole at every `flush`, and a resumed run reads the numbers back from it.
+/// time went. The file is replaced whole at every `flush`, and a resumed run reads what it shows back from it.
 class HtmlReport final : public Logger {
  public:
   explicit HtmlReport(std::string path, HtmlReportOptions options = {})
@@ -35,6 +35,7 @@ class HtmlReport final : public Logger {
     int64_t step;
     std::string html;
   };
+  static std::string kept(const char* kind, const std::string& name, const Shown& shown);
   std::string charts() const;
   std::string numbers() const;
   std::string times() const;

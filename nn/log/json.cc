@@ -3,12 +3,13 @@
 #include <cmath>
 
 #include "../../core/error.h"
+#include "utf8.h"
 
 namespace sinter::nn {
 
 std::string json_escaped(std::string_view text) {
   std::string out;
-  for (const char c : text) {
+  for (const char c : valid_utf8(text)) {
     if (c == '"' || c == '\\') {
       out += '\\';
       out += c;

@@ -6,7 +6,7 @@
 
 namespace sinter::nn {
 
-/// The text with what JSON, in quotes, escapes.
+/// The text, as UTF-8, with what JSON, in quotes, escapes.
 std::string json_escaped(std::string_view text);
 /// A number, or null where it is not finite.
 std::string json_number(double value);

@@ -20,7 +20,7 @@ std::string named(const std::string& name, const std::string& value) {
 
 JsonLines::~JsonLines() {
   try {
-    flush();
+    RowLog::flush();
   } catch (const Error&) {  // nobody is left to hear of it
   }
 }
@@ -33,13 +33,13 @@ void JsonLines::row(int64_t step, const Numbers& numbers) {
 }
 
 void JsonLines::text(const std::string& name, int64_t step, const std::string& text) {
-  flush();
+  RowLog::flush();
   file_.append(
       sinter::text(kStart, step, ",\"text\":{", named(name, sinter::text("\"", json_escaped(text), "\"")), "}}\n"));
 }
 
 void JsonLines::table(const std::string& name, int64_t step, const Tensor& table) {
-  flush();
+  RowLog::flush();
   const std::vector<double> values = to_doubles(table);
   const auto columns = static_cast<size_t>(table.rank() == 0 ? 1 : table.size(-1));
   std::string rows;
@@ -51,6 +51,11 @@ void JsonLines::table(const std::string& name, int64_t step, const Tensor& table
     if (table.rank() > 1 && last) rows += ']';
   }
   file_.append(sinter::text(kStart, step, ",\"table\":{", named(name, sinter::text("[", rows, "]")), "}}\n"));
+}
+
+void JsonLines::flush() {
+  RowLog::flush();
+  file_.open();
 }
 
 void JsonLines::resume(int64_t step) {

@@ -15,6 +15,7 @@ class JsonLines final : public RowLog {
   void text(const std::string& name, int64_t step, const std::string& text) override;
   void table(const std::string& name, int64_t step, const Tensor& table) override;
   void resume(int64_t step) override;
+  void flush() override;
 
  protected:
   void row(int64_t step, const Numbers& numbers) override;

@@ -1,8 +1,11 @@
 #include "row_log.h"
 
+#include "../../core/error.h"
+
 namespace sinter::nn {
 
 void RowLog::scalar(const std::string& name, int64_t step, double value) {
+  check(name != "step", "log: 'step' is the name of a row's step, not of a number");
   if (step != step_) RowLog::flush();
   step_ = step;
   for (auto& number : numbers_)

@@ -14,6 +14,7 @@
 #include "../../core/error.h"
 #include "../../core/format.h"
 #include "../../data/png.h"
+#include "utf8.h"
 
 namespace sinter::nn {
 
@@ -127,7 +128,7 @@ void TensorBoard::event(int64_t step, std::string_view what) {
 }
 
 void TensorBoard::summary(int64_t step, const std::string& name, std::string_view value) {
-  std::string all = field(1, std::string_view(name));
+  std::string all = field(1, std::string_view(valid_utf8(name)));
   event(step, field(5, field(1, std::string_view(all += value))));
 }
 
@@ -171,14 +172,15 @@ void TensorBoard::image(const std::string& name, int64_t step, const Tensor& ima
   const std::string fields = field(1, image.size(0)) + field(2, image.size(1)) + field(3, image.size(2)) +
                              field(4, std::string_view(reinterpret_cast<const char*>(png.data()), png.size()));
   // TensorBoard shows a description beside the picture.
-  const std::string metadata = caption.empty() ? "" : field(9, field(3, std::string_view(caption)));
+  const std::string metadata = caption.empty() ? "" : field(9, field(3, std::string_view(valid_utf8(caption))));
   summary(step, name, field(4, std::string_view(fields)) + metadata);
 }
 
 void TensorBoard::text(const std::string& name, int64_t step, const std::string& text) {
   constexpr int64_t kString = 7;
   const std::string shape = field(2, field(1, int64_t{1}));  // [1]
-  const std::string tensor = field(1, kString) + field(2, std::string_view(shape)) + field(8, std::string_view(text));
+  const std::string tensor =
+      field(1, kString) + field(2, std::string_view(shape)) + field(8, std::string_view(valid_utf8(text)));
   summary(step, name, plugin("text") + field(8, std::string_view(tensor)));
 }
 

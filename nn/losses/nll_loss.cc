@@ -13,8 +13,8 @@ namespace sinter {
 
 Tensor nll_loss(const Tensor& log_probabilities, const Tensor& labels, const NllLossOptions& options) {
   const Tensor& x = log_probabilities;
-  check(x.dtype() == DType::float32 && x.rank() >= 1 && x.elements() > 0, "nll_loss: log-probabilities are ", x.spec(),
-        ", expected float32 [...,classes] with no empty axis");
+  check(x.dtype() == DType::float32 && x.rank() >= 1 && x.size(-1) > 0, "nll_loss: log-probabilities are ", x.spec(),
+        ", expected float32 [...,classes] with at least one class");
   const Shape rows(std::span(x.shape().begin(), x.shape().end() - 1));
   const int64_t classes = x.size(-1), count = rows.elements();
   check(labels.dtype() == DType::int64 && labels.shape() == rows, "nll_loss: labels are ", labels.spec(),

@@ -69,11 +69,13 @@ double clip_gradient_norm(const std::vector<NamedParameter>& parameters, double 
       if (const Tensor gradient = parameter.value.tensor().grad(); gradient.defined())
         check(std::isfinite(sum_of_squares(gradient)), "clip_gradient_norm: the gradient of ", parameter.name,
               " is not finite: training has diverged");
-  if (norm > max_norm) {
-    const auto scale = static_cast<float>(max_norm / norm);
-    change_gradients(parameters, [scale](float g) { return g * scale; });
-  }
+  if (norm > max_norm) scale_gradients(parameters, max_norm / norm);
   return norm;
+}
+
+void scale_gradients(const std::vector<NamedParameter>& parameters, double factor) {
+  const auto scale = static_cast<float>(factor);
+  change_gradients(parameters, [scale](float g) { return g * scale; });
 }
 
 void clip_gradient_value(const std::vector<NamedParameter>& parameters, double limit) {

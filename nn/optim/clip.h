@@ -13,6 +13,9 @@ double gradient_norm(const std::vector<NamedParameter>& parameters);
 /// Throws Error, naming a parameter, when a gradient is not finite.
 double clip_gradient_norm(const std::vector<NamedParameter>& parameters, double max_norm);
 
+/// Multiplies all gradients, as those of several batches that make one step: `loss * count` of each, then 1 / images.
+void scale_gradients(const std::vector<NamedParameter>& parameters, double factor);
+
 /// Limits every element of every gradient to [-limit, limit] (limit > 0).
 void clip_gradient_value(const std::vector<NamedParameter>& parameters, double limit);
 

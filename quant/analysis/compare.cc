@@ -36,18 +36,21 @@ struct NodeMeter {
 
 class Comparer {
  public:
-  Comparer(const Stage& a, const Stage& b) : a_(a), b_(b) {
+  Comparer(const Stage& a, const Stage& b, const nn::Metrics& metrics)
+      : a_(a), b_(b), metrics_a_(metrics), metrics_b_(metrics) {
+    for (nn::Metrics* all : {&metrics_a_, &metrics_b_})
+      for (nn::AnyMetric& metric : *all) metric->reset();
     result_.a = a.title();
     result_.b = b.title();
   }
 
-  void run(const Tensor& images) {
+  void run(std::span<const Tensor> x, const data::Batch& batch) {
     std::map<std::string, Tensor> given;
-    a_.run(images, [&](const StageValue& value) {
+    const auto outputs_a = a_.run(x, [&](const StageValue& value) {
       given[value.node] = value.values;
       if (result_.images == 0) result_.only_a.push_back(value.node);  // for now
     });
-    b_.run(images, [&](const StageValue& value) {
+    const auto outputs_b = b_.run(x, [&](const StageValue& value) {
       const auto x = given.find(value.node);
       if (x == given.end()) {
         if (result_.images == 0) result_.only_b.push_back(value.node);
@@ -70,12 +73,16 @@ class Comparer {
       meter.local.add(x->second, value);
       meter.count(NodeMeter::kAlone, value.values);
     });
-    result_.images += images.size(0);
+    for (nn::AnyMetric& metric : metrics_a_) metric->add(outputs_a, batch);
+    for (nn::AnyMetric& metric : metrics_b_) metric->add(outputs_b, batch);
+    result_.images += data::count_of(batch);
   }
 
   Comparison finish() {
     std::erase_if(result_.only_a, [&](const std::string& node) { return index_.count(node) != 0; });
     for (const NodeMeter& meter : meters_) result_.nodes.push_back(finished(meter));
+    result_.metrics_a = nn::measured(metrics_a_).numbers;
+    result_.metrics_b = nn::measured(metrics_b_).numbers;
     compare_weights();
     return std::move(result_);
   }
@@ -167,6 +174,7 @@ class Comparer {
   }
 
   const Stage &a_, &b_;
+  nn::Metrics metrics_a_, metrics_b_;
   Comparison result_;
   std::vector<NodeMeter> meters_;  // in b's order
   std::map<std::string, size_t> index_;
@@ -180,9 +188,10 @@ double NodeComparison::local_share() const {
 }
 
 Comparison compare(const Stage& a, const Stage& b, const data::Dataset& dataset, const CompareOptions& options) {
-  Comparer comparer(a, b);
-  data::DataLoader loader(dataset, {.batch = options.batch, .shuffle = false, .batches = options.batches});
-  for (const auto& batch : loader) comparer.run(batch.images);
+  Comparer comparer(a, b, options.metrics);
+  data::DataLoader loader(
+      dataset, {.batch = options.batch, .shuffle = false, .batches = options.batches, .collate = options.collate});
+  for (const auto& batch : loader) comparer.run(options.inputs(batch), batch);
   return comparer.finish();
 }
 

@@ -1,11 +1,15 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "../../data/dataset.h"
+#include "../../data/inputs.h"
+#include "../../nn/metrics/metric.h"
 #include "stage.h"
 
 namespace sinter::quant {
@@ -81,12 +85,16 @@ struct Comparison {
   int64_t images = 0;
   std::vector<NodeComparison> nodes{};
   std::vector<WeightComparison> weights{};
-  std::vector<std::string> only_a{}, only_b{};  ///< activations that only one stage has
+  std::vector<std::string> only_a{}, only_b{};             ///< activations that only one stage has
+  std::map<std::string, double> metrics_a{}, metrics_b{};  ///< of the outputs, by name
 };
 
 struct CompareOptions {
   int64_t batch = 64;
-  int64_t batches = 0;  ///< stop after so many; 0: the whole dataset
+  int64_t batches = 0;    ///< stop after so many; 0: the whole dataset
+  data::Inputs inputs{};  ///< what the network reads; several where it has several inputs
+  nn::Metrics metrics{};  ///< of both stages' outputs
+  std::function<data::Batch(std::vector<data::Sample>)> collate{};  ///< of the loader
 };
 
 /// Runs both stages on the images of a dataset, and the nodes of b alone on the values of a. Sums are in double, image

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "../../core/file.h"
+#include "../../core/format.h"
 #include "../../core/html_page.h"
 #include "format.h"
 
@@ -95,6 +96,9 @@ std::string cards(const Comparison& report) {
            card(fixed(output->accumulated.cosine, 5), "its cosine similarity");
   if (worst != nullptr) out += card(fixed(worst->local->sqnr, 1) + " dB", "worst alone: " + html_escaped(worst->node));
   if (weights != nullptr) out += card(fixed(weights->sqnr, 1) + " dB", "worst weights: " + html_escaped(weights->node));
+  for (const auto& [name, value] : report.metrics_a)
+    out += card(text(with_digits(value, 4), " / ", with_digits(report.metrics_b.at(name), 4)),
+                html_escaped(text(name, ", ", report.a, " and ", report.b)));
   out += card(text(report.images), "images");
   return out + "</div>\n";
 }

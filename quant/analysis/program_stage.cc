@@ -40,12 +40,15 @@ class ProgramStage final : public Stage {
 
   std::string title() const override { return title_; }
 
-  void run(const Tensor& x, const Show& show) const override {
-    check(program_.inputs.size() == 1, title_, ": it has ", program_.inputs.size(), " inputs, expected 1");
-    const Shape& expected = program_.values[program_.inputs[0]].shape;
-    check(x.dtype() == DType::float32 && x.rank() == expected.rank() && x.shape() == expected.with(0, x.size(0)),
-          title_, ": got ", x.spec(), ", expected float32 ", expected, " with any first axis");
-    run_.all(x, [&](const std::string& name, const Tensor& elements) {
+  std::vector<Tensor> run(std::span<const Tensor> x, const Show& show) const override {
+    check(x.size() == program_.inputs.size(), title_, ": got ", x.size(), " inputs, expected ", program_.inputs.size());
+    for (size_t i = 0; i < x.size(); ++i) {
+      const Shape& expected = program_.values[program_.inputs[i]].shape;
+      check(x[i].dtype() == DType::float32 && x[i].rank() == expected.rank() &&
+                x[i].shape() == expected.with(0, x[i].size(0)),
+            title_, ": got ", x[i].spec(), ", expected float32 ", expected, " with any first axis");
+    }
+    return run_.all(x, [&](const std::string& name, const Tensor& elements) {
       const size_t i = index_.at(name);
       if (is_shown(i)) show_value(i, dequantize(program_, static_cast<int>(i), elements), show);
     });

@@ -11,7 +11,7 @@ namespace sinter::quant {
 /// How a program runs; see Runner.
 struct ProgramRun {
   using Inspector = std::function<void(const std::string& value, const Tensor& elements)>;
-  std::function<void(const Tensor& x, const Inspector& inspector)> all;
+  std::function<std::vector<Tensor>(std::span<const Tensor> x, const Inspector& inspector)> all;
   std::function<void(const std::map<std::string, Tensor>& real, const Inspector& inspector)> alone;
 };
 

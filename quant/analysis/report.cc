@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "../../core/file.h"
+#include "../../core/format.h"
 #include "../../core/table.h"
 #include "format.h"
 
@@ -136,6 +137,9 @@ std::string weights(const Comparison& report) {
 
 std::string to_string(const Comparison& report) {
   std::string out = text(report.b, " against ", report.a, ", ", report.images, " images, in the order of the graph\n");
+  for (const auto& [name, value] : report.metrics_a)
+    out += text(name, ": ", with_digits(value, 4), " in ", report.a, ", ", with_digits(report.metrics_b.at(name), 4),
+                " in ", report.b, "\n");
   out += activations(report);
   if (!report.weights.empty()) out += '\n' + weights(report);
   if (!report.only_a.empty()) out += text("only in ", report.a, ": ", joined(report.only_a), "\n");

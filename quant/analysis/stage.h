@@ -4,6 +4,7 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -42,9 +43,10 @@ class Stage {
   virtual ~Stage() = default;
   /// For reports: `float`, `quantised for bayes`.
   virtual std::string title() const = 0;
-  /// Runs a batch, float32 [N,...], and shows every activation in the order of the graph, inputs first. What an image
-  /// gives does not depend on the rest of its batch.
-  virtual void run(const Tensor& x, const Show& show) const = 0;
+  /// Runs a batch, float32 [N,...] of every input, and shows every activation in the order of the graph, inputs first.
+  /// Gives the network's outputs as real numbers. What an image gives does not depend on the rest of its batch.
+  virtual std::vector<Tensor> run(std::span<const Tensor> x, const Show& show) const = 0;
+  std::vector<Tensor> run(const Tensor& x, const Show& show) const { return run(std::span(&x, 1), show); }
   /// Runs every node alone on real values of its inputs, which are `given` by the name of the node that made them, and
   /// shows its output, in the order of the graph: its own error, without what it inherits. A stage of integers rounds
   /// its inputs first. Neither inputs of the network are shown nor nodes whose inputs are not all given.

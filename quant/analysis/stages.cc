@@ -15,12 +15,13 @@ class FloatStage final : public Stage {
 
   std::string title() const override { return "float"; }
 
-  void run(const Tensor& x, const Show& show) const override {
-    check(graph().inputs.size() == 1, title(), ": it has ", graph().inputs.size(), " inputs, expected 1");
+  std::vector<Tensor> run(std::span<const Tensor> x, const Show& show) const override {
+    check(x.size() == graph().inputs.size(), title(), ": got ", x.size(), " inputs, expected ", graph().inputs.size());
     const NoGrad no_grad;
     const TrainingMode evaluation(false);
-    show({.node = model_.input_name(0), .values = x, .input = true, .output = is_output(Operand::Kind::input, 0)});
-    graph().run({x}, [&](size_t node, const std::vector<Tensor>& outputs) {
+    for (size_t i = 0; i < x.size(); ++i)
+      show({.node = model_.input_name(i), .values = x[i], .input = true, .output = is_output(Operand::Kind::input, i)});
+    return graph().run({x.begin(), x.end()}, [&](size_t node, const std::vector<Tensor>& outputs) {
       StageValue value = node_value(node);
       value.values = outputs[0];
       show(value);
@@ -86,7 +87,9 @@ std::unique_ptr<Stage> float_stage(const PreparedModel& model) { return std::mak
 std::unique_ptr<Stage> quantised_stage(const PreparedModel& model) {
   model.check_observed("quantised_stage");
   const auto runner = std::make_shared<const Runner>(lower(model));
-  const auto all = [runner](const Tensor& x, const Runner::Inspector& inspector) { runner->run({&x, 1}, inspector); };
+  const auto all = [runner](std::span<const Tensor> x, const Runner::Inspector& inspector) {
+    return runner->run(x, inspector);
+  };
   const auto alone = [runner](const std::map<std::string, Tensor>& real, const Runner::Inspector& inspector) {
     runner->run_alone(real, inspector);
   };

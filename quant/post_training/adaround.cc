@@ -15,6 +15,7 @@
 #include "../analysis/format.h"
 #include "../fused_conv.h"
 #include "../lower.h"
+#include "../read_inputs.h"
 #include "../runner.h"
 #include "../scale_source.h"
 #include "undo.h"
@@ -173,7 +174,9 @@ class AdaRound {
         graph_(model.graph()),
         options_(options),
         float_(model.graph()),
-        loader_(dataset, {.batch = options.batch, .seed = options.seed, .batches = options.batches}) {}
+        loader_(
+            dataset,
+            {.batch = options.batch, .seed = options.seed, .batches = options.batches, .collate = options.collate}) {}
 
   std::vector<RoundedLayer> run() {
     std::vector<RoundedLayer> report;
@@ -246,8 +249,9 @@ class AdaRound {
 
     std::vector<Tensor> x, skip, target;
     for (const auto& batch : loader_.epoch(0)) {
-      target.push_back(until(batch.images));
-      auto read = before.run({&batch.images, 1});
+      const std::vector<Tensor> inputs = read_inputs("adaround", options_.inputs, batch, graph_.inputs.size());
+      target.push_back(until.run(inputs)[0]);
+      auto read = before.run(inputs);
       x.push_back(std::move(read[0]));
       if (read.size() > 1) skip.push_back(std::move(read[1]));
     }
@@ -323,8 +327,6 @@ std::string to_string(const std::vector<RoundedLayer>& report) {
 
 std::vector<RoundedLayer> adaround(PreparedModel& model, const data::Dataset& dataset, const AdaRoundOptions& options) {
   check_folded("adaround", model.graph());
-  check(model.graph().inputs.size() == 1, "adaround: the model has ", model.graph().inputs.size(),
-        " inputs, expected one");
   check(options.iterations >= 1 && options.images >= 1 && options.warm_up >= 0 && options.warm_up < 1,
         "adaround: iterations is ", options.iterations, ", images ", options.images, ", warm_up ", options.warm_up,
         ", expected at least 1, at least 1, and 0 to below 1");

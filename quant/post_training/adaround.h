@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "../../data/dataset.h"
+#include "../../data/inputs.h"
 #include "../prepare.h"
 
 namespace sinter::quant {
@@ -19,8 +20,10 @@ struct AdaRoundOptions {
   double lr = 0.02;
   double regularization = 0.01;  ///< weight of what drives roundings to up or down; lambda in the paper
   double beta_start = 20, beta_end = 2;
-  double warm_up = 0.2;                                      ///< share of the iterations without it
-  std::function<void(const std::string& layer)> on_layer{};  ///< after a layer was rounded
+  double warm_up = 0.2;   ///< share of the iterations without it
+  data::Inputs inputs{};  ///< what the network reads; several where it has several inputs
+  std::function<data::Batch(std::vector<data::Sample>)> collate{};  ///< of the loader
+  std::function<void(const std::string& layer)> on_layer{};         ///< after a layer was rounded
 };
 
 /// What learned rounding did to a layer. Errors are those of the layer's output, after addition and activation, on its
@@ -44,7 +47,7 @@ std::string to_string(const std::vector<RoundedLayer>& report);
 /// The weights become integers times their scales, which are frozen (WeightQuantizer::freeze), so that VALIDATION and
 /// the compiler have exactly the integers that were learned; activations are not changed.
 ///
-/// Call it on a calibrated model with one input, batch normalisation folded, in place of correct_bias: what that leaves
+/// Call it on a calibrated model, batch normalisation folded, in place of correct_bias: what that leaves
 /// would be taken for the float network, and the shifts of its biases for what is to be fitted. Layers that are called
 /// several times stay as they are. Throws Error before any calibration; an exception, of on_layer and of the dataset as
 /// well, leaves the model as it was.

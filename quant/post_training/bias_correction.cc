@@ -7,6 +7,7 @@
 #include "../../core/table.h"
 #include "../../data/data_loader.h"
 #include "../fused_conv.h"
+#include "../read_inputs.h"
 #include "../scale_source.h"
 #include "undo.h"
 
@@ -46,7 +47,9 @@ class Corrector {
       : model_(model),
         graph_(model.graph()),
         options_(options),
-        loader_(dataset, {.batch = options.batch, .seed = options.seed, .batches = options.batches}) {}
+        loader_(
+            dataset,
+            {.batch = options.batch, .seed = options.seed, .batches = options.batches, .collate = options.collate}) {}
 
   std::vector<CorrectedLayer> run() {
     observe_float();
@@ -84,8 +87,9 @@ class Corrector {
           float_[i].add(before_activation(node, x, parameter(node.inputs[1]), parameter(node.inputs[2])));
     };
     for (const auto& batch : loader_.epoch(0)) {
-      see({Operand::Kind::input, 0}, batch.images);
-      graph_.run({batch.images}, [&](size_t node, const std::vector<Tensor>& outputs) {
+      const std::vector<Tensor> x = read_inputs("correct_bias", options_.inputs, batch, graph_.inputs.size());
+      for (size_t i = 0; i < x.size(); ++i) see({Operand::Kind::input, static_cast<int>(i)}, x[i]);
+      graph_.run(x, [&](size_t node, const std::vector<Tensor>& outputs) {
         see({Operand::Kind::node, static_cast<int>(node)}, outputs[0]);
       });
     }
@@ -100,7 +104,7 @@ class Corrector {
 
     Moments quantized;
     for (const auto& batch : loader_.epoch(0))
-      model_.inspect(batch.images, [&](const std::string& name, const Tensor& integers) {
+      model_.inspect(options_.inputs(batch), [&](const std::string& name, const Tensor& integers) {
         if (name != source) return;
         Tensor x = integers.to(DType::float32);
         float* v = x.mutable_data<float>();
@@ -171,8 +175,6 @@ std::string to_string(const std::vector<CorrectedLayer>& report) {
 std::vector<CorrectedLayer> correct_bias(PreparedModel& model, const data::Dataset& dataset,
                                          const CorrectBiasOptions& options) {
   check_folded("correct_bias", model.graph());
-  check(model.graph().inputs.size() == 1, "correct_bias: the model has ", model.graph().inputs.size(),
-        " inputs, expected one");
   model.check_observed("correct_bias");
   check_rounded_to_nearest(model);
   const NoGrad no_grad;

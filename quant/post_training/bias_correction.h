@@ -6,15 +6,18 @@
 #include <vector>
 
 #include "../../data/dataset.h"
+#include "../../data/inputs.h"
 #include "../prepare.h"
 
 namespace sinter::quant {
 
 struct CorrectBiasOptions {
   int64_t batch = 128;
-  int64_t batches = 8;                                       ///< 0: the whole dataset
-  uint64_t seed = 0;                                         ///< of the choice of images
-  std::function<void(const std::string& layer)> on_layer{};  ///< after a layer was corrected
+  int64_t batches = 8;    ///< 0: the whole dataset
+  uint64_t seed = 0;      ///< of the choice of images
+  data::Inputs inputs{};  ///< what the network reads; several where it has several inputs
+  std::function<data::Batch(std::vector<data::Sample>)> collate{};  ///< of the loader
+  std::function<void(const std::string& layer)> on_layer{};         ///< after a layer was corrected
 };
 
 /// What quantisation did to a layer's values before their activation, and before what is added to them: root mean
@@ -34,7 +37,7 @@ std::string to_string(const std::vector<CorrectedLayer>& report);
 /// Layers that are called several times stay as they are, having one bias for several shifts; the report leaves them
 /// out.
 ///
-/// Call it once, on a calibrated model with one input: the float network of the reference is that of the biases which
+/// Call it once, on a calibrated model: the float network of the reference is that of the biases which
 /// it changes. Runs the images through the quantised network once per layer. Throws Error before any calibration,
 /// for weights with frozen scales (adaround's roundings fit the outputs already) and for means that are not finite; an
 /// exception, of on_layer and of the dataset as well, leaves the biases as they were.

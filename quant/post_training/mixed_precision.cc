@@ -7,6 +7,7 @@
 #include "../../core/table.h"
 #include "../../data/data_loader.h"
 #include "../node_config.h"
+#include "../read_inputs.h"
 #include "measurement.h"
 #include "partly_quantized.h"
 
@@ -23,28 +24,35 @@ bool is_pinned(const std::string& source) { return source.starts_with("path") ||
 
 class Search {
  public:
-  Search(const nn::Module& net, const Tensor& example, const data::Dataset& dataset,
+  Search(const nn::Module& net, const std::vector<Tensor>& examples, const data::Dataset& dataset,
          const MixedPrecisionOptions& options)
       : net_(net),
-        example_(example),
+        examples_(examples),
         options_(options),
-        loading_{.batch = options.batch, .seed = options.seed, .batches = options.batches},
+        loading_{
+            .batch = options.batch, .seed = options.seed, .batches = options.batches, .collate = options.task.collate},
         loader_(dataset, loading_),
         low_(calibrated({})),
         low_parts_("mixed_precision", low_),
-        measurement_("mixed_precision", dataset, loading_, low_parts_.forward(low_parts_.none())) {
-    check(options.target == Cost::noise || measurement_.classifies(), "mixed_precision: the target is of ",
-          options.target, ", but the network does not give one tensor of logits [N,classes] for the labels");
+        measurement_("mixed_precision", dataset, loading_, options.task, examples.size(),
+                     low_parts_.forward(low_parts_.none())) {
+    measurement_.check_known(options.target, "the target is of");
   }
 
   MixedPrecision run() {
-    MixedPrecision report{.target = options_.target, .allowed = options_.allowed, .in_float = measurement_.in_float()};
+    MixedPrecision report{.target = options_.target,
+                          .metric = options_.target == Cost::metric ? measurement_.metric() : "",
+                          .allowed = options_.allowed,
+                          .in_float = measurement_.in_float()};
     std::vector<MixedNode> unable;
     std::vector<bool> raised = low_parts_.none();
     for (size_t i = 0; i < raised.size(); ++i) {
       const std::string reason = why_not(i);
       raised[i] = reason.empty();
-      if (!raised[i]) unable.push_back({.name = low_parts_.units()[i].name, .reason = reason});
+      if (raised[i]) continue;
+      MixedNode& node = unable.emplace_back();
+      node.name = low_parts_.units()[i].name;
+      node.reason = reason;
     }
     check(unable.size() < raised.size(), "mixed_precision: no node can be raised to ", options_.high,
           unable.empty() ? "" : text("; ", unable[0].name, ": ", unable[0].reason));
@@ -76,11 +84,11 @@ class Search {
 
  private:
   bool is_allowed(const Outcome& outcome) const {
-    return cost_of(outcome, measurement_.in_float(), options_.target) <= options_.allowed;
+    return measurement_.cost_of(outcome, options_.target) <= options_.allowed;
   }
 
   Outcome outcome(const PreparedModel& model) {
-    return measurement_.outcome([&](const Tensor& x) { return model({x}); });
+    return measurement_.outcome([&](std::span<const Tensor> x) { return model(x); });
   }
 
   // Where raising a unit's weights raises them for an earlier unit, too, that one; else the unit itself.
@@ -101,7 +109,8 @@ class Search {
       if (!candidates[i] || first_call(candidates, i) != i) continue;
       std::vector<bool> calls = low_parts_.only(i);
       for (size_t k = i + 1; k < calls.size(); ++k) calls[k] = candidates[k] && first_call(candidates, k) == i;
-      MixedNode node{.name = low_parts_.units()[i].name};
+      MixedNode node;
+      node.name = low_parts_.units()[i].name;
       node.noise_low = measurement_.outcome(low_parts_.forward(calls)).noise;
       node.noise_high = measurement_.outcome(high_parts.forward(calls)).noise;
       order.emplace_back(std::move(calls), std::move(node));
@@ -145,16 +154,15 @@ class Search {
   PreparedModel prepared(const std::vector<bool>& raised) const {
     PrepareOptions options = options_.prepare;
     options.by_path = paths(raised);
-    return prepare_qat(net_, example_, options);
+    return prepare_qat(net_, examples_, options);
   }
 
   PreparedModel calibrated(const std::vector<bool>& raised) {
     PreparedModel model = prepared(raised);
-    check(model.graph().inputs.size() == 1, "mixed_precision: the network has ", model.graph().inputs.size(),
-          " inputs, expected one");
     set_fake_quantize(model, FakeQuantState::calibration);
     const NoGrad no_grad;
-    for (const auto& batch : loader_.epoch(0)) model(batch.images);
+    for (const auto& batch : loader_.epoch(0))
+      model(read_inputs("mixed_precision", options_.task.inputs, batch, examples_.size()));
     set_fake_quantize(model, FakeQuantState::validation);
     return model;
   }
@@ -218,7 +226,7 @@ class Search {
   }
 
   const nn::Module& net_;
-  const Tensor& example_;
+  const std::vector<Tensor>& examples_;
   const MixedPrecisionOptions& options_;
   data::DataLoaderOptions loading_;
   data::DataLoader loader_;
@@ -234,8 +242,10 @@ std::string noise(double value) { return std::isnan(value) ? "-" : with_digits(v
 
 std::string to_string(const MixedPrecision& report) {
   std::vector<std::vector<std::string>> rows{{"raised", "noise low", "high", "network: SQNR dB", "loss", "accuracy %"}};
+  for (const auto& metric : report.in_float.metrics) rows[0].push_back(metric.first);
   const auto row = [&](const std::string& name, const std::string& low, const std::string& high, const Outcome& o) {
     rows.push_back({name, low, high, number(o.sqnr(), 1), number(o.loss, 4), number(o.accuracy, 2)});
+    for (const auto& metric : o.metrics) rows.back().push_back(number(metric.second, 4));
   };
   row("(float)", "", "", report.in_float);
   row("(nothing)", "", "", report.low);
@@ -253,14 +263,19 @@ std::string to_string(const MixedPrecision& report) {
   if (!others.empty()) out += "left in low precision: " + others + "\n";
   out += unable;
   out += text(number(report.weight_bits, 2), " bits a weight, ", number(report.activation_bits, 2),
-              " bits an activation; ", report.target, " allowed to cost ", report.allowed,
-              report.reached ? ", reached\n" : ", not reached\n");
+              " bits an activation; ", report.target == Cost::metric ? report.metric : to_string(report.target),
+              " allowed to cost ", report.allowed, report.reached ? ", reached\n" : ", not reached\n");
   return out;
+}
+
+MixedPrecision mixed_precision(const nn::Module& net, const std::vector<Tensor>& examples, const data::Dataset& dataset,
+                               const MixedPrecisionOptions& options) {
+  return Search(net, examples, dataset, options).run();
 }
 
 MixedPrecision mixed_precision(const nn::Module& net, const Tensor& example, const data::Dataset& dataset,
                                const MixedPrecisionOptions& options) {
-  return Search(net, example, dataset, options).run();
+  return mixed_precision(net, std::vector<Tensor>{example}, dataset, options);
 }
 
 }  // namespace sinter::quant

@@ -15,7 +15,9 @@ struct MixedPrecisionOptions {
   /// say. Nodes that by_path or a QuantStub configures stay as these say.
   PrepareOptions prepare{};
   QConfig high = get_default_qconfig();  ///< what nodes are raised to
-  /// What the network may lose against float: points of accuracy, an increase of the loss, or noise.
+  Task task{};
+  /// What the network may lose against float: points of accuracy, an increase of the loss, or noise; or what a metric
+  /// may be worse by.
   Cost target = Cost::accuracy;
   double allowed = 0.5;
   int64_t batch = 128;
@@ -38,6 +40,7 @@ struct MixedPrecision {
   std::map<std::string, QConfig> by_path{};
   bool reached = false;  ///< else all that can be raised is, and it costs more than is allowed
   Cost target = Cost::accuracy;
+  std::string metric{};  ///< which, of Cost::metric
   double allowed = 0;
   Outcome in_float{}, low{}, mixed{}, high{};   ///< nothing quantised, nothing raised, as by_path says, all raised
   double weight_bits = 0, activation_bits = 0;  ///< of all weights and activations (of one image), on average
@@ -51,9 +54,12 @@ std::string to_string(const MixedPrecision& report);
 /// away, until the network, in VALIDATION, costs no more than is allowed. A node's weights and its output are raised
 /// together, and so are all calls of a layer, which have the same weights.
 ///
-/// `dataset` has images of the training set: a test set would be fitted to. Throws Error for a network with several
-/// inputs, where nothing could be raised, and for loss or accuracy where the network gives no logits [N,classes].
+/// `dataset` has images of the training set: a test set would be fitted to. Throws Error where nothing could be
+/// raised, and for a target that `sensitivity` could not rank by.
 MixedPrecision mixed_precision(const nn::Module& net, const Tensor& example, const data::Dataset& dataset,
+                               const MixedPrecisionOptions& options = {});
+/// The same for several inputs, one example each.
+MixedPrecision mixed_precision(const nn::Module& net, const std::vector<Tensor>& examples, const data::Dataset& dataset,
                                const MixedPrecisionOptions& options = {});
 
 }  // namespace sinter::quant

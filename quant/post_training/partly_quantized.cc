@@ -156,9 +156,10 @@ Graph PartlyQuantized::graph(const std::vector<bool>& quantized) const {
   return graph;
 }
 
-std::function<std::vector<Tensor>(const Tensor&)> PartlyQuantized::forward(const std::vector<bool>& quantized) const {
+std::function<std::vector<Tensor>(std::span<const Tensor>)> PartlyQuantized::forward(
+    const std::vector<bool>& quantized) const {
   const auto network = std::make_shared<const Graph>(graph(quantized));
-  return [network](const Tensor& x) { return network->run({x}); };
+  return [network](std::span<const Tensor> x) { return network->run({x.begin(), x.end()}); };
 }
 
 std::vector<bool> PartlyQuantized::only(size_t unit) const {

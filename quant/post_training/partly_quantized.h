@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -35,7 +36,7 @@ class PartlyQuantized {
   /// names; what they round to is made by `<name>.rounded`.
   Graph graph(const std::vector<bool>& quantized) const;
   /// The same, to be run.
-  std::function<std::vector<Tensor>(const Tensor&)> forward(const std::vector<bool>& quantized) const;
+  std::function<std::vector<Tensor>(std::span<const Tensor>)> forward(const std::vector<bool>& quantized) const;
 
   std::vector<bool> none() const { return std::vector<bool>(units_.size(), false); }
   std::vector<bool> all() const { return std::vector<bool>(units_.size(), true); }

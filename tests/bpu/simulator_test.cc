@@ -5,6 +5,7 @@
 #include "../../bpu/compare.h"
 #include "../../bpu/compile.h"
 #include "../../bpu/reference.h"
+#include "../../core/ops/reduce.h"
 #include "../../core/parallel.h"
 #include "nets.h"
 
@@ -97,8 +98,19 @@ TEST_CASE("a simulator refuses other inputs") {
   CHECK_SAME(bpu::Reference(two.program()).inspect({x, x}, ignore)[0], y);
   const data::ImageDataset data(Tensor::zeros({4, 2, 2, 3}, DType::uint8), Tensor::zeros({4}, DType::int64));
   CHECK_ERROR(bpu::compare(model, two, data),
-              "compare: the program has 2 inputs, and a dataset one image at a time; call `inspect({x, y}, ...)`");
-  CHECK_ERROR(bpu::compare(bpu::Reference(two.program()), two, data), "compare: the program has 2 inputs");
+              "compare: the network has 2 inputs, but 1 is read of the dataset (image); name them");
+  const bpu::CompareOptions twice{.inputs = {"image", "image"},
+                                  .metrics = {{"largest", [](const nn::Outputs& outputs, const data::Batch&) {
+                                                 return static_cast<double>(max(outputs[0]).item());
+                                               }}}};
+  for (const bpu::Comparison& c :
+       {bpu::compare(model, two, data, twice), bpu::compare(bpu::Reference(two.program()), two, data, twice)}) {
+    CHECK(c.images == 4);
+    CHECK(c.compared == 3 * 4 * 12);
+    CHECK(c.differing == 0);
+    CHECK(c.metrics_a == c.metrics_b);
+    CHECK(to_string(c) == "0 of 144 integers differ over 4 images; largest 0 and 0");
+  }
 }
 
 TEST_CASE("an image's extremes saturate and NaN becomes 0") {

@@ -154,4 +154,8 @@ def boxes(*shape):
 for r in REDUCTIONS:
     case("giou", r, lambda x, t: giou(x, t, r), boxes(12), reduction=r)
 case("giou", "of images", lambda x, t: giou(x, t, "none"), boxes(2, 5), reduction="none")
+for r in REDUCTIONS:
+    nothing = {"x": torch.zeros(0, 4), "target": torch.zeros(0, dtype=torch.int64)}
+    case("cross_entropy", f"no rows, {r}", lambda x, t: F.cross_entropy(x, t, reduction=r), nothing, reduction=r)
+    case("nll", f"no rows, {r}", lambda x, t: F.nll_loss(x, t, reduction=r), nothing, reduction=r)
 golden.write()

@@ -28,4 +28,8 @@ for relation in ("eq", "ne", "lt", "le", "gt", "ge"):
     golden.op(relation, lambda x, y: getattr(torch, relation)(x, y).float(), {"a": a, "b": b}, gradients=False)
 golden.op("where", lambda c, x, y: torch.where(c.detach() != 0, x, y),
           lambda: {"a": torch.randint(0, 2, (3, 1)).float(), "b": values(2, 3, 4), "c": values(4)})
+for correction in (0, 1):
+    golden.op("std of equal values, correction %d" % correction, lambda x: torch.std(x, [1], correction=correction),
+              {"x": torch.tensor([[2.5, 2.5, 2.5], [1, 2, 4], [0, 0, 0]])},
+              {"axes": [1], "correction": correction, "keep": False})
 golden.write()

@@ -196,7 +196,7 @@ TEST_CASE("a loss of one output and a target by its name") {
   CHECK_ERROR(nn::fit(a, train, o), "fit: label_smoothing is of cross-entropy");
 }
 
-TEST_CASE("gradients of several batches make one step: of the mean of their losses") {
+TEST_CASE("gradients of several batches make one step: of the mean over their images") {
   struct Plain : nn::Module {  // nothing in it depends on the rest of the batch
     nn::Conv2d conv{{.in = 1, .out = 2, .kernel = 3, .padding = 1}};
     SINTER_CHILDREN(conv)
@@ -220,6 +220,17 @@ TEST_CASE("gradients of several batches make one step: of the mean of their loss
   nn::fit(small, train, o);
   CHECK(rates == expected_rates);
   REQUIRE(losses.size() == 6);
+  // Of batches that differ in size, too: 20, 20, and 20, 10 are 40 and 30 images.
+  const Squares odd(70);
+  Plain halves = fresh<Plain>(), whole = fresh<Plain>();
+  auto p = o;
+  p.on_step = nullptr;
+  p.batch = 20;
+  nn::fit(halves, odd, p);
+  p.batch = 40;
+  p.accumulate = 1;
+  nn::fit(whole, odd, p);
+  CHECK_CLOSE(halves.conv.weight.tensor().detach(), whole.conv.weight.tensor().detach(), 1e-4, 1e-5);
   for (size_t i = 0; i < 6; ++i) CHECK(losses[i] == doctest::Approx(expected_losses[i]).epsilon(1e-4));
   CHECK_CLOSE(small.conv.weight.tensor().detach(), large.conv.weight.tensor().detach(), 1e-4, 1e-5);
 }
@@ -443,6 +454,77 @@ TEST_CASE("a loop of one's own goes on from its checkpoint with the same bits") 
   nn::TrainingState of_conv{&other_sgd, &conv_ema};
   CHECK_ERROR(nn::load_checkpoint(conv, of_conv, file.path), "load_state: the state does not fit");
   check_same(untouched, fresh());
+}
+
+TEST_CASE("what can be known before the first step is said before it") {
+  const Squares train(64), none(0);
+  TwoHeads net = fresh();
+  const auto check_refused = [&](const nn::FitOptions& options, const std::string& message) {
+    auto o = options;
+    int64_t steps = 0;
+    o.on_step = [&](const nn::StepReport&) { ++steps; };
+    CHECK_ERROR(nn::fit(net, train, o), message);
+    CHECK(steps == 0);
+  };
+  auto o = options(1);
+  o.checkpoint = "/nowhere/checkpoint";
+  check_refused(o, "/nowhere/checkpoint: cannot be written in /nowhere: No such file");
+  o = options(1);
+  o.best = "/nowhere/best";
+  check_refused(o, "/nowhere/best: cannot be written");
+  o = options(1);
+  o.log = {nn::CsvLog("/nowhere/run.csv")};
+  check_refused(o, "/nowhere/run.csv: cannot be written");
+  o.log = {nn::JsonLines("/nowhere/run.jsonl")};
+  check_refused(o, "/nowhere/run.jsonl: cannot be written");
+  o.log = {nn::HtmlReport("/nowhere/run.html")};
+  check_refused(o, "/nowhere/run.html: cannot be written");
+  o = options(1);
+  o.validation = &none;
+  check_refused(o, "fit: the validation has no images");
+  o = options(1);
+  o.monitor.number = "miou";
+  check_refused(o, "fit: the monitor is 'miou', but without metrics there are only loss and accuracy");
+  o.monitor.number = "accuracy";
+  check_refused(o, "fit: the monitor is 'accuracy', but with a loss of one's own there is only loss");
+}
+
+TEST_CASE("gradients of a run that was left are not those of the next") {
+  const Squares train(64);
+  TwoHeads expected = fresh(), net = fresh();
+  nn::fit(expected, train, options(1));
+  net = fresh();
+  for (const NamedParameter& p : net.parameters()) {
+    Tensor value = p.value.tensor();
+    value.set_grad(Tensor::full(value.shape(), 3));
+  }
+  nn::fit(net, train, options(1));
+  check_same(net, expected);
+  auto o = options(1);
+  int64_t calls = 0;
+  o.accumulate = 3;
+  o.loss = [&](const nn::Outputs& y, const data::Batch& batch) {
+    check(++calls < 3, "left");
+    return both_losses(y, batch);
+  };
+  CHECK_ERROR(nn::fit(net, train, o), "left");
+  for (const NamedParameter& p : net.parameters()) {
+    INFO(p.name);
+    const Tensor grad = p.value.tensor().grad();
+    if (grad.defined())
+      for (const float g : grad.values<float>()) CHECK(g == 0);
+  }
+}
+
+TEST_CASE("a loss that is NaN of finite outputs is not taken for too high a rate") {
+  const Squares train(64);
+  TwoHeads net = fresh();
+  auto o = options(1);
+  o.loss = [](const nn::Outputs& y, const data::Batch& batch) {
+    return cross_entropy(y[0], Tensor::full(batch["mask"].shape(), 255, DType::int64), {.ignore_index = 255});
+  };
+  CHECK_ERROR(nn::fit(net, train, o),
+              "all that the model gave is finite: is a target NaN, or is it a mean over nothing");
 }
 
 TEST_CASE("the learning rate finder tells the loss by rate, and leaves everything as it was") {

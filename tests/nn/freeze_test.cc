@@ -1,50 +1,57 @@
 #include "../../nn/freeze.h"
 
-#include <thread>
-
+#include "../../core/ops/cross_entropy.h"
+#include "../../core/ops/reduce.h"
+#include "../../core/ops/relu.h"
 #include "../../nn/layers/batch_norm2d.h"
+#include "../../nn/layers/conv2d.h"
+#include "../../nn/layers/linear.h"
+#include "../../nn/layers/sequential.h"
+#include "../../nn/optim/sgd.h"
 #include "../support.h"
 
 using namespace sinter;
 
-TEST_CASE("freezing ends with its scope, adds to what is around it and is the thread's") {
-  CHECK(nn::Freezing::now() == nn::Frozen{});
-  {
-    const nn::Freezing outer({.batch_norm = true});
-    CHECK(nn::Freezing::now() == nn::Frozen{.batch_norm = true});
-    {
-      const nn::Freezing inner({.observers = true, .scales = true});
-      CHECK(nn::Freezing::now() == nn::Frozen{.observers = true, .batch_norm = true, .scales = true});
-    }
-    std::thread([] { CHECK(nn::Freezing::now() == nn::Frozen{}); }).join();
-    CHECK(nn::Freezing::now() == nn::Frozen{.batch_norm = true});
+namespace {
+
+struct Net : nn::Module {
+  nn::Sequential backbone{nn::Conv2d{{.in = 2, .out = 4, .kernel = 3}}, nn::BatchNorm2d{4}};
+  nn::BatchNorm2d own{4};
+  nn::Linear head{{.in = 4, .out = 3}};
+  SINTER_CHILDREN(backbone, own, head)
+  Tensor forward(const Tensor& x) const override { return head(mean(relu(own(backbone(x))), {1, 2})); }
+};
+
+// The names of what two steps of training change.
+std::vector<std::string> changed_by_training(Net& net) {
+  std::vector<Tensor> before;
+  const auto state = net.named_state();
+  for (const auto& p : state) before.push_back(p.value.tensor().detach().clone());
+  optim::SGD optimizer{{.lr = 0.1, .momentum = 0.9, .weight_decay = 0.1}};
+  const Tensor labels = Tensor::from({3}, std::vector<int64_t>{0, 1, 2});
+  for (uint64_t i = 0; i < 2; ++i) {
+    cross_entropy(net(test::normal({3, 5, 5, 2}, i)), labels).backward();
+    optimizer.step(net.parameters());
+    optim::zero_grad(net.parameters());
   }
-  CHECK(nn::Freezing::now() == nn::Frozen{});
+  std::vector<std::string> changed;
+  for (size_t i = 0; i < state.size(); ++i)
+    if (!test::difference(state[i].value.tensor().detach(), before[i], 0, 0).empty()) changed.push_back(state[i].name);
+  return changed;
 }
 
-TEST_CASE("a frozen BatchNorm2d trains as it evaluates, by the thread's word or its own") {
-  nn::BatchNorm2d bn(3);
-  CHECK(bn.freezable() == nn::Frozen{.batch_norm = true});
-  bn.running_mean.tensor().copy_from(test::normal({3}, 2));
-  const nn::BatchNorm2d before = bn;
-  const Tensor x = test::normal({4, 2, 2, 3});
-  bn.eval();
-  const Tensor evaluated = bn(x).detach();
-  bn.train();
-  {
-    const nn::Freezing other({.observers = true, .scales = true});
-    nn::BatchNorm2d moves = bn;
-    CHECK(!test::difference(moves(x).detach(), evaluated, 0, 0).empty());
-  }
-  {
-    const nn::Freezing freezing({.batch_norm = true});
-    CHECK_SAME(bn(x).detach(), evaluated);
-  }
-  bn.attributes.frozen = true;
-  CHECK_SAME(bn(x).detach(), evaluated);
-  CHECK_SAME(bn.running_mean.tensor(), before.running_mean.tensor());
-  CHECK_SAME(bn.running_var.tensor(), before.running_var.tensor());
-  bn.attributes.frozen = false;
-  CHECK(!test::difference(bn(x).detach(), evaluated, 0, 0).empty());
-  CHECK(!test::difference(bn.running_mean, before.running_mean, 0, 0).empty());
+}  // namespace
+
+TEST_CASE("what is frozen keeps parameters and statistics in training, in copies too, until it is no longer") {
+  const std::vector<std::string> rest{"own.weight",      "own.bias",    "own.running_mean",
+                                      "own.running_var", "head.weight", "head.bias"};
+  Net net;
+  net(test::normal({3, 5, 5, 2}, 9)).backward(Tensor::ones({3, 3}));
+  nn::freeze(net.backbone);  // an old gradient is gone
+  CHECK(changed_by_training(net) == rest);
+  Net copy = net;
+  CHECK(changed_by_training(copy) == rest);
+  nn::freeze(copy.backbone, false);
+  CHECK(changed_by_training(copy).size() == net.named_state().size());
+  CHECK(changed_by_training(net) == rest);
 }

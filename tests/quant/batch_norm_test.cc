@@ -2,7 +2,7 @@
 
 #include "../../nn/checkpoint.h"
 #include "../../nn/fit.h"
-#include "../../nn/freeze_layers.h"
+#include "../../nn/freeze.h"
 #include "../../quant/recalibrate_bn.h"
 #include "../data/files.h"
 #include "float_qat.h"
@@ -306,6 +306,43 @@ TEST_CASE("a model with batch normalisation in QAT learns, and goes on from a fi
   nn::fit(loaded, data, options);
   const auto a = whole.named_state(), b = loaded.named_state();
   for (size_t i = 0; i < a.size(); ++i) CHECK_SAME(b[i].value.tensor(), a[i].value.tensor());
+}
+
+TEST_CASE("layers that are frozen stay in copies of the prepared model, with decay and averages, and after loading") {
+  const auto data = dataset(32);
+  auto network = net(7);
+  nn::freeze(network.stem);
+  nn::freeze(network.stem_bn);
+  const test::TemporaryDirectory directory;
+  for (const std::string batch_norm : {"fuse_bn", "with_bn"}) {
+    CAPTURE(batch_norm);
+    PrepareOptions options = with_bn(get_default_qconfig(), March::bayes);
+    options.batch_norm = batch_norm;
+    const PreparedModel prepared = calibrated(network, options);
+    PreparedModel model = prepared, loaded = prepared;
+    const std::string path = directory / batch_norm;
+    nn::fit(model, data,
+            {.batch = 8,
+             .optimizer = optim::SGD{{.lr = 0.01, .weight_decay = 0.1}},
+             .ema = 0.9,
+             .checkpoint = path,
+             .progress = false});
+    nn::load(loaded, path);
+    int frozen = 0, moved = 0;
+    for (const PreparedModel* after : {&model, &loaded}) {
+      const auto parameters = after->parameters(), before = prepared.parameters();
+      for (size_t i = 0; i < parameters.size(); ++i) {
+        CAPTURE(parameters[i].name);
+        const Tensor value = parameters[i].value.tensor();
+        const bool stem = parameters[i].name.starts_with("stem");
+        CHECK(value.requires_grad() == !stem);
+        if (stem) CHECK_SAME(value.detach(), before[i].value.tensor().detach());
+        (stem ? frozen : moved) += 1;
+      }
+    }
+    CHECK(frozen == (batch_norm == "with_bn" ? 8 : 4));
+    CHECK(moved > 0);
+  }
 }
 
 TEST_CASE("statistics of layers that are frozen stay in QAT, and those of the others move") {

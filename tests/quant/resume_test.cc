@@ -61,6 +61,8 @@ TEST_CASE("training that is stopped anywhere and resumed in a fresh model ends w
     PrepareOptions prepare;
     optim::AnyOptimizer optimizer;
     std::optional<int64_t> freeze_observers{}, freeze_scales{}, freeze_batch_norm{};
+    double ema = 0;
+    int64_t accumulate = 1;
   };
   const std::vector<Run> runs{
       {{.qconfig = qconfig_of("fake_quant", "min_max")}, optim::SGD{{.lr = 0.02, .momentum = 0.9}}},
@@ -68,8 +70,15 @@ TEST_CASE("training that is stopped anywhere and resumed in a fresh model ends w
        optim::SGD{{.lr = 0.02, .momentum = 0.9}},
        {},
        {},
-       7},
-      {{.qconfig = qconfig_of("lsq", "percentile", "int4"), .batch_norm = "with_bn"}, optim::AdamW{{.lr = 0.002}}},
+       7,
+       0.9},
+      {{.qconfig = qconfig_of("lsq", "percentile", "int4"), .batch_norm = "with_bn"},
+       optim::AdamW{{.lr = 0.002}},
+       {},
+       {},
+       {},
+       0.8,
+       2},
       {{.qconfig = qconfig_of("pact", "mse"), .march = March::bernoulli}, optim::AdamW{{.lr = 0.002}}, {}, 7},
       {{.qconfig = qconfig_of("fake_quant", "mix", "int16")}, optim::SGD{{.lr = 0.02}}, 7}};
   for (size_t i = 0; i < runs.size(); ++i) {
@@ -86,6 +95,8 @@ TEST_CASE("training that is stopped anywhere and resumed in a fresh model ends w
     options.freeze_observers_after = runs[i].freeze_observers;
     options.freeze_scales_after = runs[i].freeze_scales;
     options.freeze_batch_norm_after = runs[i].freeze_batch_norm;
+    options.ema = runs[i].ema;
+    options.accumulate = runs[i].accumulate;
     PreparedModel whole = fresh();
     const auto expected = nn::fit(whole, data, options);
     const test::TemporaryDirectory directory;

@@ -21,7 +21,7 @@ TEST_CASE("var and std compute what PyTorch's compute") {
     const VarianceAttributes attributes = attributes_of(c);
     CHECK_GOLDEN(c, [&](const Tensor& x) { return root ? stddev(x, attributes) : var(x, attributes); });
   }
-  CHECK(cases == 8);
+  CHECK(cases == 10);
 }
 
 TEST_CASE("var's gradient is that of finite differences") {

@@ -61,6 +61,30 @@ TEST_CASE("a report is one page with curves, tables, pictures and times, and is 
   CHECK(resumed.find("\n2\tnan\tvalidation/loss\n") != std::string::npos);
   CHECK(resumed.find("\n3\t2\tvalidation/loss\n") == std::string::npos);
 
+  CHECK(resumed.find("data:image") == std::string::npos);  // was behind the step
+  // What is shown stays where the run goes on behind it, whatever its names.
+  const std::string odd = directory / "odd.html";
+  {
+    nn::HtmlReport log(odd);
+    log.table("<b>\t--> &amp; \"x\"", 3, Tensor::from<int64_t>({2}, {1, 2}));
+    log.image("p\xff", 3, Tensor::from<uint8_t>({1, 1, 1}, {255}), "<!--/-->\n<!--image\t1\tx-->");
+    log.text("run\n", 4, "</script><script type=\"text/plain\" id=\"numbers\">\n");
+    log.scalar("a</script>\n-->", 4, INFINITY);
+    log.flush();
+  }
+  const std::string written = test::content(odd);
+  CHECK(count(written, "<script") == 1);
+  CHECK(written.find('\xff') == std::string::npos);
+  nn::HtmlReport kept(odd);
+  kept.resume(4);
+  kept.flush();
+  CHECK(test::content(odd) == written);
+  kept.resume(3);
+  kept.flush();
+  CHECK(count(test::content(odd), "<!--text\t") == 0);
+  CHECK(count(test::content(odd), "<!--image\t") == 1);
+  CHECK(count(test::content(odd), "<!--table\t") == 1);
+
   nn::HtmlReport none(directory / "none.html");
   none.resume(3);  // nothing to go on from
   none.flush();

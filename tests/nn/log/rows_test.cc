@@ -40,6 +40,17 @@ TEST_CASE("CSV has a row for each step and a column for each name, also one that
     log.scalar("x", 1, 1);
   }
   CHECK(content(path) == "step,x\n1,1\n");
+  {
+    nn::CsvLog log(directory / "lines.csv");
+    log.scalar("two\nlines", 1, INFINITY);
+    log.scalar("two\nlines", 2, -INFINITY);
+    log.flush();
+    nn::CsvLog resumed(directory / "lines.csv");
+    resumed.resume(1);
+    resumed.scalar("two\nlines", 2, 3);
+  }
+  CHECK(content(directory / "lines.csv") == "step,two lines\n1,inf\n2,3\n");
+  CHECK_ERROR(nn::CsvLog(path).scalar("step", 1, 1), "log: 'step' is the name of a row's step");
   nn::CsvLog nowhere(directory / "none/run.csv");
   nowhere.scalar("x", 1, 1);
   CHECK_ERROR(nowhere.flush(), "none/run.csv: cannot be written: No such file");
@@ -65,6 +76,13 @@ TEST_CASE("JSON lines hold numbers by step, texts and tables") {
   CHECK(content(path) == first +
                              "{\"step\":2,\"x\":1e-09}\n{\"step\":2,\"table\":{\"confusion\":[[1,2],[3,4]]}}\n"
                              "{\"step\":3,\"table\":{\"iou\":[0.5,null]}}\n");
+  {
+    nn::JsonLines log(directory / "bytes.jsonl");  // é, a byte that is none, a surrogate, a cut character
+    log.text("\xc3\xa9", 1, "a\xff\x01 \xed\xa0\x80 \xe2\x82");
+  }
+  const std::string bad = "\xef\xbf\xbd";
+  CHECK(content(directory / "bytes.jsonl") ==
+        "{\"step\":1,\"text\":{\"\xc3\xa9\":\"a" + bad + "\\u0001 " + bad + bad + bad + " " + bad + bad + "\"}}\n");
   test::append(path, "{\"step\":4,\"cut");
   {
     nn::JsonLines log(path);

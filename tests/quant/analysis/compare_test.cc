@@ -286,8 +286,9 @@ TEST_CASE("stages that do not belong together, or break, are errors that name th
   struct Moving final : Stage {
     mutable float scale = 1;
     std::string title() const override { return "a moving stage"; }
-    void run(const Tensor& x, const Show& show) const override {
-      show({.node = "layer", .values = x, .scale = scale *= 2});
+    std::vector<Tensor> run(std::span<const Tensor> x, const Show& show) const override {
+      show({.node = "layer", .values = x[0], .scale = scale *= 2});
+      return {x[0]};
     }
     void run_alone(const std::map<std::string, Tensor>&, const Show&) const override {}
     void weights(const std::function<void(const StageWeight&)>&) const override {}

@@ -36,12 +36,16 @@ struct FakeStage final : quant::Stage {
   FakeStage(std::string title, std::vector<Node> of) : name(std::move(title)), nodes(std::move(of)) {}
 
   std::string title() const override { return name; }
-  void run(const Tensor& x, const Show& show) const override {
+  using Stage::run;
+  std::vector<Tensor> run(std::span<const Tensor> x, const Show& show) const override {
+    std::vector<Tensor> outputs;
     for (const Node& node : nodes) {
       quant::StageValue value = node.value;
-      value.values = node.of_input(x);
+      value.values = node.of_input(x[0]);
+      if (value.output) outputs.push_back(value.values);
       show(value);
     }
+    return outputs;
   }
   void run_alone(const std::map<std::string, Tensor>& given, const Show& show) const override {
     for (size_t i = 1; i < nodes.size(); ++i) {

@@ -199,7 +199,7 @@ TEST_CASE("calls of one layer are raised together, and their weights count once"
     if (n.node.starts_with("conv")) CHECK(both.nodes[0].noise_low > n.outcome.noise);
 }
 
-TEST_CASE("mixed_precision wants one input, and labels for its target") {
+TEST_CASE("mixed_precision wants labels for its target") {
   struct Pixels : nn::Module {
     nn::Conv2d conv{{.in = 3, .out = 2, .kernel = 1}};
     SINTER_CHILDREN(conv)
