@@ -53,10 +53,10 @@ std::vector<nn::Detection> detect(const bpu::Simulator& simulator, const Tensor&
 }
 
 nn::Metrics precision(std::function<std::vector<nn::Detection>(const nn::Outputs&, const data::Batch&)> found) {
-  return {nn::AveragePrecision(
-      {.decode = [found](const nn::Outputs& y,
-                         const data::Batch& batch) { return by_image(found(y, batch), batch.images.size(0)); },
-       .classes = "labels"})};
+  return {nn::AveragePrecision({
+      .decode = [found](const nn::Outputs& y,
+                        const data::Batch& batch) { return by_image(found(y, batch), batch.images.size(0)); },
+  })};
 }
 
 }  // namespace
@@ -71,7 +71,7 @@ int main(int argc, char** argv) {
             .number = "ap50",
             .loss =
                 [](const nn::Outputs& y, const data::Batch& batch) {
-                  return nn::detection_loss(y, batch.list("boxes"), batch.list("labels"));
+                  return nn::detection_loss(y, batch.list("boxes"), batch.list("classes"));
                 },
             .metrics = precision([](const nn::Outputs& y, const data::Batch&) { return nn::decode(y); }),
             .of_program =

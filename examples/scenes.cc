@@ -198,7 +198,7 @@ data::Sample Scenes::sample(int64_t index) const {
   return {.image = Tensor::from({1, size, size, 1}, canvas.pixels),
           .label = labels.empty() ? 0 : labels[0],
           .targets = {{"mask", Tensor::from({size, size}, mask)}},
-          .lists = {{"boxes", Tensor::from({things, 4}, boxes)}, {"labels", Tensor::from({things}, labels)}},
+          .lists = {{"boxes", Tensor::from({things, 4}, boxes)}, {"classes", Tensor::from({things}, labels)}},
           .index = index};
 }
 

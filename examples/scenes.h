@@ -19,7 +19,7 @@ struct SceneOptions {
 /// the seed, the set and i alone. Things hide little of each other.
 ///
 /// The target "mask", int64 [size,size], is 0 for the background and 1 + the class else; the lists "boxes", float32
-/// [n,4], x1, y1, x2, y2 in pixels, and "labels", int64 [n], have the things from back to front.
+/// [n,4], x1, y1, x2, y2 in pixels, and "classes", int64 [n], have the things from back to front.
 class Scenes final : public data::Dataset {
  public:
   Scenes(std::string_view split, const SceneOptions& options = {});

@@ -168,6 +168,7 @@ Training::Training(Module& model, const data::Dataset& dataset, const FitOptions
       dataset_(dataset),
       loader_(dataset, {.batch = options.batch,
                         .seed = options.seed,
+                        .sampler = options.sampler,
                         .batches = options.batches,
                         .workers = options.workers,
                         .drop_last = options.drop_last,
@@ -411,6 +412,7 @@ detail::Settings Training::settings() const {
   if (options_.loss) all.emplace_back("loss", "a function");
   if (options_.inputs.describe() != data::Inputs().describe()) all.emplace_back("inputs", options_.inputs.describe());
   if (options_.collate) all.emplace_back("collate", "a function");
+  if (options_.sampler) all.emplace_back("sampler", text("of ", options_.sampler.count, " images"));
   if (options_.accumulate > 1) all.emplace_back("accumulate", text(options_.accumulate));
   if (options_.ema > 0) all.emplace_back("ema", text(options_.ema));
   for (const FreezeOption& option : freeze_options())

@@ -9,6 +9,7 @@
 #include "../data/augment.h"
 #include "../data/dataset.h"
 #include "../data/inputs.h"
+#include "../data/sampler.h"
 #include "evaluate.h"
 #include "log/logger.h"
 #include "metrics/metric.h"
@@ -65,9 +66,10 @@ struct FitOptions {
   double clip_norm = 0;   ///< of all gradients together; 0: as they are
   double clip_value = 0;  ///< of every element of a gradient; 0: as they are
   std::vector<data::Augmentation> augment{};
-  uint64_t seed = 0;       ///< of order and augmentation
-  int64_t workers = 1;     ///< threads that prepare batches: changes no result
-  bool drop_last = false;  ///< leave out a last batch that is smaller than the others
+  uint64_t seed = 0;        ///< of order and augmentation
+  data::Sampler sampler{};  ///< which images an epoch has; none: all, shuffled
+  int64_t workers = 1;      ///< threads that prepare batches: changes no result
+  bool drop_last = false;   ///< leave out a last batch that is smaller than the others
   std::function<data::Batch(std::vector<data::Sample>)> collate{};  ///< of the loader
   int64_t batches = 0;                        ///< an epoch ends after this many; 0: after the whole dataset
   const data::Dataset* validation = nullptr;  ///< evaluated after every epoch

@@ -12,13 +12,16 @@
 #include "../../core/ops/cross_entropy.h"
 #include "../../core/ops/reduce.h"
 #include "../../core/ops/relu.h"
+#include "../../core/ops/reshape.h"
 #include "../../data/data_loader.h"
+#include "../../data/tensor_dataset.h"
 #include "../../nn/checkpoint.h"
 #include "../../nn/find_learning_rate.h"
 #include "../../nn/fit.h"
 #include "../../nn/layers/batch_norm2d.h"
 #include "../../nn/layers/conv2d.h"
 #include "../../nn/layers/dropout.h"
+#include "../../nn/layers/linear.h"
 #include "../../nn/log/csv_log.h"
 #include "../../nn/log/html_report.h"
 #include "../../nn/log/json_lines.h"
@@ -26,6 +29,7 @@
 #include "../../nn/losses/mse_loss.h"
 #include "../../nn/metrics/mean_iou.h"
 #include "../../nn/metrics/worst_images.h"
+#include "../data/files.h"
 #include "../support.h"
 
 using namespace sinter;
@@ -629,4 +633,44 @@ TEST_CASE("a run writes its logs, and resumed it goes on in the same ones, with 
   const std::string all((std::istreambuf_iterator<char>(bytes)), {});
   for (const char* name : {"weights/first.weight", "activations/mask", "validation/miou", "validation/picture_0"})
     CHECK(all.find(name) != std::string::npos);
+}
+
+TEST_CASE("a sampler says which images an epoch has, after a stop, too") {
+  const auto images = test::normal({20, 4, 4, 1});
+  std::vector<int64_t> labels;
+  for (int64_t i = 0; i < 20; ++i) labels.push_back(i % 2);
+  const data::TensorDataset dataset(images, {.labels = Tensor::from({20}, labels)});
+  const data::Sampler sampler = data::weighted(std::vector<double>(20, 1.0), {.count = 24, .seed = 3});
+  struct Net : nn::Module {
+    nn::Linear head{{.in = 16, .out = 2}};
+    SINTER_CHILDREN(head)
+    Tensor forward(const Tensor& x) const override { return head(flatten(x)); }
+  };
+  const test::TemporaryDirectory directory;
+  const auto train = [&](const std::string& checkpoint, int64_t stop_after) {
+    manual_seed(1);
+    Net net;
+    std::vector<int64_t> seen;
+    int64_t steps = 0;
+    nn::fit(net, dataset,
+            {.epochs = 2,
+             .batch = 8,
+             .sampler = sampler,
+             .checkpoint = checkpoint,
+             .resume = !checkpoint.empty(),
+             .progress = false,
+             .on_step =
+                 [&](const nn::StepReport& step) {
+                   seen.insert(seen.end(), step.batch.samples.begin(), step.batch.samples.end());
+                   ++steps;
+                 },
+             .stop = [&] { return stop_after > 0 && steps >= stop_after; }});
+    return std::pair(net.head.weight.tensor().clone(), seen);
+  };
+  const auto whole = train("", 0);
+  std::vector<int64_t> expected = sampler.order(0), second = sampler.order(1);
+  expected.insert(expected.end(), second.begin(), second.end());
+  CHECK(whole.second == expected);
+  train(directory / "run", 4);
+  CHECK_SAME(train(directory / "run", 0).first, whole.first);
 }
